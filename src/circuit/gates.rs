@@ -1,0 +1,257 @@
+//! The table of pointwise gates. A gate is one row with everything about it; adding one is adding a row and a
+//! test case.
+
+use super::Kind;
+
+/// A row of [`GATES`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Gate(u8);
+
+/// Everything about a gate.
+pub struct Row {
+    /// The name by which it is called or known.
+    pub name: &'static str,
+    /// Number of operands, called `a`, `b`, `c` in order.
+    pub arity: usize,
+    /// How it is written.
+    pub form: Form,
+    /// Kind of its result; `None`: that of its operands (of the branches, for `select`).
+    pub result: Option<Kind>,
+    /// Its value in f64. Booleans are 0 and 1.
+    pub value: fn(&[f64]) -> f64,
+    /// Its vector-Jacobian product: for each operand, the operand's share of the cotangent `g`, as a formula in
+    /// the operands `a`, `b`, `c`, the value `y` and `g`. `""` is no gradient at all; `absent` in a branch is a
+    /// structural zero: the term is not there.
+    pub vjp: &'static [&'static str],
+    /// What it computes, for `nnc explain` and the reference.
+    pub doc: &'static str,
+}
+
+/// How a gate is written in the language.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// `a + b`
+    Infix(&'static str),
+    /// `-a`, `not a`
+    Prefix(&'static str),
+    /// `tanh(a)`
+    Call,
+    /// `if a then b else c`
+    Select,
+}
+
+impl Gate {
+    /// Everything about it.
+    pub fn row(self) -> &'static Row {
+        &GATES[self.0 as usize]
+    }
+
+    /// The gate that a call by this name means, if one does.
+    pub fn called(name: &str) -> Option<Gate> {
+        let found = GATES.iter().position(|row| row.form == Form::Call && row.name == name);
+        found.map(|k| Gate(k as u8))
+    }
+
+    /// The gate of this name, whatever its form.
+    pub fn named(name: &str) -> Option<Gate> {
+        GATES.iter().position(|row| row.name == name).map(|k| Gate(k as u8))
+    }
+
+    /// All gates, in the order of the table.
+    pub fn all() -> impl Iterator<Item = Gate> {
+        (0..GATES.len()).map(|k| Gate(k as u8))
+    }
+}
+
+impl std::fmt::Debug for Gate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.row().name)
+    }
+}
+
+/// The row of a name, found while compiling: a misspelt name does not build.
+const fn gate(name: &str) -> Gate {
+    let mut k = 0;
+    while k < GATES.len() {
+        if same(GATES[k].name.as_bytes(), name.as_bytes()) {
+            return Gate(k as u8);
+        }
+        k += 1;
+    }
+    panic!("no such gate")
+}
+
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut k = 0;
+    while k < a.len() {
+        if a[k] != b[k] {
+            return false;
+        }
+        k += 1;
+    }
+    true
+}
+
+/// Gates that passes build or match by name.
+pub const ADD: Gate = gate("add");
+#[allow(missing_docs)]
+mod named {
+    use super::{Gate, gate};
+    pub const SUB: Gate = gate("sub");
+    pub const MUL: Gate = gate("mul");
+    pub const DIV: Gate = gate("div");
+    pub const NEG: Gate = gate("neg");
+    pub const POW: Gate = gate("pow");
+    pub const MAX: Gate = gate("max");
+    pub const MIN: Gate = gate("min");
+    pub const EXP: Gate = gate("exp");
+    pub const LOG: Gate = gate("log");
+    pub const SQRT: Gate = gate("sqrt");
+    pub const COS: Gate = gate("cos");
+    pub const LT: Gate = gate("lt");
+    pub const LE: Gate = gate("le");
+    pub const EQ: Gate = gate("eq");
+    pub const NE: Gate = gate("ne");
+    pub const AND: Gate = gate("and");
+    pub const OR: Gate = gate("or");
+    pub const NOT: Gate = gate("not");
+    pub const SELECT: Gate = gate("select");
+    pub const INT_DIV: Gate = gate("int_div");
+    pub const MOD: Gate = gate("mod");
+}
+pub use named::*;
+
+/// One real operand, written as a call.
+const fn function(
+    name: &'static str,
+    value: fn(&[f64]) -> f64,
+    vjp: &'static [&'static str],
+    doc: &'static str,
+) -> Row {
+    Row { name, arity: vjp.len(), form: Form::Call, result: Some(Kind::Real), value, vjp, doc }
+}
+
+/// Two operands, written between them.
+const fn infix(
+    name: &'static str,
+    sign: &'static str,
+    result: Option<Kind>,
+    value: fn(&[f64]) -> f64,
+    vjp: &'static [&'static str],
+    doc: &'static str,
+) -> Row {
+    Row { name, arity: 2, form: Form::Infix(sign), result, value, vjp, doc }
+}
+
+const fn truth(condition: bool) -> f64 {
+    if condition { 1.0 } else { 0.0 }
+}
+
+/// The table.
+pub const GATES: &[Row] = &[
+    infix("add", "+", None, |v| v[0] + v[1], &["g", "g"], "Sum."),
+    infix("sub", "-", None, |v| v[0] - v[1], &["g", "-g"], "Difference."),
+    infix("mul", "*", None, |v| v[0] * v[1], &["g * b", "g * a"], "Product."),
+    infix("div", "/", Some(Kind::Real), |v| v[0] / v[1], &["g / b", "-(g * y / b)"], "Quotient."),
+    Row {
+        name: "neg",
+        arity: 1,
+        form: Form::Prefix("-"),
+        result: None,
+        value: |v| -v[0],
+        vjp: &["-g"],
+        doc: "Negation.",
+    },
+    infix(
+        "pow",
+        "^",
+        Some(Kind::Real),
+        |v| v[0].powf(v[1]),
+        &["g * b * a ^ (b - 1)", "if a > 0 then g * y * log(a) else absent"],
+        "Power. A constant whole exponent is multiplied out instead.",
+    ),
+    Row {
+        name: "max",
+        arity: 2,
+        form: Form::Call,
+        result: None,
+        value: |v| if v[0] >= v[1] || v[0].is_nan() { v[0] } else { v[1] },
+        vjp: &["if a >= b then g else absent", "if a >= b then absent else g"],
+        doc: "The larger; NaN if either is; the first where they are equal.",
+    },
+    Row {
+        name: "min",
+        arity: 2,
+        form: Form::Call,
+        result: None,
+        value: |v| if v[0] <= v[1] || v[0].is_nan() { v[0] } else { v[1] },
+        vjp: &["if a <= b then g else absent", "if a <= b then absent else g"],
+        doc: "The smaller; NaN if either is; the first where they are equal.",
+    },
+    function("abs", |v| v[0].abs(), &["g * sign(a)"], "Absolute value; slope 0 at 0."),
+    function(
+        "sign",
+        |v| {
+            if v[0] > 0.0 {
+                1.0
+            } else if v[0] < 0.0 {
+                -1.0
+            } else {
+                v[0]
+            }
+        },
+        &[""],
+        "1, 0 or -1 as the operand is above, at or below 0.",
+    ),
+    function("exp", |v| v[0].exp(), &["g * y"], "e to the power."),
+    function("expm1", |v| v[0].exp_m1(), &["g * (y + 1)"], "exp(a) - 1, exact near 0."),
+    function("log", |v| v[0].ln(), &["g / a"], "Natural logarithm."),
+    function("log1p", |v| v[0].ln_1p(), &["g / (1 + a)"], "log(1 + a), exact near 0."),
+    function("sqrt", |v| v[0].sqrt(), &["g / (2 * y)"], "Square root."),
+    function("sin", |v| v[0].sin(), &["g * cos(a)"], "Sine."),
+    function("cos", |v| v[0].cos(), &["-(g * sin(a))"], "Cosine."),
+    function("tanh", |v| v[0].tanh(), &["g * (1 - y * y)"], "Hyperbolic tangent."),
+    function(
+        "sigmoid",
+        |v| if v[0] >= 0.0 { 1.0 / (1.0 + (-v[0]).exp()) } else { v[0].exp() / (1.0 + v[0].exp()) },
+        &["g * (y * (1 - y))"],
+        "Logistic function 1 / (1 + exp(-a)), without overflow at either end.",
+    ),
+    function(
+        "softplus",
+        |v| v[0].max(0.0) + (-v[0].abs()).exp().ln_1p(),
+        &["g * sigmoid(a)"],
+        "log(1 + exp(a)), without overflow at either end.",
+    ),
+    function("floor", |v| v[0].floor(), &[""], "The largest whole number not above."),
+    function("ceil", |v| v[0].ceil(), &[""], "The smallest whole number not below."),
+    infix("lt", "<", Some(Kind::Boolean), |v| truth(v[0] < v[1]), &["", ""], "Less."),
+    infix("le", "<=", Some(Kind::Boolean), |v| truth(v[0] <= v[1]), &["", ""], "Less or equal."),
+    infix("eq", "==", Some(Kind::Boolean), |v| truth(v[0] == v[1]), &["", ""], "Equal."),
+    infix("ne", "!=", Some(Kind::Boolean), |v| truth(v[0] != v[1]), &["", ""], "Not equal."),
+    infix("and", "and", Some(Kind::Boolean), |v| truth(v[0] != 0.0 && v[1] != 0.0), &["", ""], "Both."),
+    infix("or", "or", Some(Kind::Boolean), |v| truth(v[0] != 0.0 || v[1] != 0.0), &["", ""], "Either."),
+    Row {
+        name: "not",
+        arity: 1,
+        form: Form::Prefix("not"),
+        result: Some(Kind::Boolean),
+        value: |v| truth(v[0] == 0.0),
+        vjp: &[""],
+        doc: "The opposite.",
+    },
+    Row {
+        name: "select",
+        arity: 3,
+        form: Form::Select,
+        result: None,
+        value: |v| if v[0] != 0.0 { v[1] } else { v[2] },
+        vjp: &["", "if a then g else absent", "if a then absent else g"],
+        doc: "One of two values by a condition; the other takes no part, not even as NaN.",
+    },
+    infix("int_div", "div", None, |v| (v[0] / v[1]).floor(), &["", ""], "Quotient rounded down."),
+    infix("mod", "mod", None, |v| v[0] - v[1] * (v[0] / v[1]).floor(), &["", ""], "Rest of `div`."),
+];

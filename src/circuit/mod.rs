@@ -1,0 +1,363 @@
+//! The circuit: gates over arrays, written once for a single example.
+//!
+//! A [`Circuit`] is an interned, append-only arena. Operands precede their users, so ascending [`ValueId`]s are
+//! the forward order, and building the same gate twice gives the same value. The kinds of [`Node`] are all that
+//! passes match on; there is no dense, no convolution and no matrix product: a contraction is a sum of products
+//! of views, and the planner recognises it.
+//!
+//! - [`node`]: the kinds of node, and what leaves there are.
+//! - [`shape`]: shapes, and the implicit batch axis.
+//! - [`view`]: affine reads in closed form: composition and transposition.
+//! - [`gates`]: the table of pointwise gates; adding a gate is adding a row.
+
+pub mod gates;
+pub mod node;
+pub mod shape;
+pub mod view;
+
+pub use gates::Gate;
+pub use node::{AxisSet, F64, Kind, Leaf, Node, Reducer, Slot, SlotId, SlotRole, StepValue};
+pub use shape::Shape;
+pub use view::View;
+
+use crate::diagnostic::Span;
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// A value of a circuit: the output of one node.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub struct ValueId(pub u32);
+
+impl ValueId {
+    /// Its place in the arena.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Where a value came from: shown beside printed lines, never part of a value's identity.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Origin {
+    /// The source that it was elaborated from; for a cotangent, that of the forward value.
+    pub span: Option<Span>,
+    /// For a derived gate, the rule that made it (`"chain rule of tanh"`).
+    pub rule: Option<&'static str>,
+}
+
+/// A value that a person named. One value may have several names.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Named {
+    /// Full path with instances: `logits`, `out.W`, `loss.cross_entropy.logsumexp.m`.
+    pub path: String,
+    /// What it names.
+    pub value: ValueId,
+    /// A name for the index of each of the value's dimensions, as written on its left side where it was.
+    pub indices: Vec<String>,
+    /// How many leading dimensions are mapped axes of the enclosing call, which its own text does not show.
+    pub mapped: usize,
+    /// Its definition.
+    pub span: Option<Span>,
+}
+
+/// An interned arena of nodes with their shapes, kinds, origins and names.
+#[derive(Clone, Debug, Default)]
+pub struct Circuit {
+    nodes: Vec<Node>,
+    shapes: Vec<Shape>,
+    kinds: Vec<Kind>,
+    origins: Vec<Origin>,
+    interned: FxHashMap<Node, ValueId>,
+    slots: Vec<Slot>,
+    names: Vec<Named>,
+    origin: Origin,
+}
+
+impl Circuit {
+    /// An empty circuit.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether it holds no value.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// All values in forward order.
+    pub fn values(&self) -> impl DoubleEndedIterator<Item = ValueId> + use<> {
+        (0..self.nodes.len() as u32).map(ValueId)
+    }
+
+    /// The node that computes a value.
+    pub fn node(&self, value: ValueId) -> &Node {
+        &self.nodes[value.index()]
+    }
+
+    /// The shape of a value.
+    pub fn shape(&self, value: ValueId) -> &Shape {
+        &self.shapes[value.index()]
+    }
+
+    /// The kind of a value's elements.
+    pub fn kind(&self, value: ValueId) -> Kind {
+        self.kinds[value.index()]
+    }
+
+    /// Where a value came from first.
+    pub fn origin(&self, value: ValueId) -> Origin {
+        self.origins[value.index()]
+    }
+
+    /// The origin that values built from now on get.
+    pub fn set_origin(&mut self, origin: Origin) {
+        self.origin = origin;
+    }
+
+    /// The slots, in the order of their declaration.
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// One slot.
+    pub fn slot(&self, id: SlotId) -> &Slot {
+        &self.slots[id.0 as usize]
+    }
+
+    /// Every name, in the order in which they were given.
+    pub fn names(&self) -> &[Named] {
+        &self.names
+    }
+
+    /// Names a value.
+    pub fn name(&mut self, named: Named) {
+        debug_assert_eq!(named.indices.len(), self.shape(named.value).dims.len(), "{}", named.path);
+        self.names.push(named);
+    }
+
+    /// Declares a slot and returns its leaf.
+    pub fn declare(&mut self, slot: Slot) -> ValueId {
+        let id = SlotId(self.slots.len() as u32);
+        self.slots.push(slot);
+        self.leaf(Leaf::Slot(id))
+    }
+
+    /// A leaf.
+    pub fn leaf(&mut self, leaf: Leaf) -> ValueId {
+        self.intern(Node::Leaf(leaf))
+    }
+
+    /// A number: a shared scalar.
+    pub fn number(&mut self, value: f64) -> ValueId {
+        self.leaf(Leaf::Number(F64::new(value)))
+    }
+
+    /// A number filling a shape.
+    pub fn fill(&mut self, value: f64, shape: &Shape) -> ValueId {
+        let number = self.number(value);
+        self.broadcast(number, shape)
+    }
+
+    /// `0, 1, .. extent - 1` along one axis.
+    pub fn iota(&mut self, extent: u32) -> ValueId {
+        self.leaf(Leaf::Iota(extent))
+    }
+
+    /// A pointwise gate. All operands have the same shape: use [`Circuit::lift`] where they may differ.
+    pub fn gate(&mut self, gate: Gate, args: &[ValueId]) -> ValueId {
+        assert_eq!(args.len(), gate.row().arity, "operands of {}", gate.row().name);
+        for pair in args.windows(2) {
+            assert_eq!(self.shape(pair[0]), self.shape(pair[1]), "operands of {}", gate.row().name);
+        }
+        self.intern(Node::Gate { gate, args: args.into() })
+    }
+
+    /// A pointwise gate whose operands may be scalars or shared where another is an array or per example.
+    pub fn lift(&mut self, gate: Gate, args: &[ValueId]) -> ValueId {
+        let batch = args.iter().any(|&a| self.shape(a).batch);
+        let dims = args.iter().map(|&a| &self.shape(a).dims).max_by_key(|dims| dims.len());
+        let shape = Shape { batch, dims: dims.cloned().unwrap_or_default() };
+        let args: Vec<ValueId> = args.iter().map(|&a| self.broadcast(a, &shape)).collect();
+        self.gate(gate, &args)
+    }
+
+    /// A scalar or equal-dimensioned value as one of the given shape (scalar to array, shared to per example).
+    pub fn broadcast(&mut self, arg: ValueId, shape: &Shape) -> ValueId {
+        let from = self.shape(arg).clone();
+        if &from == shape {
+            return arg;
+        }
+        assert!(from.dims.is_empty() || from.dims == shape.dims, "broadcast {from:?} to {shape:?}");
+        assert!(shape.batch || !from.batch, "a per-example value cannot become a shared one");
+        let axes: Vec<usize> = (0..from.dims.len()).collect();
+        self.view(arg, View::select(shape.clone(), &axes, &from.dims))
+    }
+
+    /// A view; the identity is the operand itself, and a view of a view is one view where that is exact.
+    pub fn view(&mut self, arg: ValueId, view: View) -> ValueId {
+        debug_assert_eq!(view.coords.len(), self.shape(arg).dims.len());
+        if view.is_identity(self.shape(arg)) {
+            return arg;
+        }
+        if let Node::View { arg: inner_arg, view: inner } = self.node(arg).clone()
+            && let Some(composed) = inner.compose(&view, self.shape(inner_arg))
+        {
+            return self.view(inner_arg, composed);
+        }
+        self.intern(Node::View { arg, view: Arc::new(view) })
+    }
+
+    /// A reduction over the dimensions in `axes` and, if `batch`, the mean over the batch (sums only).
+    /// Reducing over nothing is the operand itself.
+    pub fn reduce(&mut self, reducer: Reducer, arg: ValueId, axes: AxisSet, batch: bool) -> ValueId {
+        if axes.is_empty() && !batch {
+            return arg;
+        }
+        self.intern(Node::Reduce { reducer, arg, axes, batch })
+    }
+
+    /// The sum over some dimensions.
+    pub fn sum(&mut self, arg: ValueId, axes: AxisSet) -> ValueId {
+        self.reduce(Reducer::Sum, arg, axes, false)
+    }
+
+    /// The mean over the batch of a per-example value; a shared value is its own mean.
+    pub fn mean_batch(&mut self, arg: ValueId) -> ValueId {
+        if !self.shape(arg).batch {
+            return arg;
+        }
+        self.reduce(Reducer::Sum, arg, AxisSet::default(), true)
+    }
+
+    /// Joins dimension `axis` and the next one, row-major.
+    pub fn merge(&mut self, arg: ValueId, axis: usize) -> ValueId {
+        self.intern(Node::Merge { arg, axis: axis as u8 })
+    }
+
+    /// `out[o] = table[o, index[o]]`: the table has one more, last, dimension than the index.
+    pub fn gather(&mut self, table: ValueId, index: ValueId) -> ValueId {
+        self.intern(Node::Gather { table, index })
+    }
+
+    /// `out[v, q] = sum[o] (if index[o] == v then value[o, q] else 0)` for `v < extent`, the mean over the
+    /// batch if the operands are per example.
+    pub fn scatter(&mut self, index: ValueId, value: ValueId, extent: u32) -> ValueId {
+        self.intern(Node::Scatter { index, value, extent })
+    }
+
+    /// `a + b`
+    pub fn add(&mut self, a: ValueId, b: ValueId) -> ValueId {
+        self.lift(gates::ADD, &[a, b])
+    }
+
+    /// `a - b`
+    pub fn sub(&mut self, a: ValueId, b: ValueId) -> ValueId {
+        self.lift(gates::SUB, &[a, b])
+    }
+
+    /// `a * b`
+    pub fn mul(&mut self, a: ValueId, b: ValueId) -> ValueId {
+        self.lift(gates::MUL, &[a, b])
+    }
+
+    /// `a / b`
+    pub fn div(&mut self, a: ValueId, b: ValueId) -> ValueId {
+        self.lift(gates::DIV, &[a, b])
+    }
+
+    /// `if condition then a else b`
+    pub fn select(&mut self, condition: ValueId, a: ValueId, b: ValueId) -> ValueId {
+        self.lift(gates::SELECT, &[condition, a, b])
+    }
+
+    /// Interns a node as it stands: no normalisation.
+    fn intern(&mut self, node: Node) -> ValueId {
+        if let Some(&known) = self.interned.get(&node) {
+            return known;
+        }
+        let shape = self.shape_of(&node);
+        let kind = self.kind_of(&node);
+        let id = ValueId(u32::try_from(self.nodes.len()).expect("fewer than 2^32 values"));
+        self.nodes.push(node.clone());
+        self.shapes.push(shape);
+        self.kinds.push(kind);
+        self.origins.push(self.origin);
+        self.interned.insert(node, id);
+        id
+    }
+
+    /// The shape that a node gives, from those of its operands.
+    fn shape_of(&self, node: &Node) -> Shape {
+        match node {
+            Node::Leaf(leaf) => match leaf {
+                Leaf::Slot(id) => self.slot(*id).shape.clone(),
+                Leaf::Number(_) | Leaf::Step(_) => Shape::scalar(),
+                Leaf::Iota(extent) => Shape { batch: false, dims: vec![*extent] },
+                Leaf::Draw { shape, .. } => shape.clone(),
+            },
+            Node::Gate { args, .. } => self.shape(args[0]).clone(),
+            Node::Reduce { arg, axes, batch, .. } => {
+                let from = self.shape(*arg);
+                assert!(from.batch || !batch, "mean over the batch of a shared value");
+                let dims = from.dims.iter().enumerate().filter(|(k, _)| !axes.contains(*k));
+                Shape { batch: from.batch && !batch, dims: dims.map(|(_, &extent)| extent).collect() }
+            }
+            Node::View { view, .. } => view.out.clone(),
+            Node::Merge { arg, axis } => {
+                let mut shape = self.shape(*arg).clone();
+                let inner = shape.dims.remove(*axis as usize + 1);
+                shape.dims[*axis as usize] *= inner;
+                shape
+            }
+            Node::Gather { table, index } => {
+                let (table, index) = (self.shape(*table), self.shape(*index));
+                assert_eq!(table.batch, index.batch, "gather: both per example or both shared");
+                assert_eq!(&table.dims[..table.dims.len() - 1], &index.dims[..], "gather: aligned axes");
+                index.clone()
+            }
+            Node::Scatter { index, value, extent } => {
+                let (index, value) = (self.shape(*index), self.shape(*value));
+                assert_eq!(index.batch, value.batch, "scatter: both per example or both shared");
+                let rank = index.dims.len();
+                assert_eq!(index.dims[..], value.dims[..rank], "scatter: aligned axes");
+                let mut dims = vec![*extent];
+                dims.extend(&value.dims[rank..]);
+                Shape { batch: false, dims }
+            }
+            Node::Lag { shape, .. } => shape.clone(),
+        }
+    }
+
+    /// The kind that a node gives, from those of its operands.
+    fn kind_of(&self, node: &Node) -> Kind {
+        match node {
+            Node::Leaf(Leaf::Slot(id)) => self.slot(*id).kind,
+            Node::Leaf(Leaf::Iota(_)) => Kind::Integer,
+            Node::Leaf(_) => Kind::Real,
+            Node::Gate { gate, args } => match gate.row().result {
+                Some(kind) => kind,
+                // The kind of the operands: `select` and the like pass it on; a mixture is a number.
+                None => {
+                    let kinds = args.iter().skip(usize::from(*gate == gates::SELECT)).map(|&a| self.kind(a));
+                    kinds.reduce(|a, b| if a == b { a } else { Kind::Real }).unwrap_or(Kind::Real)
+                }
+            },
+            Node::Reduce { reducer, arg, .. } => match reducer {
+                Reducer::Argmax | Reducer::Argmin => Kind::Integer,
+                Reducer::Max | Reducer::Min => self.kind(*arg),
+                Reducer::Sum | Reducer::Prod => match self.kind(*arg) {
+                    Kind::Boolean => Kind::Real,
+                    kind => kind,
+                },
+            },
+            Node::View { arg, .. } | Node::Merge { arg, .. } => self.kind(*arg),
+            Node::Gather { table, .. } => self.kind(*table),
+            Node::Scatter { value, .. } => self.kind(*value),
+            Node::Lag { .. } => Kind::Real,
+        }
+    }
+}
