@@ -1,1 +1,66 @@
-//! (being built)
+//! Data blocks to [`Dataset`]: reads, checks, splits. Sizes and vocabularies that come from the data are known
+//! before a net is elaborated.
+
+use crate::circuit::Kind;
+use crate::diagnostic::Span;
+
+/// All examples of a data block, column by column, and which of them belong to which part.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dataset {
+    /// Name of the block.
+    pub name: String,
+    /// Its definition.
+    pub span: Span,
+    /// Number of examples.
+    pub rows: usize,
+    /// In the order of the block.
+    pub columns: Vec<Column>,
+    /// Row numbers to learn from, ascending.
+    pub train: Vec<u32>,
+    /// Row numbers to watch while learning, ascending; may be empty.
+    pub validation: Vec<u32>,
+    /// Row numbers held out to the end, ascending; may be empty.
+    pub test: Vec<u32>,
+}
+
+/// One array an example.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    /// As inputs and targets of a net name it.
+    pub name: String,
+    /// Its definition.
+    pub span: Span,
+    /// Extents for one example; empty for a scalar.
+    pub dims: Vec<u32>,
+    /// `Real`, or `Integer` for classes and for numbers that are all whole and not negative.
+    pub kind: Kind,
+    /// The cases of a class, in the order of their numbers. Sorted.
+    pub vocabulary: Option<Vec<String>>,
+    /// What `standardize` took off: mean and standard deviation of each element, from the training part.
+    pub standardized: Option<Standardized>,
+    /// Row-major, the row outermost. Integers as numbers.
+    pub data: Vec<f32>,
+}
+
+/// `(x - mean) / deviation`, element by element.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standardized {
+    /// One an element.
+    pub mean: Vec<f64>,
+    /// One an element; 1 where the column is constant.
+    pub deviation: Vec<f64>,
+}
+
+impl Dataset {
+    /// The column of a name.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+}
+
+impl Column {
+    /// Elements of one example.
+    pub fn row_len(&self) -> usize {
+        self.dims.iter().map(|&d| d as usize).product()
+    }
+}

@@ -1,0 +1,149 @@
+//! What elaboration gives: a net as circuits, and how it is to be trained.
+
+use crate::circuit::{Circuit, SlotId, ValueId};
+use crate::diagnostic::Span;
+
+/// A net, elaborated for training or for inference (two programs: `training` is static).
+///
+/// The slots of [`Model::circuit`] are its inputs, targets, parameters and states. Parameters and states have the
+/// same order in both programs.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// Name of the net.
+    pub name: String,
+    /// The settings and their values, for the summary.
+    pub settings: Vec<(String, String)>,
+    /// Whether this is the training program.
+    pub training: bool,
+    /// Whether any part of the net asked for `training`, so that the two programs may differ.
+    pub asks_training: bool,
+    /// The forward circuit of one example.
+    pub circuit: Circuit,
+    /// Slots of inputs and targets, in the order of declaration. A target that nothing evaluated reads is still
+    /// listed.
+    pub inputs: Vec<SlotId>,
+    /// Slots of parameters, in the order of instantiation: the order of the flat region.
+    pub params: Vec<SlotId>,
+    /// Slots of states.
+    pub states: Vec<SlotId>,
+    /// The loss: a scalar, per example or shared. The step's loss is its mean over the batch. `None` if the net
+    /// declares none.
+    pub loss: Option<ValueId>,
+    /// `output` statements.
+    pub outputs: Vec<Output>,
+    /// `metric` statements: values in which the batch is the whole part of the data; a per-example value is
+    /// averaged at the end.
+    pub metrics: Vec<Output>,
+    /// The next value of each state that is assigned; training only.
+    pub next_states: Vec<(SlotId, ValueId)>,
+    /// Initial values: a circuit of draws and numbers, without slots.
+    pub initial: Circuit,
+    /// For each parameter, then for each state, its value in [`Model::initial`].
+    pub initial_values: Vec<(SlotId, ValueId)>,
+    /// The layers in order, for the summary.
+    pub layers: Vec<LayerSummary>,
+}
+
+/// A named result.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// As the user named it.
+    pub name: String,
+    /// What it is.
+    pub value: ValueId,
+    /// Its statement.
+    pub span: Span,
+}
+
+/// A line of the summary that begins a run.
+#[derive(Clone, Debug)]
+pub struct LayerSummary {
+    /// Instance path: `first`, `logits.dropout`.
+    pub path: String,
+    /// As written: `dense(128)`.
+    pub call: String,
+    /// Dimensions of its (first) result for one example, mapped axes first.
+    pub dims: Vec<u32>,
+    /// Number of parameters that it owns.
+    pub parameters: usize,
+}
+
+/// The update of all parameters, as one circuit over flat arrays `[P]`.
+#[derive(Clone, Debug)]
+pub struct Update {
+    /// Slots: one `Param` (all weights), one `Gradient`, and the `Moment`s.
+    pub circuit: Circuit,
+    /// The leaf of the weights.
+    pub weights: ValueId,
+    /// The leaf of the gradients, as the backward pass leaves them.
+    pub gradients: ValueId,
+    /// The next weights.
+    pub next_weights: ValueId,
+    /// The optimizer's states.
+    pub moments: Vec<Moment>,
+}
+
+/// One state of the optimizer, of the shape of all weights.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    /// As the optimizer names it.
+    pub name: String,
+    /// Its leaf.
+    pub leaf: ValueId,
+    /// What it is before the first step.
+    pub initial: f64,
+    /// What it is after this step.
+    pub next: ValueId,
+}
+
+/// A `train` block, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Training {
+    /// Name of the net.
+    pub net: String,
+    /// Name of the data.
+    pub data: String,
+    /// Examples a step.
+    pub batch: u32,
+    /// Passes over the training part.
+    pub epochs: u32,
+    /// Of initial values, order and draws.
+    pub seed: u64,
+    /// When to stop early.
+    pub stop: Option<Stop>,
+    /// Which parameters to keep at the end; the last if `None`.
+    pub keep: Option<Best>,
+    /// The block.
+    pub span: Span,
+}
+
+/// `stalls(lowest(validation.loss), epochs = 5)`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stop {
+    /// What is watched.
+    pub best: Best,
+    /// After how many epochs without a better value.
+    pub epochs: u32,
+}
+
+/// `highest(validation.accuracy)`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Best {
+    /// Whether more is better.
+    pub highest: bool,
+    /// Which part of the data.
+    pub part: Part,
+    /// `loss`, or a metric.
+    pub figure: String,
+}
+
+/// A part of the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// What is learned from.
+    Train,
+    /// Watched while learning.
+    Validation,
+    /// Held out to the end.
+    Test,
+}

@@ -1,0 +1,329 @@
+//! The schedule: loops over buffers, close to the machine but still readable.
+//!
+//! What determines bits is a field (the [`Order`] of a fold, the blocks of a [`Contract`]); what does not is a
+//! [`Hint`]. The schedule has its own interpreter, which native code must equal bit for bit.
+//!
+//! # The bits
+//!
+//! - An element of a contraction: `k` in even blocks of at most `k_block`; within a block one ascending chain of
+//!   fused multiply-adds from 0; the blocks' sums added in order.
+//! - A fold by [`Order::Lanes`]: element `i` goes to lane `i mod 16`; a lane is one ascending chain from the
+//!   identity; lanes combine pairwise: `l + (l + 8)`, then `+ 4`, `+ 2`, `+ 1`. Blocks' results combine in order.
+//! - A fold by [`Order::Chain`]: one ascending chain from the identity in even blocks of at most `block`, the
+//!   blocks' results combined in order.
+//! - Max and min (and their positions) do not depend on the order: NaN wins, ties go to the first.
+//! - The mean over the batch is the sum divided by the actual number of examples.
+//! - Every other operation is the gate's program (`circuit::machine`); no multiply and add are fused unless a
+//!   program says so.
+//!
+//! *Even blocks of at most b over an extent e*: `ceil(e / b)` blocks; each of `ceil(e / blocks)` elements but the
+//! last, which takes what is left.
+
+use crate::circuit::{Gate, ValueId};
+
+macro_rules! handle {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+        pub struct $name(pub u32);
+    };
+}
+
+handle!(
+    /// Handle of a [`Buffer`].
+    BufferId
+);
+handle!(
+    /// A loop variable, unique in its schedule.
+    Var
+);
+handle!(
+    /// A register: the value of one scalar per iteration, assigned once, unique in its schedule.
+    Reg
+);
+
+/// The whole work of one step.
+#[derive(Clone, Debug, Default)]
+pub struct Schedule {
+    /// Everything that is stored.
+    pub buffers: Vec<Buffer>,
+    /// In order.
+    pub steps: Vec<Step>,
+    /// Largest number of examples in a batch.
+    pub capacity: u32,
+    /// Length of the arena in elements, for a batch of `capacity`.
+    pub arena: usize,
+    /// Scalars known once a step: computed in f64 outside, rounded once, read by [`Op::Scalar`].
+    pub scalars: Vec<StepScalar>,
+    /// Sites of draws: keyed once a step outside, read by [`Op::Draw`].
+    pub draws: Vec<u64>,
+}
+
+/// A scalar known once a step.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct StepScalar {
+    /// Which of the planned circuits it belongs to.
+    pub phase: u32,
+    /// The value in that circuit.
+    pub value: ValueId,
+}
+
+/// An array in memory, row-major, the batch (if any) outermost.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Buffer {
+    /// For people.
+    pub name: String,
+    /// Whether there is one for each example of the batch.
+    pub batch: bool,
+    /// Extents for one example.
+    pub dims: Vec<u32>,
+    /// Which memory.
+    pub region: Region,
+    /// Its first element in the region.
+    pub offset: u32,
+    /// The value that it holds, in its phase's circuit.
+    pub origin: Option<ValueId>,
+}
+
+impl Buffer {
+    /// Elements of one example.
+    pub fn row(&self) -> usize {
+        self.dims.iter().map(|&d| d as usize).product()
+    }
+
+    /// Elements for a batch of `n`.
+    pub fn len_for(&self, n: usize) -> usize {
+        self.row() * if self.batch { n } else { 1 }
+    }
+}
+
+/// A piece of memory that outlives or crosses the step. All hold f32 (integers and booleans as numbers).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub enum Region {
+    /// All parameters, one after another.
+    Params,
+    /// Their gradients, laid out alike.
+    Gradients,
+    /// The optimizer's states number k, each laid out like the parameters.
+    Moments(u16),
+    /// The net's states, one after another.
+    States,
+    /// Column k of the data for the present batch: gathered from the data set before the steps run.
+    Input(u16),
+    /// Result k. A per-example result is appended batch after batch; a shared one is overwritten.
+    Output(u16),
+    /// Numbers of which one record a step is kept (the loss).
+    Log,
+    /// Scratch of the step.
+    Arena,
+}
+
+/// One step of the schedule.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Step {
+    /// Loops.
+    Nest(Nest),
+    /// A sum of products, by a kernel.
+    Contract(Contract),
+    /// An ordered scatter.
+    Scatter(Scatter),
+}
+
+/// Loops over a body; several values may be computed together.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Nest {
+    /// Names of what it computes, for people.
+    pub what: Vec<String>,
+    /// In order.
+    pub body: Vec<Stmt>,
+}
+
+/// A statement within loops.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Stmt {
+    /// Runs the body for `var` in `0..extent`, ascending.
+    For { var: Var, extent: Extent, hint: Hint, body: Vec<Stmt> },
+    /// Runs the body for `var` in `0..extent` and combines `value` (assigned in the body) into `acc`, which can be
+    /// read after it.
+    Fold {
+        acc: Reg,
+        with: Monoid,
+        order: Order,
+        var: Var,
+        extent: Extent,
+        hint: Hint,
+        body: Vec<Stmt>,
+        value: Reg,
+    },
+    /// Computes.
+    Let { reg: Reg, op: Op, args: Vec<Reg> },
+    /// Reads; where a condition fails, `fill`.
+    Load { reg: Reg, at: Address, when: Vec<Condition>, fill: f32 },
+    /// Reads `at` plus the integer value of `index` times `stride` elements; NaN where the index lies outside
+    /// `0..extent`.
+    LoadAt { reg: Reg, at: Address, index: Reg, stride: u32, extent: u32 },
+    /// Writes.
+    Store { at: Address, value: Reg },
+}
+
+/// How far a loop runs.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Extent {
+    /// A fixed number.
+    Fixed(u32),
+    /// The actual number of examples of this batch, 1..=capacity.
+    Batch,
+}
+
+/// How a loop is to run. Never changes bits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Hint {
+    /// One iteration after another.
+    #[default]
+    Plain,
+    /// Several iterations in the lanes of a vector: in the body every address has stride 0 or 1 (stores: 1) in
+    /// the variable and no condition, `LoadAt` or `Index` with another coefficient than 0 or 1 depends on it.
+    Vector,
+}
+
+/// What a [`Stmt::Fold`] combines with.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Monoid {
+    /// Sum, from 0.
+    Sum,
+    /// Product, from 1.
+    Prod,
+    /// Largest, from -inf; NaN wins.
+    Max,
+    /// Smallest, from inf; NaN wins.
+    Min,
+    /// Value of the loop variable at the first largest (a NaN counts as largest), as a number.
+    Argmax,
+    /// Value of the loop variable at the first smallest (a NaN counts as smallest), as a number.
+    Argmin,
+}
+
+/// The order of a fold: part of the meaning, as it determines bits. See the module's head.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Order {
+    /// One chain in even blocks of at most `block`.
+    Chain { block: u32 },
+    /// Sixteen lanes in even blocks of at most `block`.
+    Lanes { block: u32 },
+}
+
+/// What a [`Stmt::Let`] computes.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Op {
+    /// A gate of its arguments.
+    Gate(Gate),
+    /// A number.
+    Number(f32),
+    /// An affine function of loop variables, as a number.
+    Index(Linear),
+    /// Scalar k of this step's record.
+    Scalar(u32),
+    /// The number of examples of this batch.
+    BatchSize,
+    /// Draw site k at the given element; `example`: the loop variable over the batch, whose entry in the table of
+    /// example numbers is used; none for a shared draw.
+    Draw { site: u32, element: Linear, example: Option<Var> },
+}
+
+/// `offset + Σ coefficient · variable`; a variable occurs once.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Linear {
+    /// Constant.
+    pub offset: i64,
+    /// In ascending order of variables, without zeros.
+    pub terms: Vec<(Var, i64)>,
+}
+
+/// An element of a buffer, in elements from its first. Always inside where it is reached.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Address {
+    /// Which.
+    pub buffer: BufferId,
+    /// Where.
+    pub at: Linear,
+}
+
+/// `e / divisor` is whole and `lo ≤ e / divisor < hi`.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Condition {
+    /// What is bounded.
+    pub e: Linear,
+    /// Positive.
+    pub divisor: i64,
+    /// Least value allowed.
+    pub lo: i64,
+    /// One past the largest value allowed.
+    pub hi: i64,
+}
+
+/// `out[batch, m, n] = Σ_k a[batch, m, k] * b[batch, n, k]`, by the definition of bits above.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Contract {
+    /// What it computes, for people.
+    pub what: String,
+    /// Why it is a contraction of its own, for people.
+    pub why: String,
+    /// Axes of both operands and the result. The example axis may be in any one of the four groups.
+    pub batch: Vec<ContractAxis>,
+    /// Axes of `a` and the result.
+    pub m: Vec<ContractAxis>,
+    /// Axes of `b` and the result.
+    pub n: Vec<ContractAxis>,
+    /// Axes of both operands, summed, the first outermost.
+    pub k: Vec<ContractAxis>,
+    /// Left operand.
+    pub a: Operand,
+    /// Right operand.
+    pub b: Operand,
+    /// Where the result starts.
+    pub out: Operand,
+    /// Longest block of the chain over `k`.
+    pub k_block: u32,
+    /// Whether the result is divided by the number of examples: the mean over the batch.
+    pub mean: bool,
+}
+
+/// One axis of a contraction, with its stride (in elements) in each array; 0 where it has none.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ContractAxis {
+    /// How long.
+    pub extent: Extent,
+    /// Stride in `a`.
+    pub a: i64,
+    /// Stride in `b`.
+    pub b: i64,
+    /// Stride in `out`.
+    pub out: i64,
+}
+
+/// An array of a contraction.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Operand {
+    /// Which.
+    pub buffer: BufferId,
+    /// Its first element.
+    pub offset: i64,
+}
+
+/// `out[v, q] = Σ_o (if index[o] == v then value[o, q] else 0)` in ascending order of `o`, the example outermost;
+/// the result is zeroed before, and divided by the number of examples if `mean`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Scatter {
+    /// What it computes, for people.
+    pub what: String,
+    /// Integers.
+    pub index: BufferId,
+    /// Values.
+    pub value: BufferId,
+    /// Result.
+    pub out: BufferId,
+    /// Elements of one `q`.
+    pub row: u32,
+    /// Whether it is the mean over the batch.
+    pub mean: bool,
+}
