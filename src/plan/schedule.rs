@@ -140,6 +140,7 @@ pub struct Nest {
 
 /// A statement within loops.
 #[derive(Clone, PartialEq, Debug)]
+#[allow(missing_docs)] // each variant says what its fields are
 pub enum Stmt {
     /// Runs the body for `var` in `0..extent`, ascending.
     For { var: Var, extent: Extent, hint: Hint, body: Vec<Stmt> },
@@ -205,6 +206,7 @@ pub enum Monoid {
 
 /// The order of a fold: part of the meaning, as it determines bits. See the module's head.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[allow(missing_docs)] // each variant says what its fields are
 pub enum Order {
     /// One chain in even blocks of at most `block`.
     Chain { block: u32 },
@@ -214,6 +216,7 @@ pub enum Order {
 
 /// What a [`Stmt::Let`] computes.
 #[derive(Clone, PartialEq, Debug)]
+#[allow(missing_docs)] // each variant says what its fields are
 pub enum Op {
     /// A gate of its arguments.
     Gate(Gate),

@@ -48,6 +48,7 @@ pub struct Item {
 
 /// What an item is.
 #[derive(Clone, Debug)]
+#[allow(missing_docs)] // each variant says what its fields are
 pub enum ItemKind {
     /// `use "file.nn"`
     Use { path: String },
@@ -145,6 +146,7 @@ pub struct Stmt {
 
 /// What a statement is.
 #[derive(Clone, Debug)]
+#[allow(missing_docs)] // each variant says what its fields are
 pub enum StmtKind {
     /// `param`, `state`, `input` or `target`, each with one or more declarations.
     Declare { role: DeclRole, decls: Vec<Declared> },
@@ -204,6 +206,7 @@ pub struct Target {
 
 /// An index on a left side or after a reducer.
 #[derive(Clone, Debug)]
+#[allow(missing_docs)] // each variant says what its fields are
 pub enum Index {
     /// `k`, or `u: K` with an explicit range
     Name { name: Name, range: Option<Expr> },
@@ -224,6 +227,7 @@ pub struct DataStmt {
 
 /// What a data statement is.
 #[derive(Clone, Debug)]
+#[allow(missing_docs)] // each variant says what its fields are
 pub enum DataStmtKind {
     /// `x[64] = scans[...] / 16`, `test = 20%`, `p[2] ~ uniform(0, 1)`
     Define { decl: Decl, how: How, value: Expr },
@@ -278,6 +282,7 @@ pub struct Expr {
 
 /// What an expression is.
 #[derive(Clone, Debug)]
+#[allow(missing_docs)] // each variant says what its fields are
 pub enum ExprKind {
     /// `1e-3`; `text` as written, so that the printer keeps it.
     Number { value: f64, text: String },
@@ -330,6 +335,7 @@ pub struct Arg {
 
 /// What stands between the brackets of a read.
 #[derive(Clone, Debug)]
+#[allow(missing_docs)] // each variant says what its fields are
 pub enum IndexArg {
     /// One index.
     Expr(Expr),
