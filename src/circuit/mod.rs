@@ -263,6 +263,11 @@ impl Circuit {
         self.intern(Node::Scatter { index, value, extent })
     }
 
+    /// A node as it stands, without normalisation: for passes that copy a circuit.
+    pub fn add_node(&mut self, node: Node) -> ValueId {
+        self.intern(node)
+    }
+
     /// `a + b`
     pub fn add(&mut self, a: ValueId, b: ValueId) -> ValueId {
         self.lift(gates::ADD, &[a, b])
