@@ -18,7 +18,7 @@ pub mod view;
 pub use gates::Gate;
 pub use node::{AxisSet, F64, Kind, Leaf, Node, Reducer, Slot, SlotId, SlotRole, StepValue};
 pub use shape::Shape;
-pub use view::View;
+pub use view::{Transposed, View};
 
 use crate::diagnostic::Span;
 use rustc_hash::FxHashMap;
@@ -197,9 +197,11 @@ impl Circuit {
         self.view(arg, View::select(shape.clone(), &axes, &from.dims))
     }
 
-    /// A view; the identity is the operand itself, and a view of a view is one view where that is exact.
+    /// A view, in its normal form; the identity is the operand itself, and a view of a view is one view where
+    /// that is exact.
     pub fn view(&mut self, arg: ValueId, view: View) -> ValueId {
         debug_assert_eq!(view.coords.len(), self.shape(arg).dims.len());
+        let view = view.normalised(self.shape(arg)).unwrap_or(view);
         if view.is_identity(self.shape(arg)) {
             return arg;
         }
@@ -209,6 +211,16 @@ impl Circuit {
             return self.view(inner_arg, composed);
         }
         self.intern(Node::View { arg, view: Arc::new(view) })
+    }
+
+    /// The adjoint of reading an operand of shape `operand` by `view`, at a cotangent of the shape that the view
+    /// gives. What the view only spread is summed first, so that a broadcast is undone by nothing but a sum.
+    /// A shared operand that was read per example gets one share an example: the caller takes the mean.
+    pub fn view_adjoint(&mut self, cotangent: ValueId, view: &View, operand: &Shape) -> ValueId {
+        let (spread, rest) = view.transpose(operand).split();
+        let first = self.sum(cotangent, spread);
+        let read = self.view(first, rest.view);
+        self.sum(read, rest.summed)
     }
 
     /// A reduction over the dimensions in `axes` and, if `batch`, the mean over the batch (sums only).
