@@ -9,7 +9,9 @@
 //! - [`shape`]: shapes, and the implicit batch axis.
 //! - [`view`]: affine reads in closed form: composition and transposition.
 //! - [`gates`]: the table of pointwise gates; adding a gate is adding a row.
+//! - [`formula`]: the notation of its vector-Jacobian products, and of rewrite rules.
 
+pub mod formula;
 pub mod gates;
 pub mod node;
 pub mod shape;
