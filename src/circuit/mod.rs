@@ -9,8 +9,12 @@
 //! - [`shape`]: shapes, and the implicit batch axis.
 //! - [`view`]: affine reads in closed form: composition and transposition.
 //! - [`gates`]: the table of pointwise gates; adding a gate is adding a row.
+//! - [`draw`]: random numbers as a pure function of where they are drawn.
+//! - [`known`]: which values are known once a step.
 
+pub mod draw;
 pub mod gates;
+pub mod known;
 pub mod node;
 pub mod shape;
 pub mod view;
