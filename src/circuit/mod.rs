@@ -10,9 +10,13 @@
 //! - [`view`]: affine reads in closed form: composition and transposition.
 //! - [`gates`]: the table of pointwise gates; adding a gate is adding a row.
 //! - [`formula`]: the notation of its vector-Jacobian products, and of rewrite rules.
+//! - [`draw`]: random numbers as a pure function of where they are drawn.
+//! - [`known`]: which values are known once a step.
 
+pub mod draw;
 pub mod formula;
 pub mod gates;
+pub mod known;
 pub mod node;
 pub mod shape;
 pub mod view;
