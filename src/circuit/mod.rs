@@ -65,6 +65,17 @@ pub struct Named {
     pub span: Option<Span>,
 }
 
+/// A name that [`crate::differentiate`] gave: that of the cotangent of a named value.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CotangentName {
+    /// Which of [`Circuit::names`].
+    pub name: usize,
+    /// Path of the value whose cotangent it is.
+    pub of: String,
+    /// The equation that its (first) share came from, and by which rule.
+    pub origin: Origin,
+}
+
 /// An interned arena of nodes with their shapes, kinds, origins and names.
 #[derive(Clone, Debug, Default)]
 pub struct Circuit {
@@ -75,6 +86,7 @@ pub struct Circuit {
     interned: FxHashMap<Node, ValueId>,
     slots: Vec<Slot>,
     names: Vec<Named>,
+    cotangents: Vec<CotangentName>,
     origin: Origin,
 }
 
@@ -143,6 +155,30 @@ impl Circuit {
     pub fn name(&mut self, named: Named) {
         debug_assert_eq!(named.indices.len(), self.shape(named.value).dims.len(), "{}", named.path);
         self.names.push(named);
+    }
+
+    /// Which of the names are those of cotangents, in the order in which they were given.
+    pub fn cotangents(&self) -> &[CotangentName] {
+        &self.cotangents
+    }
+
+    /// Names the cotangent of the value called `of`.
+    pub fn name_cotangent(&mut self, named: Named, of: String, origin: Origin) {
+        self.cotangents.push(CotangentName { name: self.names.len(), of, origin });
+        self.name(named);
+    }
+
+    /// For each named value the name to show: the one nearest to the top of the net, the first of those.
+    pub fn shown_names(&self) -> FxHashMap<ValueId, &Named> {
+        let depth = |named: &Named| named.path.matches('.').count();
+        let mut shown: FxHashMap<ValueId, &Named> = FxHashMap::default();
+        for named in &self.names {
+            let best = shown.entry(named.value).or_insert(named);
+            if depth(named) < depth(best) {
+                *best = named;
+            }
+        }
+        shown
     }
 
     /// Declares a slot and returns its leaf.
