@@ -12,6 +12,7 @@
 //! which says where the term is there. The guard travels through gates and views, and becomes a number
 //! (`if guard then value else 0`) only where terms are added, where a sum absorbs it, or at the end.
 
+pub mod differences;
 mod names;
 mod rules;
 mod term;

@@ -62,7 +62,7 @@ pub fn training_stage(model: &Model, layout: &Layout, states: &Layout) -> Stage 
         let piece = states.piece(slot).expect("every state has its place");
         wanted.push((next, Region::States, piece.offset, format!("{}'", piece.name)));
     }
-    Stage { homes: homes(model, layout, states), circuit, wanted }
+    Stage { homes: homes(&circuit, layout, states), circuit, wanted }
 }
 
 /// The update of all parameters.
@@ -86,9 +86,9 @@ pub fn update_stage(update: &Update) -> Stage {
 }
 
 /// Where the slots of a model live: parameters and states in their flat regions, data columns in theirs.
-pub fn homes(model: &Model, layout: &Layout, states: &Layout) -> Vec<Home> {
+pub fn homes(circuit: &Circuit, layout: &Layout, states: &Layout) -> Vec<Home> {
     let mut input = 0;
-    let slots = model.circuit.slots().iter().enumerate();
+    let slots = circuit.slots().iter().enumerate();
     let home = |(k, _)| {
         let slot = SlotId(k as u32);
         if let Some(piece) = layout.piece(slot) {
