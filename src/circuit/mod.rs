@@ -11,11 +11,13 @@
 //! - [`gates`]: the table of pointwise gates; adding a gate is adding a row.
 //! - [`formula`]: the notation of its vector-Jacobian products, and of rewrite rules.
 //! - [`draw`]: random numbers as a pure function of where they are drawn.
+//! - [`graph`]: the circuit as a graph, for petgraph.
 //! - [`known`]: which values are known once a step.
 
 pub mod draw;
 pub mod formula;
 pub mod gates;
+pub mod graph;
 pub mod known;
 pub mod node;
 pub mod shape;
