@@ -13,6 +13,7 @@
 //! - [`draw`]: random numbers as a pure function of where they are drawn.
 //! - [`graph`]: the circuit as a graph, for petgraph.
 //! - [`known`]: which values are known once a step.
+//! - [`verify`]: what must hold of every circuit.
 
 pub mod draw;
 pub mod formula;
@@ -21,6 +22,7 @@ pub mod graph;
 pub mod known;
 pub mod node;
 pub mod shape;
+pub mod verify;
 pub mod view;
 
 pub use gates::Gate;
