@@ -51,6 +51,8 @@ mod tests {
 
     const MANY: u32 = 1 << 20;
 
+    type Draws = fn(u32) -> f32;
+
     /// The correlation of `a(k)` and `b(k)` over many `k`, both uniform in (0, 1).
     fn correlation(a: impl Fn(u32) -> f32, b: impl Fn(u32) -> f32) -> f64 {
         let product = |k| (f64::from(a(k)) - 0.5) * (f64::from(b(k)) - 0.5);
@@ -58,7 +60,7 @@ mod tests {
     }
 
     /// Ways of drawing many numbers: along elements, along examples, along steps, and along a grid of both.
-    fn sequences() -> [(&'static str, fn(u32) -> f32); 4] {
+    fn sequences() -> [(&'static str, Draws); 4] {
         [
             ("elements", |k| uniform(key(1, 2, 3), 0, k)),
             ("examples", |k| uniform(key(1, 2, 3), k, 5)),

@@ -11,14 +11,18 @@
 //! - [`gates`]: the table of pointwise gates; adding a gate is adding a row.
 //! - [`formula`]: the notation of its vector-Jacobian products, and of rewrite rules.
 //! - [`draw`]: random numbers as a pure function of where they are drawn.
+//! - [`graph`]: the circuit as a graph, for petgraph.
 //! - [`known`]: which values are known once a step.
+//! - [`verify`]: what must hold of every circuit.
 
 pub mod draw;
 pub mod formula;
 pub mod gates;
+pub mod graph;
 pub mod known;
 pub mod node;
 pub mod shape;
+pub mod verify;
 pub mod view;
 
 pub use gates::Gate;

@@ -14,6 +14,8 @@
 
 pub mod differences;
 mod names;
+#[cfg(test)]
+pub(crate) mod oracle;
 mod rules;
 mod term;
 #[cfg(test)]
