@@ -10,11 +10,19 @@
 //! - [`view`]: affine reads in closed form: composition and transposition.
 //! - [`gates`]: the table of pointwise gates; adding a gate is adding a row.
 //! - [`formula`]: the notation of its vector-Jacobian products, and of rewrite rules.
+//! - [`draw`]: random numbers as a pure function of where they are drawn.
+//! - [`graph`]: the circuit as a graph, for petgraph.
+//! - [`known`]: which values are known once a step.
+//! - [`verify`]: what must hold of every circuit.
 
+pub mod draw;
 pub mod formula;
 pub mod gates;
+pub mod graph;
+pub mod known;
 pub mod node;
 pub mod shape;
+pub mod verify;
 pub mod view;
 
 pub use gates::Gate;
@@ -61,6 +69,17 @@ pub struct Named {
     pub span: Option<Span>,
 }
 
+/// A name that [`crate::differentiate`] gave: that of the cotangent of a named value.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CotangentName {
+    /// Which of [`Circuit::names`].
+    pub name: usize,
+    /// Path of the value whose cotangent it is.
+    pub of: String,
+    /// The equation that its (first) share came from, and by which rule.
+    pub origin: Origin,
+}
+
 /// An interned arena of nodes with their shapes, kinds, origins and names.
 #[derive(Clone, Debug, Default)]
 pub struct Circuit {
@@ -71,6 +90,7 @@ pub struct Circuit {
     interned: FxHashMap<Node, ValueId>,
     slots: Vec<Slot>,
     names: Vec<Named>,
+    cotangents: Vec<CotangentName>,
     origin: Origin,
 }
 
@@ -139,6 +159,30 @@ impl Circuit {
     pub fn name(&mut self, named: Named) {
         debug_assert_eq!(named.indices.len(), self.shape(named.value).dims.len(), "{}", named.path);
         self.names.push(named);
+    }
+
+    /// Which of the names are those of cotangents, in the order in which they were given.
+    pub fn cotangents(&self) -> &[CotangentName] {
+        &self.cotangents
+    }
+
+    /// Names the cotangent of the value called `of`.
+    pub fn name_cotangent(&mut self, named: Named, of: String, origin: Origin) {
+        self.cotangents.push(CotangentName { name: self.names.len(), of, origin });
+        self.name(named);
+    }
+
+    /// For each named value the name to show: the one nearest to the top of the net, the first of those.
+    pub fn shown_names(&self) -> FxHashMap<ValueId, &Named> {
+        let depth = |named: &Named| named.path.matches('.').count();
+        let mut shown: FxHashMap<ValueId, &Named> = FxHashMap::default();
+        for named in &self.names {
+            let best = shown.entry(named.value).or_insert(named);
+            if depth(named) < depth(best) {
+                *best = named;
+            }
+        }
+        shown
     }
 
     /// Declares a slot and returns its leaf.
@@ -261,6 +305,11 @@ impl Circuit {
     /// batch if the operands are per example.
     pub fn scatter(&mut self, index: ValueId, value: ValueId, extent: u32) -> ValueId {
         self.intern(Node::Scatter { index, value, extent })
+    }
+
+    /// A node as it stands, without normalisation: for passes that copy a circuit.
+    pub fn add_node(&mut self, node: Node) -> ValueId {
+        self.intern(node)
     }
 
     /// `a + b`

@@ -5,3 +5,7 @@
 //! keeps comments. The whole grammar is in `grammar/nn.ebnf`.
 
 pub mod ast;
+mod lexer;
+mod parser;
+
+pub use parser::{MAX_DEPTH, parse};

@@ -166,7 +166,8 @@ fn random_maps_transpose() {
     for round in 0..2000 {
         let (out, inn) = (random.dims(1, 3, 4), random.dims(0, 3, 5));
         let view = random.view(&out, &inn, round % 2 == 1);
-        check_transposes(&mut random, &view, &inn, 3);
+        let depth = if round % 4 < 2 { 3 } else { 2 };
+        check_transposes(&mut random, &view, &inn, depth);
     }
 }
 
@@ -184,7 +185,7 @@ fn random_maps_compose() {
 #[test]
 fn transposed_maps_compose() {
     let mut random = Random(4);
-    for _ in 0..1000 {
+    for _ in 0..500 {
         let (out, mid, inn) = (random.dims(1, 3, 4), random.dims(1, 3, 4), random.dims(1, 2, 5));
         let inner = random.view(&mid, &inn, false).transpose(&Shape::shared(&*inn)).view;
         let outer = random.view(&out, &inner.out.dims, false);
