@@ -4,12 +4,11 @@ use super::build::{Built, Stage, Wanted, build, homes};
 use super::figures::{Cut, cut};
 use super::layout::Layout;
 use super::records::Moment;
+use super::store::Store;
 use super::train::Weights;
 use crate::circuit::{Circuit, SlotRole, ValueId};
-use crate::codegen::Call;
 use crate::data::Dataset;
 use crate::elaborate::model::{Model, Part};
-use crate::plan::memory::Memory;
 use crate::plan::schedule::Region;
 use crate::simplify::simplify;
 
@@ -83,19 +82,18 @@ impl Evaluator {
     /// The values that native code computes, over all rows.
     fn before(&self, weights: &Weights, data: &Dataset, order: &[u32]) -> Vec<Vec<f32>> {
         let schedule = &self.built.schedule;
-        let mut memory = Memory::for_rows(schedule, order.len());
-        memory.region_mut(Region::Params).copy_from_slice(&weights.params);
-        memory.region_mut(Region::States).copy_from_slice(&weights.states);
         let steps = order.len().div_ceil(schedule.capacity as usize);
+        let mut store = Store::new(&self.built, steps, order.len());
+        store.put(Region::Params, &weights.params);
+        store.put(Region::States, &weights.states);
         let mut records = vec![];
         for _ in 0..steps {
             // Evaluation uses a fixed step.
             self.built.records.push(Moment { step: 0, steps: 0, epoch: 0 }, &mut records);
         }
         let columns = named_columns(&self.inputs, data);
-        let call = Call { steps, order, columns: &columns, records: &records };
-        self.built.module.run(&call, &mut memory);
-        (0..self.cut.before.len()).map(|k| memory.region(Region::Output(k as u16)).to_vec()).collect()
+        store.run(&self.built, &columns, order, &records);
+        (0..self.cut.before.len()).map(|k| store.region(Region::Output(k as u16)).to_vec()).collect()
     }
 }
 

@@ -10,4 +10,5 @@ pub mod layout;
 pub mod once;
 pub mod order;
 pub mod records;
+pub mod store;
 pub mod train;

@@ -6,13 +6,12 @@ use super::initial::initial_values;
 use super::layout::Layout;
 use super::order::SplitMix64;
 use super::records::Moment;
+use super::store::Store;
 use super::train::Weights;
 use crate::circuit::{Circuit, SlotId, SlotRole, ValueId};
-use crate::codegen::Call;
 use crate::differentiate::differentiate;
 use crate::elaborate::model::Model;
 use crate::interpret::{Bindings, Element, evaluate};
-use crate::plan::memory::Memory;
 use crate::plan::schedule::Region;
 
 /// By what the values are computed.
@@ -135,15 +134,15 @@ impl Evaluation {
 
     fn native(&self) -> Result<Vec<Vec<f64>>, String> {
         let built = build(vec![self.stage()], self.n as u32, self.seed)?;
-        let mut memory = Memory::new(&built.schedule);
-        memory.region_mut(Region::Params).copy_from_slice(&self.weights.params);
-        memory.region_mut(Region::States).copy_from_slice(&self.weights.states);
+        let mut store = Store::new(&built, 1, self.n);
+        store.put(Region::Params, &self.weights.params);
+        store.put(Region::States, &self.weights.states);
         let mut records = vec![];
         built.records.push(Moment { step: 0, steps: 0, epoch: 0 }, &mut records);
         let order: Vec<u32> = (0..self.n as u32).collect();
         let columns: Vec<&[f32]> = self.inputs.iter().map(|(_, data)| data.as_slice()).collect();
-        built.module.run(&Call { steps: 1, order: &order, columns: &columns, records: &records }, &mut memory);
-        let output = |k| memory.region(Region::Output(k as u16)).iter().map(|&x| f64::from(x)).collect();
+        store.run(&built, &columns, &order, &records);
+        let output = |k| store.region(Region::Output(k as u16)).iter().map(|&x| f64::from(x)).collect();
         Ok((0..self.wanted.len()).map(output).collect())
     }
 }

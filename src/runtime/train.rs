@@ -6,11 +6,10 @@ use super::initial::initial_values;
 use super::layout::Layout;
 use super::order::epoch_order;
 use super::records::Moment;
-use crate::codegen::Call;
+use super::store::Store;
 use crate::data::Dataset;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::elaborate::model::{Best, Model, Part, Training, Update};
-use crate::plan::memory::Memory;
 use crate::plan::schedule::Region;
 use std::time::{Duration, Instant};
 
@@ -24,12 +23,14 @@ pub struct Trainer<'a> {
     training: Training,
     built: Built,
     evaluator: Evaluator,
-    memory: Memory,
+    store: Store,
     /// Where each parameter lies.
     pub params: Layout,
     /// Where each state lies.
     pub states: Layout,
     columns: Vec<&'a [f32]>,
+    /// What stands where no step reads or writes.
+    initial: Weights,
     /// Steps done.
     step: u64,
 }
@@ -124,12 +125,12 @@ impl<'a> Trainer<'a> {
         let capacity = training.batch.min(data.train.len().max(1) as u32);
         let built = build(stages, capacity, training.seed)?;
         let evaluator = Evaluator::new(inference, &params, &states, training.seed)?;
-        let mut memory = Memory::new(&built.schedule);
+        let mut store = Store::new(&built, 1, capacity as usize);
         let weights = initial_values(model, &params, &states, training.seed);
-        memory.region_mut(Region::Params).copy_from_slice(&weights.params);
-        memory.region_mut(Region::States).copy_from_slice(&weights.states);
+        store.put(Region::Params, &weights.params);
+        store.put(Region::States, &weights.states);
         for (k, moment) in update.moments.iter().enumerate() {
-            memory.region_mut(Region::Moments(k as u16)).fill(moment.initial as f32);
+            store.fill(Region::Moments(k as u16), moment.initial as f32);
         }
         let columns = super::evaluate::columns(&model.circuit, data);
         Ok(Trainer {
@@ -137,10 +138,11 @@ impl<'a> Trainer<'a> {
             training: training.clone(),
             built,
             evaluator,
-            memory,
+            store,
             params,
             states,
             columns,
+            initial: weights,
             step: 0,
         })
     }
@@ -153,8 +155,8 @@ impl<'a> Trainer<'a> {
     /// The weights as they stand.
     pub fn weights(&self) -> Weights {
         Weights {
-            params: self.memory.region(Region::Params).to_vec(),
-            states: self.memory.region(Region::States).to_vec(),
+            params: overlaid(&self.initial.params, self.store.region(Region::Params)),
+            states: overlaid(&self.initial.states, self.store.region(Region::States)),
         }
     }
 
@@ -163,8 +165,9 @@ impl<'a> Trainer<'a> {
     /// # Panics
     /// If their lengths are not those of the layouts.
     pub fn set_weights(&mut self, weights: &Weights) {
-        self.memory.region_mut(Region::Params).copy_from_slice(&weights.params);
-        self.memory.region_mut(Region::States).copy_from_slice(&weights.states);
+        self.initial = weights.clone();
+        self.store.put(Region::Params, &weights.params);
+        self.store.put(Region::States, &weights.states);
     }
 
     /// Trains to the end.
@@ -244,13 +247,10 @@ impl<'a> Trainer<'a> {
             }
             let clock = Instant::now();
             let rows = &order[done as usize * batch..order.len().min((done + count) as usize * batch)];
-            let log = self.built.module.run(
-                &Call { steps: count as usize, order: rows, columns: &self.columns, records: &records },
-                &mut self.memory,
-            );
+            self.store.run(&self.built, &self.columns, rows, &records);
             let taken = clock.elapsed();
             let mut sum = 0.0;
-            for (k, &loss) in log.iter().enumerate() {
+            for (k, &loss) in self.store.region(Region::Log)[..count as usize].iter().enumerate() {
                 if !loss.is_finite() {
                     return Err(self.not_finite(loss, self.step + k as u64 + 1, number));
                 }
@@ -299,6 +299,14 @@ impl<'a> Trainer<'a> {
         .at(self.training.span, "in this training")
         .help("a smaller learning rate, `clip = norm(1.0)` or scaled inputs are the usual remedies")
     }
+}
+
+/// `values` with what is held put over its beginning.
+fn overlaid(values: &[f32], held: &[f32]) -> Vec<f32> {
+    let mut out = values.to_vec();
+    let len = out.len().min(held.len());
+    out[..len].copy_from_slice(&held[..len]);
+    out
 }
 
 /// How many steps to run next, from how long the last ones took.
