@@ -253,5 +253,14 @@ pub const GATES: &[Row] = &[
         doc: "One of two values by a condition; the other takes no part, not even as NaN.",
     },
     infix("int_div", "div", None, |v| (v[0] / v[1]).floor(), &["", ""], "Quotient rounded down."),
+    Row {
+        name: "stop",
+        arity: 1,
+        form: Form::Call,
+        result: None,
+        value: |v| v[0],
+        vjp: &[""],
+        doc: "The operand itself, through which no gradient passes.",
+    },
     infix("mod", "mod", None, |v| v[0] - v[1] * (v[0] / v[1]).floor(), &["", ""], "Rest of `div`."),
 ];
