@@ -46,6 +46,11 @@ impl Gate {
         &GATES[self.0 as usize]
     }
 
+    /// Its place in the table.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+
     /// The gate that a call by this name means, if one does.
     pub fn called(name: &str) -> Option<Gate> {
         let found = GATES.iter().position(|row| row.form == Form::Call && row.name == name);
@@ -170,7 +175,7 @@ pub const GATES: &[Row] = &[
         "^",
         Some(Kind::Real),
         |v| v[0].powf(v[1]),
-        &["g * b * a ^ (b - 1)", "if a > 0 then g * y * log(a) else absent"],
+        &["if b == 0 then absent else g * b * a ^ (b - 1)", "if a > 0 then g * y * log(a) else absent"],
         "Power. A constant whole exponent is multiplied out instead.",
     ),
     Row {
@@ -253,6 +258,14 @@ pub const GATES: &[Row] = &[
         doc: "One of two values by a condition; the other takes no part, not even as NaN.",
     },
     infix("int_div", "div", None, |v| (v[0] / v[1]).floor(), &["", ""], "Quotient rounded down."),
+    infix(
+        "mod",
+        "mod",
+        None,
+        |v| v[0] - v[1] * (v[0] / v[1]).floor(),
+        &["g", "-(g * (a div b))"],
+        "Rest of `div`.",
+    ),
     Row {
         name: "stop",
         arity: 1,
@@ -262,5 +275,4 @@ pub const GATES: &[Row] = &[
         vjp: &[""],
         doc: "The operand itself, through which no gradient passes.",
     },
-    infix("mod", "mod", None, |v| v[0] - v[1] * (v[0] / v[1]).floor(), &["", ""], "Rest of `div`."),
 ];

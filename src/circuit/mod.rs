@@ -9,16 +9,26 @@
 //! - [`shape`]: shapes, and the implicit batch axis.
 //! - [`view`]: affine reads in closed form: composition and transposition.
 //! - [`gates`]: the table of pointwise gates; adding a gate is adding a row.
+//! - [`formula`]: the notation of its vector-Jacobian products, and of rewrite rules.
+//! - [`draw`]: random numbers as a pure function of where they are drawn.
+//! - [`graph`]: the circuit as a graph, for petgraph.
+//! - [`known`]: which values are known once a step.
+//! - [`verify`]: what must hold of every circuit.
 
+pub mod draw;
+pub mod formula;
 pub mod gates;
+pub mod graph;
+pub mod known;
 pub mod node;
 pub mod shape;
+pub mod verify;
 pub mod view;
 
 pub use gates::Gate;
 pub use node::{AxisSet, F64, Kind, Leaf, Node, Reducer, Slot, SlotId, SlotRole, StepValue};
 pub use shape::Shape;
-pub use view::View;
+pub use view::{Transposed, View};
 
 use crate::diagnostic::Span;
 use rustc_hash::FxHashMap;
@@ -59,6 +69,17 @@ pub struct Named {
     pub span: Option<Span>,
 }
 
+/// A name that [`crate::differentiate`] gave: that of the cotangent of a named value.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CotangentName {
+    /// Which of [`Circuit::names`].
+    pub name: usize,
+    /// Path of the value whose cotangent it is.
+    pub of: String,
+    /// The equation that its (first) share came from, and by which rule.
+    pub origin: Origin,
+}
+
 /// An interned arena of nodes with their shapes, kinds, origins and names.
 #[derive(Clone, Debug, Default)]
 pub struct Circuit {
@@ -69,6 +90,7 @@ pub struct Circuit {
     interned: FxHashMap<Node, ValueId>,
     slots: Vec<Slot>,
     names: Vec<Named>,
+    cotangents: Vec<CotangentName>,
     origin: Origin,
 }
 
@@ -144,6 +166,30 @@ impl Circuit {
         self.names.push(named);
     }
 
+    /// Which of the names are those of cotangents, in the order in which they were given.
+    pub fn cotangents(&self) -> &[CotangentName] {
+        &self.cotangents
+    }
+
+    /// Names the cotangent of the value called `of`.
+    pub fn name_cotangent(&mut self, named: Named, of: String, origin: Origin) {
+        self.cotangents.push(CotangentName { name: self.names.len(), of, origin });
+        self.name(named);
+    }
+
+    /// For each named value the name to show: the one nearest to the top of the net, the first of those.
+    pub fn shown_names(&self) -> FxHashMap<ValueId, &Named> {
+        let depth = |named: &Named| named.path.matches('.').count();
+        let mut shown: FxHashMap<ValueId, &Named> = FxHashMap::default();
+        for named in &self.names {
+            let best = shown.entry(named.value).or_insert(named);
+            if depth(named) < depth(best) {
+                *best = named;
+            }
+        }
+        shown
+    }
+
     /// Declares a slot and returns its leaf.
     pub fn declare(&mut self, slot: Slot) -> ValueId {
         let id = SlotId(self.slots.len() as u32);
@@ -202,9 +248,11 @@ impl Circuit {
         self.view(arg, View::select(shape.clone(), &axes, &from.dims))
     }
 
-    /// A view; the identity is the operand itself, and a view of a view is one view where that is exact.
+    /// A view, in its normal form; the identity is the operand itself, and a view of a view is one view where
+    /// that is exact.
     pub fn view(&mut self, arg: ValueId, view: View) -> ValueId {
         debug_assert_eq!(view.coords.len(), self.shape(arg).dims.len());
+        let view = view.normalised(self.shape(arg)).unwrap_or(view);
         if view.is_identity(self.shape(arg)) {
             return arg;
         }
@@ -214,6 +262,16 @@ impl Circuit {
             return self.view(inner_arg, composed);
         }
         self.intern(Node::View { arg, view: Arc::new(view) })
+    }
+
+    /// The adjoint of reading an operand of shape `operand` by `view`, at a cotangent of the shape that the view
+    /// gives. What the view only spread is summed first, so that a broadcast is undone by nothing but a sum.
+    /// A shared operand that was read per example gets one share an example: the caller takes the mean.
+    pub fn view_adjoint(&mut self, cotangent: ValueId, view: &View, operand: &Shape) -> ValueId {
+        let (spread, rest) = view.transpose(operand).split();
+        let first = self.sum(cotangent, spread);
+        let read = self.view(first, rest.view);
+        self.sum(read, rest.summed)
     }
 
     /// A reduction over the dimensions in `axes` and, if `batch`, the mean over the batch (sums only).
@@ -252,6 +310,11 @@ impl Circuit {
     /// batch if the operands are per example.
     pub fn scatter(&mut self, index: ValueId, value: ValueId, extent: u32) -> ValueId {
         self.intern(Node::Scatter { index, value, extent })
+    }
+
+    /// A node as it stands, without normalisation: for passes that copy a circuit.
+    pub fn add_node(&mut self, node: Node) -> ValueId {
+        self.intern(node)
     }
 
     /// `a + b`

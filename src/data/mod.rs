@@ -1,8 +1,29 @@
 //! Data blocks to [`Dataset`]: reads, checks, splits. Sizes and vocabularies that come from the data are known
 //! before a net is elaborated.
+//!
+//! - `table`: tables in place; `block`: data blocks, statement by statement.
+//! - `file`: a CSV file as cells; `number` and [`vocabulary`]: cells as numbers and as classes.
+//! - `expression`: what stands right of `=` in a data block, computed in f64.
+//! - [`split`]: which rows are held out.
+//! - `standardize`: mean and deviation, learned from the training part.
+//! - `finish`: a computed column against its declaration, rounded to f32.
+
+mod block;
+mod expression;
+mod file;
+mod finish;
+mod number;
+pub mod split;
+mod standardize;
+mod table;
+#[cfg(test)]
+mod tests;
+pub mod vocabulary;
 
 use crate::circuit::Kind;
-use crate::diagnostic::Span;
+use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span, codes};
+use crate::syntax::ast::{Item, ItemKind};
+use std::path::Path;
 
 /// All examples of a data block, column by column, and which of them belong to which part.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +70,21 @@ pub struct Standardized {
     pub mean: Vec<f64>,
     /// One an element; 1 where the column is constant.
     pub deviation: Vec<f64>,
+}
+
+/// Reads a data block or a table. Paths in it are relative to `base`, the directory of its `.nn` file.
+///
+/// # Errors
+/// All mistakes that were found, at least one: in the block itself, in its files, or that `item` is not data.
+pub fn load(item: &Item, sources: &Sources, base: &Path) -> Result<Dataset, Diagnostics> {
+    match &item.kind {
+        ItemKind::Table { name, table } => table::load(name, table),
+        ItemKind::Data { name, statements } => {
+            let home = file::Home { base, source: &sources.get(item.span.file).name };
+            block::load(name, statements, &home)
+        }
+        _ => Err(vec![Diagnostic::error(codes::WRONG_KIND_OF_NAME, "this is not data").at(item.span, "")]),
+    }
 }
 
 impl Dataset {

@@ -28,6 +28,7 @@ codes! {
     MISPLACED_DEFAULT = "E0107": "an `else` that does not follow a read";
     BAD_NUMBER = "E0108": "a number that cannot be read";
     TOO_DEEP = "E0109": "nesting too deep to read";
+    OPEN_REDUCER = "E0110": "a reduction in a product, without parentheses to end it";
     // E02: names
     UNKNOWN_NAME = "E0201": "a name that nothing defines";
     DEFINED_TWICE = "E0202": "a name defined twice";

@@ -4,10 +4,14 @@
 //! Rooms that find mistakes build one and return it; only [`render`] knows how it looks.
 
 pub mod codes;
+mod json;
 mod render;
+#[cfg(test)]
+mod tests;
 
 pub use codes::Code;
-pub use render::render;
+pub use json::to_json;
+pub use render::{render, render_all};
 
 /// One of the texts that spans point into.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]

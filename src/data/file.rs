@@ -1,0 +1,279 @@
+//! A CSV file as cells: read once, turned into numbers or classes column by column where an expression asks.
+//!
+//! The first row has the names of the columns. Cells are separated by commas and may be quoted; blanks around a
+//! cell do not count.
+
+use super::number::{self, Fault};
+use super::vocabulary::{Encoded, encode};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, codes, nearest};
+use std::io::ErrorKind;
+use std::path::Path;
+
+/// Where the data block stands.
+pub struct Home<'a> {
+    /// The directory of its `.nn` file.
+    pub base: &'a Path,
+    /// The `.nn` file as shown to the user.
+    pub source: &'a str,
+}
+
+/// A file in memory.
+pub struct CsvFile {
+    /// The path as the data block writes it.
+    pub path: String,
+    /// Where it writes it.
+    pub span: Span,
+    /// Names of the columns.
+    pub header: Vec<String>,
+    /// The bytes of all cells after the header, unquoted, one after the other.
+    bytes: Vec<u8>,
+    /// For each cell, row by row, where it ends in `bytes`.
+    ends: Vec<usize>,
+    /// For each row the line of the file on which it begins, from 1.
+    lines: Vec<u64>,
+}
+
+impl CsvFile {
+    /// Number of rows after the header.
+    pub fn rows(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// The line of the file on which a row begins, from 1.
+    pub fn line(&self, row: usize) -> u64 {
+        self.lines[row]
+    }
+
+    /// A cell as it stands between its commas, without the blanks around it.
+    fn cell(&self, row: usize, column: usize) -> &[u8] {
+        let k = row * self.header.len() + column;
+        let start = if k == 0 { 0 } else { self.ends[k - 1] };
+        self.bytes[start..self.ends[k]].trim_ascii()
+    }
+
+    /// The cells of some columns as numbers, row by row.
+    ///
+    /// # Errors
+    /// `BAD_CELL` that tells the first one that is not a finite number; `span` is where the columns are named.
+    pub fn numbers(&self, columns: &[usize], span: Span) -> Result<Vec<f64>, Diagnostics> {
+        let mut numbers = Vec::with_capacity(self.rows() * columns.len());
+        for row in 0..self.rows() {
+            for &column in columns {
+                match number::parse(self.cell(row, column)) {
+                    Ok(number) => numbers.push(number),
+                    Err(fault) => return Err(vec![self.not_numbers(columns, (row, column), fault, span)]),
+                }
+            }
+        }
+        Ok(numbers)
+    }
+
+    /// The cells of some columns as classes of one vocabulary, row by row.
+    ///
+    /// # Errors
+    /// `BAD_CELL` for the first one that is empty or not text; `span` is where the columns are named.
+    pub fn classes(&self, columns: &[usize], span: Span) -> Result<Encoded, Diagnostics> {
+        let mut cells = Vec::with_capacity(self.rows() * columns.len());
+        for row in 0..self.rows() {
+            for &column in columns {
+                let cell = self.cell(row, column);
+                match std::str::from_utf8(cell) {
+                    Ok(text) if !text.is_empty() => cells.push(text),
+                    Ok(_) => {
+                        let empty =
+                            self.bad_cell(row, column, "the cell is empty where a class should be", span);
+                        return Err(vec![empty.help("leave the row out, or give what is not known a name")]);
+                    }
+                    Err(_) => return Err(vec![self.bad_cell(row, column, &Fault::NotUtf8.told(cell), span)]),
+                }
+            }
+        }
+        Ok(encode(cells.into_iter()))
+    }
+
+    /// The place of a column in the header.
+    ///
+    /// # Errors
+    /// `UNKNOWN_COLUMN` if there is none of that name, or more than one.
+    pub fn column(&self, name: &str, span: Span) -> Result<usize, Diagnostics> {
+        let mut found = (0..self.header.len()).filter(|&k| self.header[k] == name);
+        match (found.next(), found.next()) {
+            (Some(k), None) => Ok(k),
+            (Some(_), Some(_)) => {
+                let message = format!("`{}` has more than one column `{name}`", self.path);
+                Err(vec![
+                    Diagnostic::error(codes::UNKNOWN_COLUMN, message).at(span, "which of them is not clear"),
+                ])
+            }
+            (None, _) => Err(vec![self.unknown_column(name, span)]),
+        }
+    }
+
+    fn unknown_column(&self, name: &str, span: Span) -> Diagnostic {
+        let message = format!("`{}` has no column `{name}`", self.path);
+        let diagnostic = Diagnostic::error(codes::UNKNOWN_COLUMN, message)
+            .at(span, "is not in its first line")
+            .note(format!("its columns are {}", self.listed_columns()));
+        if let Some(near) = nearest(name, self.header.iter().map(String::as_str)) {
+            return diagnostic.help(format!("did you mean `{near}`?"));
+        }
+        if self.header.iter().all(|name| number::parse(name.as_bytes()).is_ok()) {
+            return diagnostic.help("the first line must name the columns; here it holds numbers");
+        }
+        if self.header.len() == 1 && self.header[0].contains([';', '\t']) {
+            return diagnostic.help("columns must be separated by commas");
+        }
+        diagnostic
+    }
+
+    /// The names for a message: all of a few, the ends of many.
+    fn listed_columns(&self) -> String {
+        let quoted = |names: &[String]| names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+        match self.header.len() {
+            0..=8 => quoted(&self.header),
+            n => format!("{}, ... `{}` ({n} in all)", quoted(&self.header[..6]), self.header[n - 1]),
+        }
+    }
+
+    /// A column that holds something other than numbers: the first such cell, and how many there are.
+    fn not_numbers(&self, columns: &[usize], at: (usize, usize), fault: Fault, span: Span) -> Diagnostic {
+        let (row, column) = at;
+        let mut diagnostic = self.bad_cell(row, column, &fault.told(self.cell(row, column)), span);
+        let bad = (0..self.rows()).filter(|&row| number::parse(self.cell(row, column)).is_err()).count();
+        if bad > 1 {
+            let all = if bad == self.rows() {
+                "none of its cells is one"
+            } else {
+                &format!("{bad} of its cells are not")
+            };
+            diagnostic = diagnostic.note(format!("`{}` is read as numbers, and {all}", self.header[column]));
+        }
+        let words = bad == self.rows() && columns.len() == 1 && fault == Fault::NotANumber;
+        if words && diagnostic.help.is_none() {
+            diagnostic = diagnostic.help("if the cells name classes, write `class(...)` around the column");
+        }
+        diagnostic
+    }
+
+    /// `file, line 3, column name: what is wrong`
+    fn bad_cell(&self, row: usize, column: usize, what: &str, span: Span) -> Diagnostic {
+        let place = format!("`{}`, line {}, column `{}`", self.path, self.lines[row], self.header[column]);
+        let diagnostic = Diagnostic::error(codes::BAD_CELL, format!("{place}: {what}")).at(span, "read here");
+        if self.cell(row, column).contains(&b'\n') { diagnostic.help(LINE_BREAK) } else { diagnostic }
+    }
+}
+
+/// What a quote without its partner looks like.
+const LINE_BREAK: &str = "the row has a line break inside a cell: is there a quote that is never closed?";
+
+/// Reads a whole file.
+///
+/// # Errors
+/// `FILE_UNREADABLE`, `ROW_LENGTH` or `EMPTY_DATA`; `span` is where the path is written.
+pub fn read(home: &Home, path: &str, span: Span) -> Result<CsvFile, Diagnostics> {
+    let bytes =
+        std::fs::read(home.base.join(path)).map_err(|error| vec![unreadable(home, path, span, &error)])?;
+    parse(&bytes, path, span)
+}
+
+/// Splits the text of a file into cells.
+pub(super) fn parse(text: &[u8], path: &str, span: Span) -> Result<CsvFile, Diagnostics> {
+    let told = |code: Code, message: String| Diagnostic::error(code, message).at(span, "read here");
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text);
+    let names =
+        reader.byte_headers().map_err(|e| vec![told(codes::FILE_UNREADABLE, format!("`{path}`: {e}"))])?;
+    let header: Vec<String> =
+        names.iter().map(|n| String::from_utf8_lossy(n.trim_ascii()).into_owned()).collect();
+    if header.iter().all(String::is_empty) {
+        let empty = told(codes::EMPTY_DATA, format!("`{path}` is empty"));
+        return Err(vec![
+            empty.help("its first line must name the columns, and each further line is an example"),
+        ]);
+    }
+    let mut file = CsvFile {
+        path: path.to_string(),
+        span,
+        header,
+        bytes: Vec::with_capacity(text.len()),
+        ends: vec![],
+        lines: vec![],
+    };
+    let mut record = csv::ByteRecord::new();
+    while reader
+        .read_byte_record(&mut record)
+        .map_err(|e| vec![told(codes::FILE_UNREADABLE, format!("`{path}`: {e}"))])?
+    {
+        let line = line_of(text, &record);
+        if record.len() != file.header.len() {
+            return Err(vec![wrong_length(&file, &record, line)]);
+        }
+        let start = file.bytes.len();
+        file.bytes.extend_from_slice(record.as_slice());
+        file.ends.extend((0..record.len()).filter_map(|k| Some(start + record.range(k)?.end)));
+        file.lines.push(line);
+    }
+    if file.lines.is_empty() {
+        return Err(vec![told(
+            codes::EMPTY_DATA,
+            format!("`{path}` has names of columns, but no row below them"),
+        )]);
+    }
+    if u32::try_from(file.lines.len()).is_err() {
+        return Err(vec![told(codes::TOO_LARGE, format!("`{path}` has more than {} rows", u32::MAX))]);
+    }
+    Ok(file)
+}
+
+/// The line on which a record begins. The reader's own position is where it began to look for the record, which
+/// is before any empty lines.
+fn line_of(text: &[u8], record: &csv::ByteRecord) -> u64 {
+    let Some(position) = record.position() else { return 0 };
+    let from = usize::try_from(position.byte()).map_or(text.len(), |byte| byte.min(text.len()));
+    let empty = text[from..].iter().take_while(|byte| matches!(byte, b'\n' | b'\r'));
+    position.line() + empty.filter(|&&byte| byte == b'\n').count() as u64
+}
+
+fn wrong_length(file: &CsvFile, record: &csv::ByteRecord, line: u64) -> Diagnostic {
+    let cells = |n: usize| format!("{n} cell{}", if n == 1 { "" } else { "s" });
+    let (found, expected) = (cells(record.len()), file.header.len());
+    let message = format!(
+        "`{}`, line {line}: the row has {found}, but the first line names {expected} columns",
+        file.path
+    );
+    let diagnostic = Diagnostic::error(codes::ROW_LENGTH, message)
+        .at(file.span, "read here")
+        .note(format!("the row begins with `{}`", number::shown(&record[0])));
+    if record.iter().any(|cell| cell.contains(&b'\n')) {
+        return diagnostic
+            .help("a cell of this row holds a line break: is there a quote that is never closed?");
+    }
+    diagnostic
+}
+
+fn unreadable(home: &Home, path: &str, span: Span, error: &std::io::Error) -> Diagnostic {
+    let why = match error.kind() {
+        ErrorKind::NotFound => "there is no such file".to_string(),
+        ErrorKind::PermissionDenied => "it may not be read by this user".to_string(),
+        ErrorKind::IsADirectory => "it is a directory".to_string(),
+        _ => error.to_string(),
+    };
+    let diagnostic = Diagnostic::error(codes::FILE_UNREADABLE, format!("cannot read `{path}`: {why}"))
+        .at(span, "read here")
+        .note(format!("paths are relative to the directory of `{}`", home.source));
+    match neighbour(home.base, path) {
+        Some(near) if error.kind() == ErrorKind::NotFound => {
+            diagnostic.help(format!("did you mean `{near}`?"))
+        }
+        _ => diagnostic,
+    }
+}
+
+/// A file that is there, in the same directory and of nearly the same name.
+fn neighbour(base: &Path, path: &str) -> Option<String> {
+    let wanted = Path::new(path);
+    let directory = base.join(wanted.parent()?);
+    let entries = std::fs::read_dir(directory).ok()?;
+    let names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    let near = nearest(wanted.file_name()?.to_str()?, names.iter().map(String::as_str))?;
+    Some(wanted.with_file_name(near).to_string_lossy().into_owned())
+}

@@ -1,0 +1,199 @@
+//! Which rows are learned from, watched, and held out.
+//!
+//! The test part is taken first, then the validation part from what is left, then training has the rest; so
+//! adding a validation part moves no test row. The order of the statements does not matter.
+//!
+//! **Drawing is fixed for ever**, so that the rows of a split are a property of the data: the rows not yet taken,
+//! in ascending order, are shuffled from the front by Fisher and Yates (for `i = 0, 1, ...`: row `i` changes
+//! places with row `i + below(left - i)`), and the first ones are the part. `below(n)` is the upper half of the
+//! 128-bit product of `n` and the next number of splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom
+//! number generators", 2014), whose state begins as the data's own seed and goes on from part to part.
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes};
+use crate::syntax::ast::{Expr, ExprKind};
+
+/// The rows of each part, ascending.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Parts {
+    /// To learn from.
+    pub train: Vec<u32>,
+    /// To watch while learning.
+    pub validation: Vec<u32>,
+    /// To hold out to the end.
+    pub test: Vec<u32>,
+}
+
+/// The right side of `test = ...` or `validation = ...`.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Rule {
+    /// Which rows.
+    pub pick: Pick,
+    /// How many.
+    pub amount: Amount,
+    /// Where it is written.
+    pub span: Span,
+}
+
+/// Which rows a part takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pick {
+    /// Any, by the data's own seed: `20%`.
+    Drawn,
+    /// The first ones: `first(20%)`.
+    First,
+    /// The last ones: `last(20%)`.
+    Last,
+}
+
+/// How many rows a part takes.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Amount {
+    /// A share of all rows, rounded down; 1 is all.
+    Share(f64),
+    /// A number of rows.
+    Rows(u32),
+}
+
+/// Reads the right side of `test = ...`: `20%`, `300`, `first(...)` or `last(...)`.
+///
+/// # Errors
+/// `BAD_SPLIT` for anything else.
+pub fn rule(part: &str, expr: &Expr) -> Result<Rule, Diagnostics> {
+    let span = expr.span;
+    let whole = |pick, expr: &Expr| Ok(Rule { pick, amount: amount(part, expr)?, span });
+    if let ExprKind::Call { callee, args } = &expr.kind
+        && let ExprKind::Name { name, .. } = &callee.kind
+    {
+        let pick = match name.text.as_str() {
+            "first" => Pick::First,
+            "last" => Pick::Last,
+            _ => return Err(not_an_amount(part, span)),
+        };
+        return match &args[..] {
+            [arg] if arg.name.is_none() => whole(pick, &arg.value),
+            _ => Err(not_an_amount(part, span)),
+        };
+    }
+    whole(Pick::Drawn, expr)
+}
+
+/// `20%` or `300`.
+fn amount(part: &str, expr: &Expr) -> Result<Amount, Diagnostics> {
+    match &expr.kind {
+        ExprKind::Group(inner) => amount(part, inner),
+        ExprKind::Percent { value, .. } if (0.0..=1.0).contains(value) => Ok(Amount::Share(*value)),
+        ExprKind::Number { value, .. }
+            if value.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(value) =>
+        {
+            Ok(Amount::Rows(*value as u32))
+        }
+        ExprKind::Number { value, .. } if *value > 0.0 && *value < 1.0 => {
+            let help = format!("for a share of the rows write `{}%`", (value * 1e8).round() / 1e6);
+            Err(not_an_amount(part, expr.span)
+                .into_iter()
+                .map(|d| Diagnostic { help: Some(help.clone()), ..d })
+                .collect())
+        }
+        _ => Err(not_an_amount(part, expr.span)),
+    }
+}
+
+fn not_an_amount(part: &str, span: Span) -> Diagnostics {
+    let message = format!("`{part}` takes a share of the rows or a number of them");
+    let help = format!("for example `{part} = 20%`, `{part} = 300`, `{part} = last(10%)`");
+    vec![Diagnostic::error(codes::BAD_SPLIT, message).at(span, "is neither").help(help)]
+}
+
+impl Amount {
+    /// The number of rows, of `rows` in all. A share that misses a whole number only by the rounding of its
+    /// product counts as that number: 29% of 100 is 29.
+    fn of(self, rows: usize) -> usize {
+        match self {
+            Amount::Share(share) => (share * rows as f64 + 1e-6).floor() as usize,
+            Amount::Rows(count) => count as usize,
+        }
+    }
+}
+
+/// Splits `rows` rows.
+///
+/// # Errors
+/// `BAD_SPLIT` where the parts ask for more rows than there are, where none is left to learn from, or where a
+/// share comes to no row at all.
+pub fn split(
+    rows: usize,
+    test: Option<Rule>,
+    validation: Option<Rule>,
+    seed: u64,
+) -> Result<Parts, Diagnostics> {
+    let mut left: Vec<u32> = (0..rows as u32).collect();
+    let mut random = SplitMix64(seed);
+    check(rows, test, validation)?;
+    let mut take = |rule: Option<Rule>| rule.map_or(vec![], |rule| take(&mut left, rule, rows, &mut random));
+    let test = take(test);
+    let validation = take(validation);
+    Ok(Parts { train: left, validation, test })
+}
+
+/// Whether the parts fit into the rows.
+fn check(rows: usize, test: Option<Rule>, validation: Option<Rule>) -> Result<(), Diagnostics> {
+    let parts: Vec<(&str, Rule)> = [("test", test), ("validation", validation)]
+        .into_iter()
+        .filter_map(|(name, r)| Some((name, r?)))
+        .collect();
+    for (name, rule) in &parts {
+        if matches!(rule.amount, Amount::Share(share) if share > 0.0) && rule.amount.of(rows) == 0 {
+            let message = format!("`{name}` comes to no row: shares of the {rows} rows are rounded down");
+            let diagnostic =
+                Diagnostic::error(codes::BAD_SPLIT, message).at(rule.span, "is less than one row");
+            return Err(vec![diagnostic.help(format!("give a number of rows: `{name} = 1`"))]);
+        }
+    }
+    let taken: usize = parts.iter().map(|(_, rule)| rule.amount.of(rows)).sum();
+    if taken < rows {
+        return Ok(());
+    }
+    let what = parts.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
+    let verb = if parts.len() == 1 { "takes" } else { "take" };
+    let message = format!("{what} {verb} {taken} of {rows} rows, which leaves none to learn from");
+    let labelled = parts.iter().fold(Diagnostic::error(codes::BAD_SPLIT, message), |d, (_, rule)| {
+        d.at(rule.span, format!("{} rows", rule.amount.of(rows)))
+    });
+    Err(vec![labelled])
+}
+
+/// Takes one part out of the rows that are left; both ascending.
+fn take(left: &mut Vec<u32>, rule: Rule, rows: usize, random: &mut SplitMix64) -> Vec<u32> {
+    let count = rule.amount.of(rows);
+    if rule.pick == Pick::Last {
+        return left.split_off(left.len() - count);
+    }
+    if rule.pick == Pick::Drawn {
+        for i in 0..count {
+            let j = i + random.below((left.len() - i) as u64) as usize;
+            left.swap(i, j);
+        }
+    }
+    let rest = left.split_off(count);
+    let mut part = std::mem::replace(left, rest);
+    part.sort_unstable();
+    left.sort_unstable();
+    part
+}
+
+/// The generator of Steele, Lea and Flood (2014).
+struct SplitMix64(u64);
+
+impl SplitMix64 {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `n`.
+    fn below(&mut self, n: u64) -> u64 {
+        ((u128::from(self.next()) * u128::from(n)) >> 64) as u64
+    }
+}

@@ -1,0 +1,483 @@
+//! What is decided about a contraction before the first step, and how it then runs.
+
+#[cfg(target_arch = "x86_64")]
+use super::tile::{Avx2, Avx512};
+use super::tile::{Lanes, Portable, TileArgs, tile};
+use super::{count, even_blocks, offsets};
+use crate::plan::schedule::{Contract, ContractAxis, Extent};
+
+/// Which instructions run it. Never changes bits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Variant {
+    /// 128 bits, on any machine.
+    Portable,
+    /// 256 bits.
+    Avx2,
+    /// 512 bits.
+    Avx512,
+}
+
+impl Variant {
+    /// Those that this processor can run, the best last.
+    pub fn here() -> Vec<Variant> {
+        let mut here = vec![Variant::Portable];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                here.push(Variant::Avx2);
+            }
+            if is_x86_feature_detected!("avx512f") {
+                here.push(Variant::Avx512);
+            }
+        }
+        here
+    }
+
+    /// Results along a row that one vector holds.
+    fn lanes(self) -> usize {
+        match self {
+            Variant::Portable => 4,
+            Variant::Avx2 => 8,
+            Variant::Avx512 => 16,
+        }
+    }
+}
+
+/// Rows of the largest tile.
+const ROWS: usize = 8;
+/// Vectors side by side in the largest tile.
+const VECTORS: usize = 2;
+/// Columns of the widest tile of any variant.
+const WIDEST: usize = VECTORS * 16;
+
+/// A contraction made ready to run many times.
+///
+/// Rows are the axes whose operand is read element by element, columns those whose elements lie in the lanes of
+/// vectors; which of the two operands is which was chosen in [`Task::prepare`].
+#[derive(Clone, Debug)]
+pub struct Task {
+    variant: Variant,
+    /// Whether the operands were exchanged: rows are the contraction's `n`.
+    exchanged: bool,
+    batch: Vec<ContractAxis>,
+    rows: Side,
+    columns: Side,
+    /// Summed axes: strides in the rows' operand (`a`) and the columns' (`b`).
+    k: Vec<ContractAxis>,
+    /// The stride of each operand along `k` where there is one axis alone.
+    k_stride: Option<(isize, isize)>,
+    /// First elements: rows' operand, columns' operand, out.
+    start: [i64; 3],
+    k_block: usize,
+    mean: bool,
+    capacity: usize,
+}
+
+/// The axes that one operand shares with the result.
+#[derive(Clone, Debug)]
+struct Side {
+    /// `a`: stride in the operand; `out`: in the result.
+    axes: Vec<ContractAxis>,
+    /// Those strides where there is one axis alone.
+    stride: Option<(isize, isize)>,
+}
+
+impl Side {
+    fn new(axes: Vec<ContractAxis>) -> Self {
+        let stride = match axes.as_slice() {
+            [] => Some((0, 0)),
+            [axis] => Some((axis.a as isize, axis.out as isize)),
+            _ => None,
+        };
+        Side { axes, stride }
+    }
+
+    /// Whether elements lie side by side both in the operand and in the result.
+    fn contiguous(&self) -> bool {
+        self.stride == Some((1, 1))
+    }
+}
+
+impl Task {
+    /// Decides for the best variant that this processor can run.
+    pub fn prepare(contract: &Contract, capacity: u32) -> Task {
+        let best = *Variant::here().last().expect("the portable variant runs everywhere");
+        Task::prepare_for(contract, capacity, best)
+    }
+
+    /// Decides for a variant.
+    pub fn prepare_for(contract: &Contract, capacity: u32, variant: Variant) -> Task {
+        let m: Vec<_> = contract.m.iter().map(|x| ContractAxis { b: 0, ..*x }).collect();
+        let n: Vec<_> = contract.n.iter().map(|x| ContractAxis { a: x.b, b: 0, ..*x }).collect();
+        let (m, n) = (Side::new(joined(&outermost_batch(m))), Side::new(joined(&outermost_batch(n))));
+        // Vectors run along the side whose elements lie side by side in the result, best also in its operand.
+        let worth = |side: &Side| {
+            let long = count(&side.axes, capacity as usize) >= variant.lanes();
+            (side.contiguous(), long, side.stride.is_some_and(|(_, out)| out == 1))
+        };
+        let exchanged = worth(&m) > worth(&n);
+        let swap = |axis: &ContractAxis| ContractAxis { a: axis.b, b: axis.a, ..*axis };
+        let orient = |axes: &[ContractAxis]| match exchanged {
+            true => axes.iter().map(swap).collect(),
+            false => axes.to_vec(),
+        };
+        let (rows, columns) = if exchanged { (n, m) } else { (m, n) };
+        let k = joined(&orient(&contract.k));
+        let k_stride = match k.as_slice() {
+            [] => Some((0, 0)),
+            [axis] => Some((axis.a as isize, axis.b as isize)),
+            _ => None,
+        };
+        let (a, b) = (contract.a.offset, contract.b.offset);
+        let (a, b) = if exchanged { (b, a) } else { (a, b) };
+        Task {
+            variant,
+            exchanged,
+            batch: orient(&contract.batch),
+            rows,
+            columns,
+            k,
+            k_stride,
+            start: [a, b, contract.out.offset],
+            k_block: contract.k_block as usize,
+            mean: contract.mean,
+            capacity: capacity as usize,
+        }
+    }
+
+    /// Elements of scratch memory that a run needs: packed rows and columns of one block of `k`.
+    pub fn scratch_len(&self) -> usize {
+        let k = count(&self.k, self.capacity).min(self.k_block);
+        let columns = count(&self.columns.axes, self.capacity).next_multiple_of(WIDEST);
+        let rows = if self.packs_rows() { count(&self.rows.axes, self.capacity) } else { 0 };
+        k * (rows + columns)
+    }
+
+    /// Whether the rows' operand is copied: only where its elements cannot be reached by two strides.
+    fn packs_rows(&self) -> bool {
+        self.rows.stride.is_none() || self.k_stride.is_none()
+    }
+
+    /// Whether the columns' operand can be read where it lies, but for the last columns.
+    fn reads_columns_in_place(&self) -> bool {
+        self.columns.stride.is_some_and(|(operand, _)| operand == 1) && self.k_stride.is_some()
+    }
+
+    /// See [`super::contract`].
+    ///
+    /// # Safety
+    /// As there.
+    pub(super) unsafe fn run(
+        &self,
+        a: *const f32,
+        b: *const f32,
+        out: *mut f32,
+        n: usize,
+        scratch: *mut f32,
+    ) {
+        let (a, b) = if self.exchanged { (b, a) } else { (a, b) };
+        for batch in 0..count(&self.batch, n) {
+            let at = offsets(&self.batch, batch, n);
+            // SAFETY: offsets of axes inside their extents stay inside the buffers, by the caller's contract.
+            unsafe {
+                let a = a.offset((self.start[0] + at[0]) as isize);
+                let b = b.offset((self.start[1] + at[1]) as isize);
+                let out = out.offset((self.start[2] + at[2]) as isize);
+                self.product(a, b, out, n, scratch);
+            }
+        }
+    }
+
+    /// One product of the batch.
+    unsafe fn product(&self, a: *const f32, b: *const f32, out: *mut f32, n: usize, scratch: *mut f32) {
+        let k_extent = count(&self.k, n);
+        let (blocks, length) = even_blocks(k_extent, self.k_block);
+        for block in 0..blocks {
+            let first = block * length;
+            let k = first..k_extent.min(first + length);
+            let divisor = if self.mean && block + 1 == blocks { n as f32 } else { 1.0 };
+            let ends = Ends { add: block > 0, divisor };
+            // SAFETY: handed on.
+            unsafe { self.block(a, b, out, n, k, ends, scratch) }
+        }
+    }
+
+    /// One block of the chain over `k`, for all rows and columns.
+    #[allow(clippy::too_many_arguments)]
+    unsafe fn block(
+        &self,
+        a: *const f32,
+        b: *const f32,
+        out: *mut f32,
+        n: usize,
+        k: std::ops::Range<usize>,
+        ends: Ends,
+        scratch: *mut f32,
+    ) {
+        let width = self.tile_width(count(&self.columns.axes, n));
+        let packed_columns = scratch;
+        // SAFETY: `scratch_len` has room for the columns and then the rows of one block.
+        let packed_rows = unsafe {
+            let columns = count(&self.columns.axes, n).next_multiple_of(WIDEST);
+            scratch.add(k.len() * columns)
+        };
+        let rows = match (self.packs_rows(), self.rows.stride, self.k_stride) {
+            (false, Some((row, _)), Some((along, _))) => {
+                // SAFETY: the first k of the block is inside the operand.
+                let first = unsafe { a.offset(k.start as isize * along) };
+                Rows { first, row, along }
+            }
+            _ => {
+                // SAFETY: room as above.
+                unsafe { self.pack_rows(a, n, k.clone(), packed_rows) };
+                Rows { first: packed_rows, row: k.len() as isize, along: 1 }
+            }
+        };
+        let total = count(&self.columns.axes, n);
+        for column in (0..total).step_by(width) {
+            let wide = width.min(total - column);
+            let columns = if self.reads_columns_in_place() && wide == width {
+                let along = self.k_stride.map_or(0, |(_, along)| along);
+                // SAFETY: a whole tile of columns from here is inside the operand.
+                let first = unsafe { b.offset(k.start as isize * along).add(column) };
+                Columns { first, along }
+            } else {
+                // SAFETY: room as above; panels of `width` columns follow each other.
+                let panel = unsafe { packed_columns.add(column * k.len()) };
+                unsafe { self.pack_columns(b, n, k.clone(), column..column + wide, width, panel) };
+                Columns { first: panel, along: width as isize }
+            };
+            // SAFETY: handed on.
+            unsafe {
+                self.column_of_tiles(rows, columns, out, n, k.len(), column..column + wide, width, ends)
+            };
+        }
+    }
+
+    /// Columns of a tile: one vector where that is enough, else two.
+    fn tile_width(&self, columns: usize) -> usize {
+        let lanes = self.variant.lanes();
+        if columns <= lanes { lanes } else { VECTORS * lanes }
+    }
+
+    /// All rows of one panel of columns.
+    #[allow(clippy::too_many_arguments)]
+    unsafe fn column_of_tiles(
+        &self,
+        rows: Rows,
+        columns: Columns,
+        out: *mut f32,
+        n: usize,
+        k: usize,
+        range: std::ops::Range<usize>,
+        width: usize,
+        ends: Ends,
+    ) {
+        let total = count(&self.rows.axes, n);
+        let in_place = range.len() == width && self.columns.stride.is_some_and(|(_, out)| out == 1);
+        let direct = self.rows.stride.filter(|_| in_place);
+        let mut edge = [0.0f32; ROWS * WIDEST];
+        for row in (0..total).step_by(ROWS) {
+            let high = ROWS.min(total - row);
+            let mut args = TileArgs {
+                k,
+                a: rows.first.wrapping_offset(row as isize * rows.row),
+                a_row: rows.row,
+                a_k: rows.along,
+                b: columns.first,
+                b_k: columns.along,
+                out: edge.as_mut_ptr(),
+                out_row: width as isize,
+                add: false,
+                divisor: 1.0,
+            };
+            if let Some((_, out_row)) = direct {
+                args.out = out.wrapping_offset(row as isize * out_row).wrapping_add(range.start);
+                (args.out_row, args.add, args.divisor) = (out_row, ends.add, ends.divisor);
+            }
+            // SAFETY: `high` rows and `width` columns are inside what `args` points to: the operand, the packed
+            // panel, and the result or the edge buffer.
+            unsafe { run_tile(self.variant, high, width / self.variant.lanes(), &args) };
+            if direct.is_none() {
+                // SAFETY: rows and columns are inside the result.
+                unsafe { self.write_edge(&edge, out, n, row..row + high, range.clone(), width, ends) };
+            }
+        }
+    }
+
+    /// Copies a tile that could not be written in place to where it belongs.
+    #[allow(clippy::too_many_arguments)]
+    unsafe fn write_edge(
+        &self,
+        edge: &[f32],
+        out: *mut f32,
+        n: usize,
+        rows: std::ops::Range<usize>,
+        columns: std::ops::Range<usize>,
+        width: usize,
+        ends: Ends,
+    ) {
+        for (i, row) in rows.enumerate() {
+            let at = offsets(&self.rows.axes, row, n)[2];
+            for (j, column) in columns.clone().enumerate() {
+                let at = at + offsets(&self.columns.axes, column, n)[2];
+                // SAFETY: the position is inside the result, by the caller's contract.
+                unsafe {
+                    let to = out.offset(at as isize);
+                    let sum = edge[i * width + j];
+                    let sum = if ends.add { *to + sum } else { sum };
+                    *to = if ends.divisor != 1.0 { sum / ends.divisor } else { sum };
+                }
+            }
+        }
+    }
+
+    /// Copies the rows' operand to `to[row, k]`.
+    unsafe fn pack_rows(&self, a: *const f32, n: usize, k: std::ops::Range<usize>, to: *mut f32) {
+        for row in 0..count(&self.rows.axes, n) {
+            let at = offsets(&self.rows.axes, row, n)[0];
+            for (i, k_index) in k.clone().enumerate() {
+                let along = offsets(&self.k, k_index, n)[0];
+                // SAFETY: inside the operand and inside the scratch memory.
+                unsafe { *to.add(row * k.len() + i) = *a.offset((at + along) as isize) };
+            }
+        }
+    }
+
+    /// Copies columns of their operand to `to[k, width]`, zeros beyond the last.
+    unsafe fn pack_columns(
+        &self,
+        b: *const f32,
+        n: usize,
+        k: std::ops::Range<usize>,
+        columns: std::ops::Range<usize>,
+        width: usize,
+        to: *mut f32,
+    ) {
+        for j in 0..width {
+            let Some(column) = columns.clone().nth(j) else {
+                // SAFETY: the panel has `width` columns.
+                (0..k.len()).for_each(|i| unsafe { *to.add(i * width + j) = 0.0 });
+                continue;
+            };
+            let at = offsets(&self.columns.axes, column, n)[0];
+            match self.k_stride {
+                Some((_, along)) => {
+                    let first = b.wrapping_offset(at as isize + k.start as isize * along);
+                    for i in 0..k.len() {
+                        // SAFETY: inside the operand and inside the panel.
+                        unsafe { *to.add(i * width + j) = *first.wrapping_offset(i as isize * along) };
+                    }
+                }
+                None => {
+                    for (i, k_index) in k.clone().enumerate() {
+                        let along = offsets(&self.k, k_index, n)[1];
+                        // SAFETY: as above.
+                        unsafe { *to.add(i * width + j) = *b.offset((at + along) as isize) };
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// How the end of a block is written.
+#[derive(Clone, Copy)]
+struct Ends {
+    add: bool,
+    divisor: f32,
+}
+
+/// Where rows of the operand are read.
+#[derive(Clone, Copy)]
+struct Rows {
+    first: *const f32,
+    row: isize,
+    along: isize,
+}
+
+/// Where a panel of columns is read.
+#[derive(Clone, Copy)]
+struct Columns {
+    first: *const f32,
+    along: isize,
+}
+
+/// The axes with the example axis first, which is where a short batch leaves the others' offsets as they are.
+/// The order of rows and of columns does not matter.
+fn outermost_batch(mut axes: Vec<ContractAxis>) -> Vec<ContractAxis> {
+    axes.sort_by_key(|axis| axis.extent != Extent::Batch);
+    axes
+}
+
+/// Neighbouring axes that all arrays walk through as if they were one, joined; axes of extent 1 dropped.
+fn joined(axes: &[ContractAxis]) -> Vec<ContractAxis> {
+    let mut out: Vec<ContractAxis> = vec![];
+    for axis in axes.iter().filter(|axis| axis.extent != Extent::Fixed(1)) {
+        let Extent::Fixed(inner) = axis.extent else {
+            out.push(*axis);
+            continue;
+        };
+        let continues = |outer: &ContractAxis| {
+            let span = |stride: i64| stride * i64::from(inner);
+            outer.a == span(axis.a) && outer.b == span(axis.b) && outer.out == span(axis.out)
+        };
+        match out.last_mut() {
+            Some(outer) if continues(outer) && outer.extent != Extent::Batch => {
+                if let Extent::Fixed(extent) = outer.extent {
+                    *outer = ContractAxis { extent: Extent::Fixed(extent * inner), ..*axis };
+                }
+            }
+            _ => out.push(*axis),
+        }
+    }
+    out
+}
+
+/// Runs the tile of a size.
+///
+/// # Safety
+/// As [`tile`], and the processor can run the variant.
+unsafe fn run_tile(variant: Variant, rows: usize, vectors: usize, args: &TileArgs) {
+    // SAFETY: handed on; each function below has the instructions of its vector type switched on.
+    unsafe {
+        match variant {
+            Variant::Portable => sized::<Portable>(rows, vectors, args),
+            #[cfg(target_arch = "x86_64")]
+            Variant::Avx2 => sized_avx2(rows, vectors, args),
+            #[cfg(target_arch = "x86_64")]
+            Variant::Avx512 => sized_avx512(rows, vectors, args),
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => unreachable!("only offered where it runs"),
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn sized_avx2(rows: usize, vectors: usize, args: &TileArgs) {
+    // SAFETY: handed on.
+    unsafe { sized::<Avx2>(rows, vectors, args) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+unsafe fn sized_avx512(rows: usize, vectors: usize, args: &TileArgs) {
+    // SAFETY: handed on.
+    unsafe { sized::<Avx512>(rows, vectors, args) }
+}
+
+/// Chooses the tile of a size known only now.
+#[inline(always)]
+unsafe fn sized<L: Lanes>(rows: usize, vectors: usize, args: &TileArgs) {
+    macro_rules! choose {
+        ($($r:literal)*) => {
+            match (rows, vectors) {
+                $(($r, 1) => tile::<L, $r, 1>(args), ($r, 2) => tile::<L, $r, 2>(args),)*
+                _ => unreachable!("tiles have at most {ROWS} rows and {VECTORS} vectors"),
+            }
+        };
+    }
+    // SAFETY: handed on.
+    unsafe { choose!(1 2 3 4 5 6 7 8) }
+}

@@ -1,0 +1,116 @@
+//! Every variant gives the bits of the reference, for every way in which operands can lie.
+
+use super::*;
+use crate::plan::schedule::{BufferId, Operand};
+
+/// Small deterministic numbers in (-1, 1).
+fn numbers(count: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(2654435761) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        (state >> 8) as f32 / 8388608.0 - 1.0
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+fn axis(extent: Extent, a: i64, b: i64, out: i64) -> ContractAxis {
+    ContractAxis { extent, a, b, out }
+}
+
+fn operand(offset: i64) -> Operand {
+    Operand { buffer: BufferId(0), offset }
+}
+
+fn bare(m: Vec<ContractAxis>, n: Vec<ContractAxis>, k: Vec<ContractAxis>) -> Contract {
+    Contract {
+        what: String::new(),
+        why: String::new(),
+        batch: vec![],
+        m,
+        n,
+        k,
+        a: operand(0),
+        b: operand(0),
+        out: operand(0),
+        k_block: 512,
+        mean: false,
+    }
+}
+
+/// Runs the reference and all variants with `n` examples of at most `capacity`, and compares bits.
+fn check(contract: &Contract, lengths: [usize; 3], n: usize, capacity: u32) {
+    let (a, b) = (numbers(lengths[0], 1), numbers(lengths[1], 2));
+    let mut expected = vec![7.0; lengths[2]];
+    reference(contract, &a, &b, &mut expected, n);
+    for variant in Variant::here() {
+        let task = Task::prepare_for(contract, capacity, variant);
+        let mut scratch = vec![f32::NAN; task.scratch_len()];
+        let mut out = vec![7.0; lengths[2]];
+        // SAFETY: the lengths are those that the axes reach, and the buffers are distinct.
+        unsafe {
+            super::contract(&task, a.as_ptr(), b.as_ptr(), out.as_mut_ptr(), n as u64, scratch.as_mut_ptr());
+        }
+        let differs = expected.iter().zip(&out).position(|(x, y)| x.to_bits() != y.to_bits());
+        assert_eq!(differs, None, "{variant:?} {contract:?}");
+    }
+}
+
+/// `out[m, n]` of plain matrices, each operand as it is or transposed, each possibly the one with vectors.
+#[test]
+fn every_layout_and_size_agrees() {
+    use Extent::Fixed;
+    let sizes = [(1, 1, 1), (4, 8, 2), (32, 10, 64), (5, 33, 7), (9, 17, 513), (40, 70, 1100), (3, 1, 9)];
+    for (m, n, k) in sizes {
+        for layout in 0..8 {
+            let (mi, ni, ki) = (i64::from(m), i64::from(n), i64::from(k));
+            let (am, ak) = if layout & 1 == 0 { (ki, 1) } else { (1, mi) };
+            let (bn, bk) = if layout & 2 == 0 { (ki, 1) } else { (1, ni) };
+            let (om, on) = if layout & 4 == 0 { (ni, 1) } else { (1, mi) };
+            let contract = bare(
+                vec![axis(Fixed(m), am, 0, om)],
+                vec![axis(Fixed(n), 0, bn, on)],
+                vec![axis(Fixed(k), ak, bk, 0)],
+            );
+            check(&contract, [(m * k) as usize, (n * k) as usize, (m * n) as usize], 1, 1);
+        }
+    }
+}
+
+/// A weight gradient: the sum runs over a short batch and is divided by its actual size.
+#[test]
+fn the_mean_over_a_short_batch() {
+    for n in [1, 5, 32] {
+        let mut contract = bare(
+            vec![axis(Extent::Fixed(12), 1, 0, 20)],
+            vec![axis(Extent::Fixed(20), 0, 1, 1)],
+            vec![axis(Extent::Batch, 12, 20, 0)],
+        );
+        contract.mean = true;
+        check(&contract, [12 * 32, 20 * 32, 240], n, 32);
+    }
+}
+
+/// Rows per example, several axes in every group that do not join, a batch of products, and offsets.
+#[test]
+fn axes_that_do_not_join() {
+    use Extent::{Batch, Fixed};
+    let mut contract = bare(
+        vec![axis(Batch, 1000, 0, 300), axis(Fixed(3), 7, 0, 50)],
+        vec![axis(Fixed(2), 0, 90, 20), axis(Fixed(5), 0, 11, 2)],
+        vec![axis(Fixed(4), 30, 2, 0), axis(Fixed(2), 2, 60, 0)],
+    );
+    contract.batch = vec![axis(Fixed(2), 400, 200, 150)];
+    (contract.a, contract.b, contract.out) = (operand(3), operand(5), operand(1));
+    for n in [1, 3, 6] {
+        check(&contract, [7000, 700, 2400], n, 6);
+    }
+}
+
+#[test]
+fn blocks_are_even() {
+    assert_eq!(even_blocks(512, 512), (1, 512));
+    assert_eq!(even_blocks(513, 512), (2, 257));
+    assert_eq!(even_blocks(0, 512), (1, 0));
+}

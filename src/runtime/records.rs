@@ -1,0 +1,106 @@
+//! What changes from step to step and is the same for every example: scalars such as the learning rate, and the
+//! keys of draws. Computed here in f64, rounded once, and read by native code from one record a step.
+
+use crate::circuit::{Circuit, Leaf, Node, StepValue, ValueId, draw};
+use crate::plan::schedule::Schedule;
+use rustc_hash::FxHashMap;
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moment {
+    /// Number of the step, from 1.
+    pub step: u64,
+    /// Number of steps of the whole run.
+    pub steps: u64,
+    /// Number of the epoch, from 1.
+    pub epoch: u32,
+}
+
+/// One operation of the scalar program: its value follows those of its arguments.
+#[derive(Clone, Debug)]
+enum Scalar {
+    Number(f64),
+    Step(StepValue),
+    Gate(fn(&[f64]) -> f64, Vec<u32>),
+}
+
+/// The program that fills records for one schedule.
+#[derive(Clone, Debug)]
+pub struct Records {
+    program: Vec<Scalar>,
+    results: Vec<u32>,
+    sites: Vec<u64>,
+    seed: u64,
+}
+
+impl Records {
+    /// For the scalars and draws of a schedule planned from these circuits, one a phase.
+    pub fn new(schedule: &Schedule, circuits: &[&Circuit], seed: u64) -> Records {
+        let mut program = vec![];
+        let mut known = FxHashMap::default();
+        let results = schedule
+            .scalars
+            .iter()
+            .map(|scalar| add(&mut program, &mut known, circuits, scalar.phase, scalar.value))
+            .collect();
+        Records { program, results, sites: schedule.draws.clone(), seed }
+    }
+
+    /// 32-bit words in one record: the scalars as f32, then two words a draw.
+    pub fn len(&self) -> usize {
+        self.results.len() + 2 * self.sites.len()
+    }
+
+    /// Whether nothing changes from step to step.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Appends the record of a step.
+    pub fn push(&self, at: Moment, to: &mut Vec<u32>) {
+        let mut values = Vec::with_capacity(self.program.len());
+        let mut args = vec![];
+        for scalar in &self.program {
+            let value = match scalar {
+                Scalar::Number(number) => *number,
+                Scalar::Step(StepValue::Step) => at.step as f64,
+                Scalar::Step(StepValue::Steps) => at.steps as f64,
+                Scalar::Step(StepValue::Epoch) => f64::from(at.epoch),
+                Scalar::Gate(gate, operands) => {
+                    args.clear();
+                    args.extend(operands.iter().map(|&k| values[k as usize]));
+                    gate(&args)
+                }
+            };
+            values.push(value);
+        }
+        to.extend(self.results.iter().map(|&k| (values[k as usize] as f32).to_bits()));
+        to.extend(self.sites.iter().flat_map(|&site| draw::key(self.seed, site, at.step)));
+    }
+}
+
+/// Adds a value and what it needs, once.
+fn add(
+    program: &mut Vec<Scalar>,
+    known: &mut FxHashMap<(u32, ValueId), u32>,
+    circuits: &[&Circuit],
+    phase: u32,
+    value: ValueId,
+) -> u32 {
+    if let Some(&place) = known.get(&(phase, value)) {
+        return place;
+    }
+    let node = circuits[phase as usize].node(value);
+    let operands: Vec<u32> =
+        node.operands().into_iter().map(|v| add(program, known, circuits, phase, v)).collect();
+    let scalar = match node {
+        Node::Leaf(Leaf::Number(number)) => Scalar::Number(number.get()),
+        Node::Leaf(Leaf::Step(what)) => Scalar::Step(*what),
+        Node::Gate { gate, .. } => Scalar::Gate(gate.row().value, operands),
+        other => unreachable!("the planner names scalars of numbers, steps and gates alone, not {other:?}"),
+    };
+    program.push(scalar);
+    let place = program.len() as u32 - 1;
+    known.insert((phase, value), place);
+    place
+}
