@@ -146,6 +146,11 @@ impl Circuit {
         self.origin = origin;
     }
 
+    /// The origin that values built now get.
+    pub fn current_origin(&self) -> Origin {
+        self.origin
+    }
+
     /// The slots, in the order of their declaration.
     pub fn slots(&self) -> &[Slot] {
         &self.slots
