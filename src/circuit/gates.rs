@@ -266,4 +266,13 @@ pub const GATES: &[Row] = &[
         &["g", "-(g * (a div b))"],
         "Rest of `div`.",
     ),
+    Row {
+        name: "stop",
+        arity: 1,
+        form: Form::Call,
+        result: None,
+        value: |v| v[0],
+        vjp: &[""],
+        doc: "The operand itself, through which no gradient passes.",
+    },
 ];
