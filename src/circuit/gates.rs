@@ -172,7 +172,7 @@ const fn truth(condition: bool) -> f64 {
 pub const GATES: &[Row] = &[
     infix("add", "+", None, |v| v[0] + v[1], |v| v[0] + v[1], &["g", "g"], "Sum."),
     infix("sub", "-", None, |v| v[0] - v[1], |v| v[0] - v[1], &["g", "-g"], "Difference."),
-    infix("mul", "*", None, |v| v[0] * v[1], |v| v[0] * v[1], &["g * b", "g * a"], "Product."),
+    infix("mul", "*", None, |v| v[0] * v[1], |v| v[0] * v[1], &["g * b", "a * g"], "Product."),
     infix(
         "div",
         "/",

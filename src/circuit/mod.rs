@@ -106,6 +106,15 @@ impl Circuit {
         Self::default()
     }
 
+    /// A circuit with the slots of another, in their order, and their leaves.
+    pub fn with_slots_of(other: &Circuit) -> Self {
+        let mut circuit = Self::new();
+        for slot in &other.slots {
+            circuit.declare(slot.clone());
+        }
+        circuit
+    }
+
     /// Number of values.
     pub fn len(&self) -> usize {
         self.nodes.len()
@@ -348,8 +357,13 @@ impl Circuit {
         self.lift(gates::SELECT, &[condition, a, b])
     }
 
-    /// Interns a node as it stands: no normalisation.
-    fn intern(&mut self, node: Node) -> ValueId {
+    /// The value of a node, if it is there.
+    pub fn find(&self, node: &Node) -> Option<ValueId> {
+        self.interned.get(node).copied()
+    }
+
+    /// Adds a node as it stands, unless it is there already: for passes that bring it into a form of their own.
+    pub fn intern(&mut self, node: Node) -> ValueId {
         if let Some(&known) = self.interned.get(&node) {
             return known;
         }
@@ -407,7 +421,7 @@ impl Circuit {
     }
 
     /// The kind that a node gives, from those of its operands.
-    fn kind_of(&self, node: &Node) -> Kind {
+    pub fn kind_of(&self, node: &Node) -> Kind {
         match node {
             Node::Leaf(Leaf::Slot(id)) => self.slot(*id).kind,
             Node::Leaf(Leaf::Iota(_)) => Kind::Integer,
