@@ -4,6 +4,7 @@ use crate::data::Dataset;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Sources, codes, render_all, to_json};
 use crate::elaborate::model::{Model, Training};
 use crate::elaborate::{self, Choices, Program};
+use crate::syntax::ast::{Item, ItemKind};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
@@ -65,10 +66,13 @@ impl Source {
         let choices = Choices { net: self.net.clone(), training: true, settings };
         let mut session =
             Session { program, data: None, training: None, choices, json: self.json };
+        if !session.is_trained() {
+            return Ok(session);
+        }
         let training = elaborate::training(&session.program, &session.choices);
-        session.training = training.map_err(|wrong| session.fail(&wrong))?;
+        session.training = Some(training.map_err(|wrong| session.fail(&wrong))?);
         if let Some(training) = &session.training {
-            let item = elaborate::data_item(&session.program, &training.data);
+            let item = elaborate::data_item(&session.program, Some(&training.data));
             let base = self.file.parent().unwrap_or(Path::new("."));
             let data = item.and_then(|item| crate::data::load(item, &session.program.sources, base));
             session.data = Some(data.map_err(|wrong| session.fail(&wrong))?);
@@ -87,6 +91,13 @@ impl Session {
             tell_in(&warnings, &self.program.sources, self.json);
         }
         Ok(model)
+    }
+
+    /// Whether the program says how to train the chosen net, or any.
+    fn is_trained(&self) -> bool {
+        let wanted = |name: &str| self.choices.net.as_deref().is_none_or(|net| net == name);
+        let trains = |item: &Item| matches!(&item.kind, ItemKind::Train { net, .. } if wanted(&net.text));
+        self.program.file.items.iter().any(trains)
     }
 
     /// Tells what is wrong.

@@ -86,7 +86,7 @@ fn print(session: &Session, which: Which) -> Result<String, Failed> {
     let built = build(stages, capacity, session.seed()).expect("Cranelift compiles what the planner makes");
     Ok(match which {
         Which::Plan => plan::print::print(&built.schedule),
-        Which::Clif => built.module.clif(),
-        _ => built.module.asm(),
+        Which::Clif => built.module.clif().to_string(),
+        _ => built.module.asm().to_string(),
     })
 }

@@ -1,12 +1,14 @@
 //! `nnc eval`
 
 use super::common::{Failed, Session, Source};
+use crate::circuit::SlotId;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::elaborate::model::Model;
-use crate::runtime::checkpoint;
+use crate::runtime::checkpoint::{self, Loaded, Values, Written};
+use crate::runtime::layout::Piece;
 use crate::runtime::once::{By, Evaluation, Tensor};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Evaluate a network once, without training.
 ///
@@ -56,7 +58,7 @@ pub fn run(args: Args) -> Result<(), Failed> {
     };
     let tensors = evaluation.run(by).expect("Cranelift compiles what the planner makes");
     if let Some(path) = &args.out {
-        checkpoint::save_tensors(path, &tensors, args.f64).map_err(|wrong| session.fail(&[wrong]))?;
+        save(&tensors, path, args.f64).map_err(|wrong| session.fail(&[wrong]))?;
     }
     for tensor in &tensors {
         if session.json {
@@ -73,27 +75,58 @@ fn prepare(args: &Args, session: &Session, model: &Model) -> Result<Evaluation, 
     let inputs = args.inputs.as_deref().map(checkpoint::load).transpose()?;
     let names: Vec<&str> = model.inputs.iter().map(|&slot| model.circuit.slot(slot).name.as_str()).collect();
     let first = inputs.iter().flat_map(|loaded| &loaded.tensors).find(|tensor| names.contains(&tensor.name.as_str()));
-    let n = first.and_then(|tensor| tensor.dims.first().copied()).unwrap_or(args.batch);
+    let n = first.and_then(|tensor| tensor.dims.first()).map_or(args.batch, |&n| n as usize);
     if n == 0 {
         return Err(Diagnostic::error(codes::DATA_MISMATCH, "a batch needs at least one example"));
     }
     let mut evaluation = Evaluation::new(model, args.grad, n, session.seed());
-    if let (Some(loaded), Some(path)) = (&inputs, &args.inputs) {
-        for (slot, data) in &mut evaluation.inputs {
-            let what = model.circuit.slot(*slot);
-            let Some(tensor) = loaded.tensors.iter().find(|tensor| tensor.name == what.name) else { continue };
-            let mut dims = vec![n];
-            dims.extend(what.shape.dims.iter().map(|&d| d as usize));
-            checkpoint::expect_dims(tensor, &dims, path)?;
-            checkpoint::expect_classes(tensor, what.classes, path)?;
-            data.copy_from_slice(&tensor.data);
+    if let Some(loaded) = &inputs {
+        let slots: Vec<SlotId> = evaluation.inputs().collect();
+        for slot in slots {
+            give(&mut evaluation, slot, loaded)?;
         }
     }
     if let Some(path) = &args.params {
         let loaded = checkpoint::load(path)?;
-        evaluation.weights = checkpoint::weights(&loaded, path, &evaluation.params, &evaluation.states)?;
+        let (params, states) = (&evaluation.params.pieces, &evaluation.states.pieces);
+        let pieces: Vec<Piece> = params.iter().chain(states).cloned().collect();
+        let expected: Vec<(&str, &[u32])> = pieces.iter().map(|p| (p.name.as_str(), p.dims.as_slice())).collect();
+        for (piece, tensor) in pieces.iter().zip(checkpoint::matching(&loaded, &expected)?) {
+            evaluation.values[piece.slot.0 as usize] = tensor.data.clone();
+        }
     }
     Ok(evaluation)
+}
+
+/// Puts an input of a file in place of the drawn one, if the file has it.
+fn give(evaluation: &mut Evaluation, slot: SlotId, loaded: &Loaded) -> Result<(), Diagnostic> {
+    let what = evaluation.circuit.slot(slot);
+    let Some(tensor) = loaded.tensors.iter().find(|tensor| tensor.name == what.name) else { return Ok(()) };
+    let mut dims = vec![evaluation.n as u32];
+    dims.extend(&what.shape.dims);
+    let told = |message: String| Err(Diagnostic::error(codes::DATA_MISMATCH, message));
+    if tensor.dims != dims {
+        let (path, name) = (&loaded.path, &what.name);
+        return told(format!("`{name}` in `{path}` is {:?}, and the net asks for {dims:?} (batch first)", tensor.dims));
+    }
+    let fits = |&x: &f64| what.classes.is_none_or(|classes| x >= 0.0 && x < f64::from(classes) && x.fract() == 0.0);
+    if let Some(at) = tensor.data.iter().position(|x| !fits(x)) {
+        let classes = what.classes.unwrap_or_default();
+        let found = tensor.data[at];
+        return told(format!("element {at} of `{}` is {found}, and the class has {classes} cases", what.name));
+    }
+    evaluation.values[slot.0 as usize] = tensor.data.clone();
+    Ok(())
+}
+
+/// Writes results, each in the precision in which it was computed.
+fn save(tensors: &[Tensor], path: &Path, in_f64: bool) -> Result<(), Diagnostic> {
+    let dims: Vec<Vec<u32>> = tensors.iter().map(|t| t.dims.iter().map(|&d| d as u32).collect()).collect();
+    let narrow: Vec<Vec<f32>> = tensors.iter().map(|t| t.data.iter().map(|&x| x as f32).collect()).collect();
+    let values = |k: usize| if in_f64 { Values::F64(&tensors[k].data) } else { Values::F32(&narrow[k]) };
+    let written: Vec<Written> =
+        (0..tensors.len()).map(|k| (tensors[k].name.as_str(), &dims[k][..], values(k))).collect();
+    checkpoint::save(path, &written, &[])
 }
 
 /// `first_W_bar [128, 64]  min -0.01  max 0.02  mean 0.0003`, or all of a short array.

@@ -7,7 +7,8 @@ use crate::diagnostic::Diagnostic;
 use crate::elaborate;
 use crate::elaborate::model::Model;
 use crate::runtime::checkpoint;
-use crate::runtime::train::{Outcome, Trainer, Weights};
+use crate::runtime::train::{Outcome, Trainer};
+use crate::runtime::weights::Weights;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -99,7 +100,7 @@ fn report(session: &Session, outcome: &Outcome) {
 /// Reads parameters (and states) into a run.
 fn load(trainer: &mut Trainer, path: &std::path::Path) -> Result<(), Diagnostic> {
     let loaded = checkpoint::load(path)?;
-    let weights = checkpoint::weights(&loaded, path, &trainer.params, &trainer.states)?;
+    let weights = Weights::from_file(&loaded, &trainer.params, &trainer.states)?;
     trainer.set_weights(&weights);
     Ok(())
 }
@@ -113,7 +114,7 @@ fn save(
     path: &std::path::Path,
 ) -> Result<(), Diagnostic> {
     let metadata = vec![("net".to_string(), model.name.clone()), ("seed".to_string(), session.seed().to_string())];
-    checkpoint::save_weights(path, weights, &trainer.params, &trainer.states, &metadata)?;
+    weights.save(path, &trainer.params, &trainer.states, &metadata)?;
     if !session.json {
         println!("parameters written to {}", path.display());
     }

@@ -12,7 +12,6 @@ use crate::simplify::simplify;
 use std::time::{Duration, Instant};
 
 /// A native program with all that it was made from.
-#[derive(Debug)]
 pub struct Built {
     /// The circuits, one a phase, as they were planned.
     pub circuits: Vec<Circuit>,
@@ -140,8 +139,7 @@ pub fn simplify_stage(stage: Stage) -> Stage {
 fn phase(stage: &Stage) -> Phase<'_> {
     let root = |(value, region, offset, name): &(ValueId, Region, u32, String)| Root {
         value: *value,
-        region: *region,
-        offset: *offset,
+        home: Home { region: *region, offset: *offset },
         name: name.clone(),
     };
     Phase { circuit: &stage.circuit, homes: stage.homes.clone(), roots: stage.wanted.iter().map(root).collect() }

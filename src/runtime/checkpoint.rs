@@ -19,8 +19,8 @@ pub struct Tensor {
     pub name: String,
     /// Extents; empty for a scalar.
     pub dims: Vec<u32>,
-    /// Row-major.
-    pub data: Vec<f32>,
+    /// Row-major, exact whatever type of number the file holds.
+    pub data: Vec<f64>,
 }
 
 /// What a file holds.
@@ -40,7 +40,53 @@ pub type Metadata = Vec<(String, String)>;
 /// The entry of a file's header that is not a tensor.
 const METADATA: &str = "__metadata__";
 
-/// Writes tensors (name, extents, row-major values) and metadata. Equal arguments give equal bytes.
+/// The values of an array to be written, row-major.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Values<'a> {
+    /// 32 bits each.
+    F32(&'a [f32]),
+    /// 64 bits each.
+    F64(&'a [f64]),
+}
+
+impl Values<'_> {
+    /// How the format calls the type of number.
+    fn dtype(self) -> &'static str {
+        match self {
+            Values::F32(_) => "F32",
+            Values::F64(_) => "F64",
+        }
+    }
+
+    /// Number of values.
+    fn len(self) -> usize {
+        match self {
+            Values::F32(values) => values.len(),
+            Values::F64(values) => values.len(),
+        }
+    }
+
+    /// Bytes of all values.
+    fn bytes(self) -> usize {
+        match self {
+            Values::F32(values) => size_of_val(values),
+            Values::F64(values) => size_of_val(values),
+        }
+    }
+
+    /// Writes them, little-endian.
+    fn write(self, out: &mut impl Write) -> std::io::Result<()> {
+        match self {
+            Values::F32(values) => values.iter().try_for_each(|value| out.write_all(&value.to_le_bytes())),
+            Values::F64(values) => values.iter().try_for_each(|value| out.write_all(&value.to_le_bytes())),
+        }
+    }
+}
+
+/// An array to be written: name, extents, values.
+pub type Written<'a> = (&'a str, &'a [u32], Values<'a>);
+
+/// Writes tensors and metadata. Equal arguments give equal bytes.
 ///
 /// # Errors
 /// `FILE_UNWRITABLE`; what was at `path` before is then still there.
@@ -49,7 +95,7 @@ const METADATA: &str = "__metadata__";
 /// If the values of a tensor are not as many as its extents say, or two tensors have one name.
 pub fn save(
     path: &Path,
-    tensors: &[(&str, &[u32], &[f32])],
+    tensors: &[Written],
     metadata: &[(String, String)],
 ) -> Result<(), Diagnostic> {
     if tensors.iter().any(|(name, ..)| *name == METADATA) {
@@ -85,7 +131,7 @@ fn beside(path: &Path) -> PathBuf {
 /// The header: the crate's own writer orders metadata by a random hash, and equal models should be equal files.
 ///
 /// Format: <https://huggingface.co/docs/safetensors>. JSON, padded with blanks so that the values are aligned.
-fn header(tensors: &[(&str, &[u32], &[f32])], metadata: &[(String, String)]) -> String {
+fn header(tensors: &[Written], metadata: &[(String, String)]) -> String {
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
     let mut entries = vec![];
     if !metadata.is_empty() {
@@ -97,10 +143,10 @@ fn header(tensors: &[(&str, &[u32], &[f32])], metadata: &[(String, String)]) -> 
     for (k, (name, dims, data)) in tensors.iter().enumerate() {
         assert_eq!(dims.iter().map(|&d| d as usize).product::<usize>(), data.len(), "extents of {name}");
         assert!(tensors[..k].iter().all(|(other, ..)| other != name), "two tensors called {name}");
-        let end = start + size_of_val(*data);
-        let name = quoted(name);
+        let end = start + data.bytes();
+        let (name, dtype) = (quoted(name), data.dtype());
         entries.push(format!(
-            "{name}:{{\"dtype\":\"F32\",\"shape\":{dims:?},\"data_offsets\":[{start},{end}]}}"
+            "{name}:{{\"dtype\":\"{dtype}\",\"shape\":{dims:?},\"data_offsets\":[{start},{end}]}}"
         ));
         start = end;
     }
@@ -110,21 +156,19 @@ fn header(tensors: &[(&str, &[u32], &[f32])], metadata: &[(String, String)]) -> 
 }
 
 /// Writes and flushes a whole file.
-fn write(path: &Path, header: &str, tensors: &[(&str, &[u32], &[f32])]) -> std::io::Result<()> {
+fn write(path: &Path, header: &str, tensors: &[Written]) -> std::io::Result<()> {
     let mut out = BufWriter::with_capacity(1 << 16, File::create(path)?);
     out.write_all(&(header.len() as u64).to_le_bytes())?;
     out.write_all(header.as_bytes())?;
-    for value in tensors.iter().flat_map(|(_, _, data)| data.iter()) {
-        out.write_all(&value.to_le_bytes())?;
-    }
+    tensors.iter().try_for_each(|(_, _, data)| data.write(&mut out))?;
     out.into_inner()?.sync_all()
 }
 
-/// Reads a file. Numbers of any kind become f32: f64 is rounded, bf16 and f16 are widened, whole numbers must be
-/// exact.
+/// Reads a file. Numbers of any kind become f64, which holds all of them exactly; a whole number that it cannot
+/// hold is refused.
 ///
 /// # Errors
-/// `FILE_UNREADABLE` where it is missing, cut off or malformed, or holds what f32 cannot.
+/// `FILE_UNREADABLE` where it is missing, cut off or malformed, or holds what f64 cannot.
 pub fn load(path: &Path) -> Result<Loaded, Diagnostic> {
     let shown = path.display().to_string();
     let told =
@@ -184,8 +228,8 @@ struct Reader {
     dtype: Dtype,
     /// Bytes of one number.
     size: usize,
-    /// One number, little-endian; `None` where f32 cannot hold it.
-    read: fn(&[u8]) -> Option<f32>,
+    /// One number, little-endian; `None` where f64 cannot hold it.
+    read: fn(&[u8]) -> Option<f64>,
 }
 
 /// The bytes of one number as an array.
@@ -193,50 +237,44 @@ fn word<const N: usize>(bytes: &[u8]) -> [u8; N] {
     bytes.try_into().expect("a chunk of the size in its row")
 }
 
-/// A whole number, if f32 holds it exactly.
-fn exact(number: i64) -> Option<f32> {
-    let rounded = number as f32;
+/// A whole number, if f64 holds it exactly.
+fn exact(number: i64) -> Option<f64> {
+    let rounded = number as f64;
     (rounded as i64 == number).then_some(rounded)
 }
 
-/// An f64, rounded; `None` where a finite one lies beyond f32.
-fn narrowed(number: f64) -> Option<f32> {
-    let rounded = number as f32;
-    (rounded.is_finite() || !number.is_finite()).then_some(rounded)
-}
-
-/// An IEEE 754 half (1 sign, 5 exponent, 10 fraction bits) widened; every one is an f32.
-fn half(bits: u16) -> f32 {
+/// An IEEE 754 half (1 sign, 5 exponent, 10 fraction bits) widened; every one is exact.
+fn half(bits: u16) -> f64 {
     let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
-    let fraction = f32::from(bits & 0x3ff);
+    let fraction = f64::from(bits & 0x3ff);
     let magnitude = match (bits >> 10) & 0x1f {
-        0 => fraction * 2f32.powi(-24),
-        31 if fraction == 0.0 => f32::INFINITY,
-        31 => f32::NAN,
-        exponent => (1024.0 + fraction) * 2f32.powi(i32::from(exponent) - 25),
+        0 => fraction * 2f64.powi(-24),
+        31 if fraction == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        exponent => (1024.0 + fraction) * 2f64.powi(i32::from(exponent) - 25),
     };
     sign * magnitude
 }
 
 /// The kinds of number that are read; others are refused by name.
 const READERS: &[Reader] = &[
-    Reader { dtype: Dtype::F32, size: 4, read: |b| Some(f32::from_le_bytes(word(b))) },
-    Reader { dtype: Dtype::F64, size: 8, read: |b| narrowed(f64::from_le_bytes(word(b))) },
+    Reader { dtype: Dtype::F32, size: 4, read: |b| Some(f64::from(f32::from_le_bytes(word(b)))) },
+    Reader { dtype: Dtype::F64, size: 8, read: |b| Some(f64::from_le_bytes(word(b))) },
     Reader { dtype: Dtype::F16, size: 2, read: |b| Some(half(u16::from_le_bytes(word(b)))) },
     // A bf16 is the upper half of an f32.
     Reader {
         dtype: Dtype::BF16,
         size: 2,
-        read: |b| Some(f32::from_bits(u32::from(u16::from_le_bytes(word(b))) << 16)),
+        read: |b| Some(f64::from(f32::from_bits(u32::from(u16::from_le_bytes(word(b))) << 16))),
     },
     Reader { dtype: Dtype::I64, size: 8, read: |b| exact(i64::from_le_bytes(word(b))) },
     Reader { dtype: Dtype::I32, size: 4, read: |b| exact(i64::from(i32::from_le_bytes(word(b)))) },
-    Reader { dtype: Dtype::U8, size: 1, read: |b| Some(f32::from(b[0])) },
-    Reader { dtype: Dtype::BOOL, size: 1, read: |b| Some(f32::from(b[0])) },
+    Reader { dtype: Dtype::U8, size: 1, read: |b| Some(f64::from(b[0])) },
+    Reader { dtype: Dtype::BOOL, size: 1, read: |b| Some(f64::from(b[0])) },
 ];
 
 /// The values of a tensor.
-fn numbers(dtype: Dtype, bytes: &[u8]) -> Result<Vec<f32>, String> {
+fn numbers(dtype: Dtype, bytes: &[u8]) -> Result<Vec<f64>, String> {
     let Some(reader) = READERS.iter().find(|reader| reader.dtype == dtype) else {
         let known: Vec<String> = READERS.iter().map(|reader| reader.dtype.to_string()).collect();
         return Err(format!(
@@ -247,7 +285,7 @@ fn numbers(dtype: Dtype, bytes: &[u8]) -> Result<Vec<f32>, String> {
     let numbers = bytes.chunks_exact(reader.size).map(reader.read);
     numbers
         .collect::<Option<_>>()
-        .ok_or_else(|| format!("holds a number of type {dtype} that f32 cannot hold"))
+        .ok_or_else(|| format!("holds a number of type {dtype} that f64 cannot hold"))
 }
 
 /// The tensors of a file that belong to a model's expected names and extents, in the model's order. What else the

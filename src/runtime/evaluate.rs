@@ -5,7 +5,7 @@ use super::figures::{Cut, cut};
 use super::layout::Layout;
 use super::records::Moment;
 use super::store::Store;
-use super::train::Weights;
+use super::weights::Weights;
 use crate::circuit::{Circuit, SlotRole, ValueId};
 use crate::data::Dataset;
 use crate::elaborate::model::{Model, Part};
@@ -16,7 +16,6 @@ use crate::simplify::simplify;
 const CAPACITY: u32 = 64;
 
 /// The inference program, with what makes figures of its results.
-#[derive(Debug)]
 pub struct Evaluator {
     built: Built,
     cut: Cut,

@@ -2,7 +2,7 @@
 //! meaning and the same on every machine.
 
 use super::layout::{Layout, Piece};
-use super::train::Weights;
+use super::weights::Weights;
 use crate::circuit::ValueId;
 use crate::elaborate::model::Model;
 use crate::interpret::{Bindings, evaluate};

@@ -12,3 +12,4 @@ pub mod order;
 pub mod records;
 pub mod store;
 pub mod train;
+pub mod weights;

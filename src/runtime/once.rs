@@ -7,7 +7,6 @@ use super::layout::Layout;
 use super::order::SplitMix64;
 use super::records::Moment;
 use super::store::Store;
-use super::train::Weights;
 use crate::circuit::{Circuit, SlotId, SlotRole, ValueId};
 use crate::differentiate::differentiate;
 use crate::elaborate::model::Model;
@@ -47,10 +46,8 @@ pub struct Evaluation {
     pub params: Layout,
     /// Where each state lies.
     pub states: Layout,
-    /// Their values.
-    pub weights: Weights,
-    /// For each input and target in the order of slots, its values for all examples.
-    pub inputs: Vec<(SlotId, Vec<f32>)>,
+    /// The value of every slot, inputs for all examples, in the order of slots.
+    pub values: Vec<Vec<f64>>,
     /// Number of examples.
     pub n: usize,
     /// Of draws, and of what was not given.
@@ -73,11 +70,17 @@ impl Evaluation {
         let params = Layout::of(&circuit, &model.params);
         let states = Layout::of(&circuit, &model.states);
         let weights = initial_values(model, &params, &states, seed);
-        let reads = |role| matches!(role, SlotRole::Input | SlotRole::Target);
-        let slots = circuit.slots().iter().enumerate().filter(|(_, slot)| reads(slot.role));
-        let drawn = |(k, _): (usize, _)| (SlotId(k as u32), drawn_input(&circuit, SlotId(k as u32), n, seed));
-        let inputs = slots.map(drawn).collect();
-        Evaluation { wanted, params, states, weights, inputs, n, seed, circuit }
+        let value = |k: usize| {
+            let slot = SlotId(k as u32);
+            let widened = |values: &[f32]| values.iter().map(|&x| f64::from(x)).collect();
+            match (params.piece(slot), states.piece(slot)) {
+                (Some(piece), _) => widened(&weights.params[piece.range()]),
+                (None, Some(piece)) => widened(&weights.states[piece.range()]),
+                (None, None) => widened(&drawn_input(&circuit, slot, n, seed)),
+            }
+        };
+        let values = (0..circuit.slots().len()).map(value).collect();
+        Evaluation { wanted, params, states, values, n, seed, circuit }
     }
 
     /// Evaluates.
@@ -101,15 +104,10 @@ impl Evaluation {
 
     /// All slots bound, in any precision.
     pub fn bindings<T: Element>(&self) -> Bindings<T> {
-        let number = |x: &f32| T::from_f64(f64::from(*x));
         let mut bindings = Bindings::<T> { seed: self.seed, ..Bindings::new(self.n) };
-        for (slot, data) in &self.inputs {
-            bindings.bind(&self.circuit, *slot, data.iter().map(number).collect());
-        }
-        for (layout, values) in [(&self.params, &self.weights.params), (&self.states, &self.weights.states)] {
-            for piece in &layout.pieces {
-                bindings.bind(&self.circuit, piece.slot, values[piece.range()].iter().map(number).collect());
-            }
+        for (k, values) in self.values.iter().enumerate() {
+            let values = values.iter().map(|&x| T::of(x)).collect();
+            bindings.bind(&self.circuit, SlotId(k as u32), values);
         }
         bindings
     }
@@ -117,7 +115,7 @@ impl Evaluation {
     fn interpreted<T: Element>(&self) -> Vec<Vec<f64>> {
         let roots: Vec<ValueId> = self.wanted.iter().map(|wanted| wanted.1).collect();
         let arrays = evaluate(&self.circuit, &roots, &self.bindings::<T>());
-        arrays.into_iter().map(|array| array.data.into_iter().map(T::to_f64).collect()).collect()
+        arrays.into_iter().map(|array| array.data.into_iter().map(T::get).collect()).collect()
     }
 
     /// The stage that native code is made of.
@@ -132,15 +130,28 @@ impl Evaluation {
         }
     }
 
+    /// The slots that read data, in the order of the input regions.
+    pub fn inputs(&self) -> impl Iterator<Item = SlotId> {
+        let reads = |role| matches!(role, SlotRole::Input | SlotRole::Target);
+        let slots = self.circuit.slots().iter().enumerate().filter(move |(_, slot)| reads(slot.role));
+        slots.map(|(k, _)| SlotId(k as u32))
+    }
+
+    /// A flat region.
+    fn flat(&self, layout: &Layout) -> Vec<f32> {
+        layout.pieces.iter().flat_map(|piece| narrowed(&self.values[piece.slot.0 as usize])).collect()
+    }
+
     fn native(&self) -> Result<Vec<Vec<f64>>, String> {
         let built = build(vec![self.stage()], self.n as u32, self.seed)?;
         let mut store = Store::new(&built, 1, self.n);
-        store.put(Region::Params, &self.weights.params);
-        store.put(Region::States, &self.weights.states);
+        store.put(Region::Params, &self.flat(&self.params));
+        store.put(Region::States, &self.flat(&self.states));
         let mut records = vec![];
         built.records.push(Moment { step: 0, steps: 0, epoch: 0 }, &mut records);
         let order: Vec<u32> = (0..self.n as u32).collect();
-        let columns: Vec<&[f32]> = self.inputs.iter().map(|(_, data)| data.as_slice()).collect();
+        let inputs: Vec<Vec<f32>> = self.inputs().map(|slot| narrowed(&self.values[slot.0 as usize])).collect();
+        let columns: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
         store.run(&built, &columns, &order, &records);
         let output = |k| store.region(Region::Output(k as u16)).iter().map(|&x| f64::from(x)).collect();
         Ok((0..self.wanted.len()).map(output).collect())
@@ -154,9 +165,17 @@ fn gradient_outputs(circuit: &mut Circuit, model: &Model, loss: ValueId) -> Vec<
     let leaves: Vec<ValueId> = slots.iter().map(|&slot| slot_leaf(circuit, slot)).collect();
     let gradients = differentiate(circuit, loss, &leaves);
     let named = |(slot, gradient): (SlotId, Option<ValueId>)| {
-        Some((crate::listing::cotangent_name(&circuit.slot(slot).name), gradient?))
+        let path = &circuit.slot(slot).name;
+        let name = circuit.cotangents().iter().find(|known| &known.of == path);
+        let name = name.map_or_else(|| format!("{}_bar", path.replace('.', "_")), |known| circuit.names()[known.name].path.clone());
+        Some((name, gradient?))
     };
     slots.into_iter().zip(gradients).filter_map(named).collect()
+}
+
+/// As f32.
+fn narrowed(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|&x| x as f32).collect()
 }
 
 /// Parameters, then inputs and targets of real numbers.

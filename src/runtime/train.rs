@@ -7,6 +7,7 @@ use super::layout::Layout;
 use super::order::epoch_order;
 use super::records::Moment;
 use super::store::Store;
+use super::weights::Weights;
 use crate::data::Dataset;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::elaborate::model::{Best, Model, Part, Training, Update};
@@ -17,7 +18,6 @@ use std::time::{Duration, Instant};
 const CHUNK: Duration = Duration::from_millis(100);
 
 /// All that a run needs.
-#[derive(Debug)]
 pub struct Trainer<'a> {
     data: &'a Dataset,
     training: Training,
@@ -33,15 +33,6 @@ pub struct Trainer<'a> {
     initial: Weights,
     /// Steps done.
     step: u64,
-}
-
-/// Weights and states at one moment.
-#[derive(Clone, Debug, PartialEq, Default)]
-pub struct Weights {
-    /// The flat region of parameters.
-    pub params: Vec<f32>,
-    /// The flat region of states.
-    pub states: Vec<f32>,
 }
 
 /// Who is told how a run goes.
