@@ -5,7 +5,12 @@
 //! keeps comments. The whole grammar is in `grammar/nn.ebnf`.
 
 pub mod ast;
+mod format;
 mod lexer;
 mod parser;
+mod printer;
+mod table;
 
+pub use format::format;
 pub use parser::{MAX_DEPTH, parse};
+pub use printer::{expr_to_string, item_to_string, print, stmt_to_string};

@@ -7,7 +7,7 @@ use crate::syntax::ast::{
     Body, Cell, DataStmt, DataStmtKind, Decl, Definition, DefinitionKind, Item, ItemKind, Setting, Table,
     TableRow, TrainSetting,
 };
-use crate::syntax::lexer::TokenKind;
+use crate::syntax::lexer::{TokenKind, is_cell_part};
 
 const SETTINGS: Brackets = Brackets::round("`(` and the settings", "a setting");
 const INPUTS: Brackets = Brackets::round("`(` and the inputs", "an input");
@@ -187,6 +187,7 @@ impl Parser<'_> {
     /// `"{" NL decl { decl } NL { cell { cell } NL } "}"`
     fn table(&mut self) -> Parsed<Table> {
         let mut columns: Option<Vec<Decl>> = None;
+        self.in_table = true;
         let rows = self.block("the table", |p| {
             if columns.is_some() {
                 return p.table_row().map(Some);
@@ -194,7 +195,9 @@ impl Parser<'_> {
             columns = Some(vec![]);
             columns = Some(p.table_header()?);
             Ok(None)
-        })?;
+        });
+        self.in_table = false;
+        let rows = rows?;
         Ok(Table { columns: columns.unwrap_or_default(), rows: rows.into_iter().flatten().collect() })
     }
 
@@ -237,14 +240,4 @@ impl Parser<'_> {
         }
         Ok(Cell { span, text: self.slice(span).to_string() })
     }
-}
-
-/// Whether a token can be part of a bare cell.
-fn is_cell_part(kind: TokenKind) -> bool {
-    use TokenKind::*;
-    kind.is_reserved()
-        || matches!(
-            kind,
-            Name | Number | Percent | BadNumber | Plus | Minus | Dot | Slash | Star | Colon | Prime
-        )
 }
