@@ -98,12 +98,15 @@ impl Parser<'_> {
         self.nested(|p| p.binary(level::SUM))
     }
 
-    /// A type after a colon: `class(10)`.
+    /// `type = NAME [ arguments ]`, after a colon: `class(10)`
     pub(super) fn type_expr(&mut self) -> Parsed<Expr> {
         if !self.at(TokenKind::Name) {
             return Err(self.unexpected("a type such as `class(10)`"));
         }
-        self.postfix().map(|tree| tree.expr)
+        let token = self.bump();
+        let name = Tree::leaf(token.span, ExprKind::Name { name: self.name_of(token), primed: false });
+        let ty = if self.at_opener(TokenKind::OpenParen) { self.call(name)? } else { name };
+        Ok(ty.expr)
     }
 
     /// Makes a node over children of at most this height.
