@@ -137,6 +137,12 @@ struct Terminal {
     text: String,
 }
 
+impl Terminal {
+    fn is(&self, word: &str) -> bool {
+        self.text == word && !matches!(self.kind, "CELL" | "TEXT")
+    }
+}
+
 /// One text under recognition; all ends of each production at each place are found once.
 struct Run<'g> {
     grammar: &'g Grammar,
@@ -161,7 +167,7 @@ impl<'g> Run<'g> {
         let next = self.tokens.get(at);
         let one = |found: bool| if found { BTreeSet::from([at + 1]) } else { BTreeSet::new() };
         match rule {
-            Rule::Word(word) => one(next.is_some_and(|next| next.text == *word && next.kind != "CELL")),
+            Rule::Word(word) => one(next.is_some_and(|next| next.is(word))),
             Rule::Token(token) => one(next.is_some_and(|next| is_token(next, token))),
             Rule::Production(name) => self.production(name, at),
             Rule::Sequence(rules) => rules.iter().fold(BTreeSet::from([at]), |ends, rule| {
@@ -189,70 +195,81 @@ fn is_token(terminal: &Terminal, token: &str) -> bool {
 }
 
 /// The terminals of a text, newlines only where they count; `None` where a character is none of the language.
+/// `all_cells` for the row of a table.
 fn terminals(text: &str, all_cells: bool) -> Option<Vec<Terminal>> {
     let lexed = lex(FileId(0), text);
     if !lexed.diagnostics.is_empty() {
         return None;
     }
-    let slice = |token: &Token| &text[token.span.start as usize..token.span.end as usize];
     let mut terminals: Vec<Terminal> = vec![];
     let mut open: Vec<TokenKind> = vec![];
-    // Of a table: the number of the line, from 0 for what stands directly after its brace.
-    let mut table = all_cells.then_some(2);
-    let mut last: Option<&Token> = None;
-    for token in lexed.tokens.iter().take_while(|token| token.kind != TokenKind::End) {
+    // Where in a table the token stands.
+    let mut table = all_cells.then_some(Table::Rows);
+    for (i, token) in lexed.tokens.iter().enumerate().take_while(|(_, token)| token.kind != TokenKind::End) {
         let in_brackets = matches!(open.last(), Some(TokenKind::OpenParen | TokenKind::OpenBracket));
-        let counts =
-            if in_brackets { false } else { token.breaks || table.is_some() && token.newline_before };
-        if token.newline_before && last.is_some() && (counts || opens_on_next_line(&lexed.tokens, token)) {
+        let counts = !in_brackets && (token.breaks || table.is_some());
+        let is_line = token.newline_before && i > 0 && (counts || opens_on_next_line(&lexed.tokens, i));
+        if is_line {
             terminals.push(Terminal { kind: "NL", text: "\n".into() });
-            table = table.map(|line| line + 1);
         }
-        let is_cell = table.is_some_and(|line| line > 1) && token.kind != TokenKind::CloseBrace;
-        let touches = last.is_some_and(|last| last.span.end == token.span.start);
-        match terminals.last_mut() {
-            Some(cell) if is_cell && touches && cell.kind == "CELL" => {
-                cell.text.push_str(slice(token));
-            }
-            _ => terminals.push(Terminal {
-                kind: if is_cell { "CELL" } else { name(token.kind) },
-                text: slice(token).into(),
-            }),
-        }
+        table = match table {
+            Some(Table::Brace) => Some(Table::Header),
+            Some(Table::Header) if is_line => Some(Table::Rows),
+            table => table,
+        };
+        let is_cell = table == Some(Table::Rows) && token.kind != TokenKind::CloseBrace;
         if is_cell && token.kind != TokenKind::Text && !is_cell_part(token.kind) {
             return None;
         }
+        let slice = &text[token.span.start as usize..token.span.end as usize];
+        let before =
+            (i > 0).then(|| lexed.tokens[i - 1]).filter(|before| before.span.end == token.span.start);
+        let touches = before.is_some();
+        if is_cell && before.is_some_and(|before| [before.kind, token.kind].contains(&TokenKind::Text)) {
+            return None;
+        }
+        match terminals.last_mut() {
+            Some(cell) if is_cell && touches && cell.kind == "CELL" => cell.text.push_str(slice),
+            _ => terminals
+                .push(Terminal { kind: if is_cell { "CELL" } else { name(token.kind) }, text: slice.into() }),
+        }
         match token.kind {
-            TokenKind::OpenParen | TokenKind::OpenBracket | TokenKind::OpenBrace => open.push(token.kind),
-            TokenKind::CloseParen | TokenKind::CloseBracket | TokenKind::CloseBrace => {
+            TokenKind::OpenParen | TokenKind::OpenBracket => open.push(token.kind),
+            TokenKind::OpenBrace => {
+                open.push(token.kind);
+                table = begins_table(&terminals).then_some(Table::Brace);
+            }
+            TokenKind::CloseBrace => {
+                open.pop();
+                table = None;
+            }
+            TokenKind::CloseParen | TokenKind::CloseBracket => {
                 open.pop();
             }
             _ => {}
         }
-        let [.., equals, word, brace] = terminals.as_slice() else {
-            last = Some(token);
-            continue;
-        };
-        table = match (table, token.kind) {
-            (None, TokenKind::OpenBrace)
-                if (&*equals.text, &*word.text, &*brace.text) == ("=", "table", "{") =>
-            {
-                Some(0)
-            }
-            (_, TokenKind::CloseBrace) if !all_cells => None,
-            _ => table,
-        };
-        last = Some(token);
     }
     Some(terminals)
 }
 
+fn begins_table(terminals: &[Terminal]) -> bool {
+    matches!(terminals, [.., a, b, c] if a.is("=") && b.is("table") && c.is("{"))
+}
+
+/// The parts of a table in place.
+#[derive(Clone, Copy, PartialEq)]
+enum Table {
+    Brace,
+    Header,
+    Rows,
+}
+
 /// Whether a bracket or dot begins a line inside brackets and would be read as a call, an index or a part of what
 /// ends the line above: those stand on one line.
-fn opens_on_next_line(tokens: &[Token], token: &Token) -> bool {
-    let at = tokens.iter().position(|other| other.span == token.span).expect("a token of this text");
-    let opens = matches!(token.kind, TokenKind::OpenParen | TokenKind::OpenBracket | TokenKind::Dot);
-    opens && at > 0 && ends_operand(tokens, at - 1, token.kind)
+fn opens_on_next_line(tokens: &[Token], at: usize) -> bool {
+    let kind = tokens[at].kind;
+    let opens = matches!(kind, TokenKind::OpenParen | TokenKind::OpenBracket | TokenKind::Dot);
+    opens && ends_operand(tokens, at - 1, kind)
 }
 
 fn ends_operand(tokens: &[Token], at: usize, next: TokenKind) -> bool {

@@ -474,6 +474,10 @@ impl Parser<'_> {
             }
             TokenKind::Name => {
                 let name = self.expect_name("the name of an index")?;
+                if self.kind().is_binary_operator() {
+                    let help = "an index is bound by its name alone; arithmetic on it stands in reads".into();
+                    return Err(self.unexpected_with("`,` or `]`", Some(help)));
+                }
                 if !self.eat(TokenKind::Colon) {
                     return Ok(Index::Name { name, range: None });
                 }
