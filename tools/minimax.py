@@ -50,8 +50,9 @@ def polynomial(name, f, share, lo, hi, degree):
     report(name, c, max(abs(w * (y - sum(c[i] * x**i for i in range(degree + 1)))) for x, y, w in samples))
 
 
-def rational(name, f, lo, hi, above, below):
-    """f(x) = (1 + p_1 x + ..) / (1 + q_1 x + ..), the denominator of the last round dividing the errors."""
+def rational(name, f, lo, hi, above, below, factor=mpf(1)):
+    """f(x) = (1 + p_1 x + ..) / (1 + q_1 x + ..), the denominator of the last round dividing the errors; all
+    above is multiplied by `factor` in the end."""
     samples = [(x, f(x)) for x in points(lo, hi, 20 * (above + below))]
     q = [mpf(1)]
     for _ in range(6):
@@ -61,7 +62,7 @@ def rational(name, f, lo, hi, above, below):
         rows = [p + o for p, o in zip(powers, others)]
         worst, c = level(rows, [w * (y - 1) for (_, y), w in zip(samples, weights)])
         p, q = [mpf(1), *c[:above]], [mpf(1), *c[above:]]
-    report(name + " above", map(f32, p), worst)
+    report(name + " above", [f32(factor * k) for k in p], worst)
     report(name + " below", map(f32, q), worst)
 
 
@@ -94,9 +95,9 @@ FUNCTIONS = {
     "cos": lambda: polynomial("cos", lambda z: (cos(sqrt(z)) - 1 + z / 2) / z**2, lambda z: 1 - (1 - z / 2) / cos(sqrt(z)), 0, END, 2),
     # tanh x = x P(z) / Q(z), z = x^2
     # atan x = x + x z P(z), z = x^2, x up to 1
-    "atan": lambda: polynomial("atan", lambda z: (atan(sqrt(z)) / sqrt(z) - 1) / z, lambda z: sqrt(z) / atan(sqrt(z)) - 1, 0, 1, 7),
-    # erf x = 2 / sqrt(pi) x P(z) / Q(z), z = x^2
-    "erf": lambda: rational("erf", lambda z: erf(sqrt(z)) / sqrt(z) * sqrt(pi) / 2, 0, 15.5, 5, 5),
+    "atan": lambda: polynomial("atan", lambda z: (atan(sqrt(z)) / sqrt(z) - 1) / z, lambda z: sqrt(z) / atan(sqrt(z)) - 1, 0, 1, 8),
+    # erf x = x P(z) / Q(z), z = x^2
+    "erf": lambda: rational("erf", lambda z: erf(sqrt(z)) / sqrt(z) * sqrt(pi) / 2, 0, 15.5, 5, 6, 2 / sqrt(pi)),
     "tanh": lambda: rational("tanh", lambda z: tanh(sqrt(z)) / sqrt(z), 0, 81.5, 5, 4),
 }
 

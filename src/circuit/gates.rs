@@ -279,6 +279,22 @@ pub const GATES: &[Row] = &[
         "Cosine; as accurate as it says up to 1e5 on either side of 0.",
     ),
     function(
+        "atan",
+        |v| v[0].atan(),
+        |v| expansions::atan(v[0]),
+        1.5,
+        &["g / (1 + a * a)"],
+        "Inverse of the tangent.",
+    ),
+    function(
+        "erf",
+        |v| expansions::erf_f64(v[0]),
+        |v| expansions::erf(v[0]),
+        5.0,
+        &["g * (2 / sqrt(pi)) * exp(-(a * a))"],
+        "Error function, of which gelu is made.",
+    ),
+    function(
         "tanh",
         |v| v[0].tanh(),
         |v| expansions::tanh(v[0]),
