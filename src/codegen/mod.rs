@@ -17,7 +17,6 @@
 mod address;
 mod call;
 mod driver;
-mod drawing;
 mod emitter;
 mod fold;
 mod host;
@@ -35,7 +34,7 @@ mod tests;
 
 pub use call::{Call, Workspace};
 
-use crate::circuit::machine;
+use crate::circuit::{expansions, machine};
 use crate::kernels::Task;
 use crate::plan::schedule::*;
 use call::Frame;
@@ -141,7 +140,7 @@ fn weight(step: &Step) -> usize {
     walk::statements(&nest.body, &mut |stmt| {
         sum += match stmt {
             Stmt::Let { op: Op::Gate(gate), .. } => machine::program(*gate).ops.len(),
-            Stmt::Let { op: Op::Draw { .. }, .. } => drawing::program().ops.len(),
+            Stmt::Let { op: Op::Draw { .. }, .. } => expansions::uniform().ops.len(),
             _ => 5,
         };
     });

@@ -1,7 +1,8 @@
 //! Loops and the statements in them.
 
 use super::emitter::{Emitter, Index, Spread};
-use super::{drawing, invariant, vectorise, walk};
+use super::{invariant, vectorise, walk};
+use crate::circuit::expansions;
 use crate::circuit::machine::{self, program};
 use crate::plan::schedule::*;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
@@ -30,7 +31,7 @@ impl Emitter<'_, '_> {
         walk::statements(body, &mut |stmt| {
             let used = match stmt {
                 Stmt::Let { op: Op::Gate(gate), .. } => Some(program(*gate)),
-                Stmt::Let { op: Op::Draw { .. }, .. } => Some(drawing::program()),
+                Stmt::Let { op: Op::Draw { .. }, .. } => Some(expansions::uniform()),
                 Stmt::Fold { with, .. } => with.gate().map(program),
                 _ => None,
             };
@@ -162,7 +163,7 @@ impl Emitter<'_, '_> {
             Some(var) => self.example_number(var),
         };
         let element = self.linear_lanes(element);
-        self.program(drawing::program(), &[key[0], key[1], example, element])
+        self.program(expansions::uniform(), &[key[0], key[1], example, element])
     }
 
     /// The numbers in the data set of the examples that the lanes stand for.
