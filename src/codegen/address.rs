@@ -77,9 +77,9 @@ impl Emitter<'_, '_> {
         match factor {
             1 => value,
             _ if factor > 0 && factor.count_ones() == 1 => {
-                self.b.ins().ishl_imm(value, i64::from(factor.trailing_zeros()))
+                self.b.ins().ishl_imm_u(value, i64::from(factor.trailing_zeros()))
             }
-            _ => self.b.ins().imul_imm(value, factor),
+            _ => self.b.ins().imul_imm_s(value, factor),
         }
     }
 
@@ -91,7 +91,7 @@ impl Emitter<'_, '_> {
         let pointer = self.pointer(buffer.region, &terms);
         match i32::try_from(elements * SIZE) {
             Ok(offset) => (pointer, offset),
-            Err(_) => (self.b.ins().iadd_imm(pointer, elements * SIZE), 0),
+            Err(_) => (self.b.ins().iadd_imm_s(pointer, elements * SIZE), 0),
         }
     }
 
@@ -179,7 +179,7 @@ impl Emitter<'_, '_> {
         match (sum, known + linear.offset) {
             (None, known) => Index::Known(known),
             (Some(sum), 0) => Index::Value(sum),
-            (Some(sum), known) => Index::Value(self.b.ins().iadd_imm(sum, known)),
+            (Some(sum), known) => Index::Value(self.b.ins().iadd_imm_s(sum, known)),
         }
     }
 
@@ -226,17 +226,17 @@ impl Emitter<'_, '_> {
         if hi <= lo {
             return Err(false);
         }
-        let above = self.b.ins().iadd_imm(e, -lo * divisor);
+        let above = self.b.ins().iadd_imm_s(e, -lo * divisor);
         let last = (hi - 1 - lo) * divisor;
-        let within = self.b.ins().icmp_imm(IntCC::UnsignedLessThanOrEqual, above, last);
+        let within = self.b.ins().icmp_imm_s(IntCC::UnsignedLessThanOrEqual, above, last);
         if divisor == 1 {
             return Ok(within);
         }
         let rest = match divisor.count_ones() {
-            1 => self.b.ins().band_imm(above, divisor - 1),
-            _ => self.b.ins().urem_imm(above, divisor),
+            1 => self.b.ins().band_imm_s(above, divisor - 1),
+            _ => self.b.ins().urem_imm_u(above, divisor),
         };
-        let whole = self.b.ins().icmp_imm(IntCC::Equal, rest, 0);
+        let whole = self.b.ins().icmp_imm_s(IntCC::Equal, rest, 0);
         Ok(self.b.ins().band(within, whole))
     }
 }

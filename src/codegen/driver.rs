@@ -26,12 +26,12 @@ impl Emitter<'_, '_> {
             e.gather_inputs(columns, callees);
             body(e);
             e.advance_results();
-            let bytes = e.b.ins().ishl_imm(n, 2);
+            let bytes = e.b.ins().ishl_imm_u(n, 2);
             let record_bytes = super::record_len(e.schedule) as i64 * 4;
             vec![
                 e.b.ins().isub(left, n),
                 e.b.ins().iadd(examples, bytes),
-                e.b.ins().iadd_imm(record, record_bytes),
+                e.b.ins().iadd_imm_s(record, record_bytes),
             ]
         });
     }
@@ -53,11 +53,11 @@ impl Emitter<'_, '_> {
             let elements = match region {
                 Region::Log => self.index(Index::Known(self.schedule.region_len(region, 1) as i64)),
                 Region::Output(_) if self.schedule.region_row(region) > 0 => {
-                    self.b.ins().imul_imm(self.operands.n, self.schedule.region_row(region) as i64)
+                    self.b.ins().imul_imm_s(self.operands.n, self.schedule.region_row(region) as i64)
                 }
                 _ => continue,
             };
-            let bytes = self.b.ins().ishl_imm(elements, 2);
+            let bytes = self.b.ins().ishl_imm_u(elements, 2);
             let (flags, offset) = (MemFlagsData::trusted(), at as i32 * 8);
             let here = self.b.ins().load(I64, flags, self.operands.regions, offset);
             let next = self.b.ins().iadd(here, bytes);

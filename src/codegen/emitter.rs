@@ -159,9 +159,9 @@ impl<'a, 'f> Emitter<'a, 'f> {
         let mark = self.pointers.len();
         let next = body(self, Index::Value(i), &inside);
         self.pointers.truncate(mark);
-        let next_i = self.b.ins().iadd_imm(i, step);
+        let next_i = self.b.ins().iadd_imm_s(i, step);
         let again = match end {
-            Index::Known(end) => self.b.ins().icmp_imm(IntCC::SignedLessThan, next_i, end),
+            Index::Known(end) => self.b.ins().icmp_imm_s(IntCC::SignedLessThan, next_i, end),
             Index::Value(end) => self.b.ins().icmp(IntCC::SignedLessThan, next_i, end),
         };
         self.b.ins().brif(again, head, &arguments(Some(next_i), &next), exit, &arguments(None, &next));

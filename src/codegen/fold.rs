@@ -66,10 +66,10 @@ impl Emitter<'_, '_> {
             Extent::Batch if self.schedule.capacity <= longest => (Index::Known(1), Index::Value(self.operands.n)),
             Extent::Batch => {
                 let n = self.operands.n;
-                let up = self.b.ins().iadd_imm(n, i64::from(longest) - 1);
-                let blocks = self.b.ins().udiv_imm(up, i64::from(longest));
+                let up = self.b.ins().iadd_imm_s(n, i64::from(longest) - 1);
+                let blocks = self.b.ins().udiv_imm_u(up, i64::from(longest));
                 let up = self.b.ins().iadd(n, blocks);
-                let up = self.b.ins().iadd_imm(up, -1);
+                let up = self.b.ins().iadd_imm_s(up, -1);
                 let length = self.b.ins().udiv(up, blocks);
                 (Index::Value(blocks), Index::Value(length))
             }
@@ -118,8 +118,8 @@ impl Emitter<'_, '_> {
             let element = e.element(folded, i, None);
             let i = e.index(i);
             let from_base = e.b.ins().isub(i, base);
-            let lane = e.b.ins().band_imm(from_base, LANES - 1);
-            let bytes = e.b.ins().ishl_imm(lane, 4);
+            let lane = e.b.ins().band_imm_s(from_base, LANES - 1);
+            let bytes = e.b.ins().ishl_imm_u(lane, 4);
             let at = e.b.ins().iadd(first, bytes);
             let sum = e.b.ins().load(F32X4, LANE, at, 0);
             let sum = e.combine(folded.with, sum, element);
@@ -183,7 +183,7 @@ impl Emitter<'_, '_> {
         let first = self.b.ins().stack_addr(I64, lanes, 0);
         let whole = self.index(whole);
         for (k, &sum) in sums.iter().enumerate() {
-            let moved = self.b.ins().iadd_imm(whole, k as i64 * 4);
+            let moved = self.b.ins().iadd_imm_s(whole, k as i64 * 4);
             let at = self.lane_address(first, moved);
             self.b.ins().store(LANE, sum, at, 0);
         }
@@ -204,8 +204,8 @@ impl Emitter<'_, '_> {
 
     /// Where lane `i mod 16` lies.
     fn lane_address(&mut self, first: Value, i: Value) -> Value {
-        let lane = self.b.ins().band_imm(i, LANES - 1);
-        let bytes = self.b.ins().ishl_imm(lane, 2);
+        let lane = self.b.ins().band_imm_s(i, LANES - 1);
+        let bytes = self.b.ins().ishl_imm_u(lane, 2);
         self.b.ins().iadd(first, bytes)
     }
 

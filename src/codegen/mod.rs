@@ -28,12 +28,13 @@ mod support;
 mod vectorise;
 mod walk;
 
+
 #[cfg(test)]
 mod tests;
 
 pub use call::{Call, Workspace};
 
-use crate::circuit::machine;
+use crate::circuit::{expansions, machine};
 use crate::kernels::Task;
 use crate::plan::schedule::*;
 use call::Frame;
@@ -123,15 +124,10 @@ pub fn compile(schedule: &Schedule, options: Options) -> Result<Module, String> 
     let entry = compiler.entry(if parts.is_empty() { &steps } else { &[] }, &parts)?;
     compiler.jit.finalize_definitions().map_err(|error| error.to_string())?;
     let entry = compiler.jit.get_finalized_function(entry);
-    Ok(Module {
-        // SAFETY: the function was defined with this signature.
-        entry: unsafe { std::mem::transmute::<*const u8, unsafe extern "C" fn(*const Frame)>(entry) },
-        jit: Some(compiler.jit),
-        schedule: schedule.clone(),
-        tasks,
-        clif: compiler.clif,
-        asm: compiler.asm,
-    })
+    // SAFETY: the function was defined with this signature.
+    let entry = unsafe { std::mem::transmute::<*const u8, unsafe extern "C" fn(*const Frame)>(entry) };
+    let Compiler { jit, clif, asm, .. } = compiler;
+    Ok(Module { jit: Some(jit), entry, schedule: schedule.clone(), tasks, clif, asm })
 }
 
 /// Operations up to which a whole schedule is one function.
@@ -144,7 +140,7 @@ fn weight(step: &Step) -> usize {
     walk::statements(&nest.body, &mut |stmt| {
         sum += match stmt {
             Stmt::Let { op: Op::Gate(gate), .. } => machine::program(*gate).ops.len(),
-            Stmt::Let { op: Op::Draw { .. }, .. } => machine::draw().ops.len(),
+            Stmt::Let { op: Op::Draw { .. }, .. } => expansions::uniform().ops.len(),
             _ => 5,
         };
     });

@@ -2,6 +2,7 @@
 
 use super::emitter::{Emitter, Index, Spread};
 use super::{invariant, vectorise, walk};
+use crate::circuit::expansions;
 use crate::circuit::machine::{self, program};
 use crate::plan::schedule::*;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
@@ -30,7 +31,7 @@ impl Emitter<'_, '_> {
         walk::statements(body, &mut |stmt| {
             let used = match stmt {
                 Stmt::Let { op: Op::Gate(gate), .. } => Some(program(*gate)),
-                Stmt::Let { op: Op::Draw { .. }, .. } => Some(machine::draw()),
+                Stmt::Let { op: Op::Draw { .. }, .. } => Some(expansions::uniform()),
                 Stmt::Fold { with, .. } => with.gate().map(program),
                 _ => None,
             };
@@ -132,7 +133,7 @@ impl Emitter<'_, '_> {
     pub fn whole_vectors(&mut self, length: Index) -> Index {
         match length {
             Index::Known(length) => Index::Known(length & !3),
-            Index::Value(length) => Index::Value(self.b.ins().band_imm(length, !3)),
+            Index::Value(length) => Index::Value(self.b.ins().band_imm_s(length, !3)),
         }
     }
 
@@ -162,14 +163,14 @@ impl Emitter<'_, '_> {
             Some(var) => self.example_number(var),
         };
         let element = self.linear_lanes(element);
-        self.program(machine::draw(), &[key[0], key[1], example, element])
+        self.program(expansions::uniform(), &[key[0], key[1], example, element])
     }
 
     /// The numbers in the data set of the examples that the lanes stand for.
     fn example_number(&mut self, var: Var) -> Value {
         let index = self.var(var);
         let index = self.index(index);
-        let bytes = self.b.ins().ishl_imm(index, 2);
+        let bytes = self.b.ins().ishl_imm_u(index, 2);
         let pointer = self.b.ins().iadd(self.operands.examples, bytes);
         match self.spread.filter(|spread| spread.var == var) {
             None => self.load_splat(I32, pointer, 0),
@@ -202,7 +203,7 @@ impl Emitter<'_, '_> {
         self.guarded(inside, outside, |e| {
             let row = e.b.ins().extractlane(rounded, 0);
             let row = e.b.ins().uextend(I64, row);
-            let bytes = e.b.ins().imul_imm(row, i64::from(stride) * 4);
+            let bytes = e.b.ins().imul_imm_s(row, i64::from(stride) * 4);
             e.load(at, Some(bytes))
         })
     }

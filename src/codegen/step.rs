@@ -62,7 +62,7 @@ impl Emitter<'_, '_> {
     /// The address of a buffer.
     fn first_element(&mut self, buffer: BufferId) -> Value {
         let (pointer, offset) = self.place(&Address { buffer, at: Linear::default() });
-        self.b.ins().iadd_imm(pointer, i64::from(offset))
+        self.b.ins().iadd_imm_s(pointer, i64::from(offset))
     }
 
     /// How many elements a buffer has for this batch.
@@ -70,7 +70,7 @@ impl Emitter<'_, '_> {
         let buffer = &self.schedule.buffers[buffer.0 as usize];
         let row = buffer.row() as i64;
         match buffer.batch {
-            true => self.b.ins().imul_imm(self.operands.n, row),
+            true => self.b.ins().imul_imm_s(self.operands.n, row),
             false => self.index(Index::Known(row)),
         }
     }
