@@ -14,12 +14,15 @@ type Holds = Result<(), String>;
 /// # Errors
 /// The first rule that does not hold, and the node concerned.
 pub fn verify(circuit: &Circuit) -> Holds {
+    let mut truths = Vec::with_capacity(circuit.len());
     for value in circuit.values() {
         let node = circuit.node(value);
         let named = |what: String| format!("value {} ({node:?}): {what}", value.0);
         precede(value, node).map_err(named)?;
         obeys(circuit, node).map_err(named)?;
         follows(circuit, value).map_err(named)?;
+        conditions_are_truths(node, &truths).map_err(named)?;
+        truths.push(is_truth(circuit, value, &truths));
     }
     circuit.names().iter().try_for_each(|named| name(circuit, named))
 }
@@ -74,7 +77,7 @@ fn obeys(circuit: &Circuit, node: &Node) -> Holds {
     }
 }
 
-/// As many operands as the gate takes, of one shape, booleans where it asks for them.
+/// As many operands as the gate takes, of one shape.
 fn gate_operands(circuit: &Circuit, gate: super::Gate, args: &[ValueId]) -> Holds {
     let row = gate.row();
     must(args.len() == row.arity, || format!("{} operands, not {}", args.len(), row.arity))?;
@@ -82,13 +85,31 @@ fn gate_operands(circuit: &Circuit, gate: super::Gate, args: &[ValueId]) -> Hold
         let (first, shape) = (circuit.shape(args[0]), circuit.shape(arg));
         must(shape == first, || format!("operands of shapes {first} and {shape}"))?;
     }
-    let conditions = match gate {
-        gates::AND | gates::OR | gates::NOT => args,
-        gates::SELECT => &args[..1],
+    Ok(())
+}
+
+/// What a gate takes for a condition is 0 or 1 everywhere.
+fn conditions_are_truths(node: &Node, truths: &[bool]) -> Holds {
+    let conditions = match node {
+        Node::Gate { gate: gates::AND | gates::OR | gates::NOT, args } => &args[..],
+        Node::Gate { gate: gates::SELECT, args } => &args[..1],
         _ => &[],
     };
-    let other = conditions.iter().find(|&&arg| circuit.kind(arg) != Kind::Boolean);
+    let other = conditions.iter().find(|condition| !truths[condition.index()]);
     must(other.is_none(), || format!("operand {other:?} is not a boolean"))
+}
+
+/// Whether a value is 0 or 1 everywhere, where that of its operands is known: a boolean, or made of the numbers
+/// 0 and 1, as is the mask of the positions inside a view.
+fn is_truth(circuit: &Circuit, value: ValueId, truths: &[bool]) -> bool {
+    let truth = |number: f64| number == 0.0 || number == 1.0;
+    match circuit.node(value) {
+        Node::Leaf(Leaf::Number(number)) => truth(number.get()),
+        Node::View { arg, view } => truths[arg.index()] && truth(view.fill.get()),
+        Node::Merge { arg, .. } => truths[arg.index()],
+        Node::Gate { gate: gates::SELECT, args } => args.iter().all(|arg| truths[arg.index()]),
+        _ => circuit.kind(value) == Kind::Boolean,
+    }
 }
 
 /// Axes that are there; the mean over the batch by sums of per-example values only; a largest of something.
@@ -219,7 +240,11 @@ mod tests {
             guards: vec![Guard { e: Affine::axis(0, 1), lo: 2, hi: 8 }],
             fill: F64::new(0.0),
         };
-        c.view(row, halves);
+        let inside = halves.inside(c.shape(row));
+        let halves = c.view(row, halves);
+        let one = c.number(1.0);
+        let mask = c.view(one, inside);
+        c.select(mask, halves, halves);
         assert_eq!(verify(&c), Ok(()));
     }
 

@@ -14,12 +14,19 @@ const KEYS: [&str; 3] = ["test", "validation", "seed"];
 /// A block's statements, sorted by what they are; each in the order of the text.
 #[derive(Default)]
 struct Sorted<'a> {
-    /// `flowers = csv(...)`: the call's span, callee and arguments.
-    files: Vec<(&'a Name, Span, &'a Name, &'a [Arg])>,
+    /// `flowers = csv(...)`
+    files: Vec<(&'a Name, CsvCall<'a>)>,
     /// `x[4] = ...`
     columns: Vec<(&'a Decl, &'a Expr)>,
     /// `test = ...`, `validation = ...`, `seed = ...`
     keys: Vec<(&'a Name, &'a Expr)>,
+}
+
+/// `csv(...)`
+struct CsvCall<'a> {
+    span: Span,
+    callee: &'a Name,
+    args: &'a [Arg],
 }
 
 impl<'a> Sorted<'a> {
@@ -37,22 +44,15 @@ pub fn load(name: &Name, statements: &[DataStmt], home: &Home) -> Result<Dataset
     let mut errors = vec![];
     let sorted = sort(statements, &mut errors);
     let names = open_files(&sorted, home, &mut errors);
-    let broken = names.iter().any(|(_, meaning)| matches!(meaning, Meaning::Failed));
-    if broken || (sorted.files.is_empty() && !errors.is_empty()) {
-        return Err(errors);
-    }
-    let rows = common_rows(name, &names, &mut errors);
+    let Some(rows) = common_rows(&names, &mut errors) else { return Err(in_order(errors)) };
     let parts = split_rows(&sorted, rows, &mut errors);
     let mut scope = Scope { names, rows, train: parts.train };
     let columns = compute_columns(&sorted, &mut scope, &mut errors);
-    if errors.is_empty() && columns.is_empty() {
-        let message = format!("`{}` has no column", name.text);
-        let diagnostic =
-            Diagnostic::error(codes::EMPTY_DATA, message).at(name.span, "gives a net nothing to read");
-        errors.push(diagnostic.help("define one: `x[2] = rows[first, second]`"));
+    if errors.is_empty() && (rows == 0 || columns.is_empty()) {
+        errors.push(nothing_in(name, rows));
     }
     if !errors.is_empty() {
-        return Err(errors);
+        return Err(in_order(errors));
     }
     let Parts { validation, test, .. } = parts;
     Ok(Dataset {
@@ -66,18 +66,23 @@ pub fn load(name: &Name, statements: &[DataStmt], home: &Home) -> Result<Dataset
     })
 }
 
+/// Mistakes in the order of the text.
+fn in_order(mut errors: Diagnostics) -> Diagnostics {
+    errors.sort_by_key(|error| error.labels.first().map(|label| label.span.start));
+    errors
+}
+
+/// Keeps the value, or takes the mistakes over.
+fn told<T>(result: Result<T, Diagnostics>, errors: &mut Diagnostics) -> Option<T> {
+    result.map_err(|found| errors.extend(found)).ok()
+}
+
 /// Sorts the statements and tells which of them cannot stand in a block.
 fn sort<'a>(statements: &'a [DataStmt], errors: &mut Diagnostics) -> Sorted<'a> {
     let mut sorted = Sorted::default();
     let mut seen: Vec<&Name> = vec![];
     for statement in statements {
-        let (decl, value) = match definition(statement) {
-            Ok(found) => found,
-            Err(told) => {
-                errors.push(told);
-                continue;
-            }
-        };
+        let Some((decl, value)) = told(definition(statement), errors) else { continue };
         if let Some(first) = seen.iter().find(|&&other| *other == decl.name) {
             let message = format!("`{}` is defined twice", decl.name.text);
             let twice = Diagnostic::error(codes::DEFINED_TWICE, message).at(decl.name.span, "again here");
@@ -85,19 +90,12 @@ fn sort<'a>(statements: &'a [DataStmt], errors: &mut Diagnostics) -> Sorted<'a> 
             continue;
         }
         seen.push(&decl.name);
-        match &value.kind {
-            _ if KEYS.contains(&decl.name.text.as_str()) => match plain(decl) {
-                Ok(name) => sorted.keys.push((name, value)),
-                Err(told) => errors.push(told),
-            },
-            ExprKind::Call { callee, args } => match &callee.kind {
-                ExprKind::Name { name, .. } if name.text == "csv" => match plain(decl) {
-                    Ok(file) => sorted.files.push((file, value.span, name, args)),
-                    Err(told) => errors.push(told),
-                },
-                _ => sorted.columns.push((decl, value)),
-            },
-            _ => sorted.columns.push((decl, value)),
+        if KEYS.contains(&decl.name.text.as_str()) {
+            sorted.keys.extend(told(plain(decl), errors).map(|name| (name, value)));
+        } else if let Some(call) = csv_call(value) {
+            sorted.files.extend(told(plain(decl), errors).map(|name| (name, call)));
+        } else {
+            sorted.columns.push((decl, value));
         }
     }
     sorted
@@ -107,97 +105,102 @@ fn sort<'a>(statements: &'a [DataStmt], errors: &mut Diagnostics) -> Sorted<'a> 
 ///
 /// # Errors
 /// For what this version does not carry yet, and for `train = ...`, which the other parts decide.
-fn definition(statement: &DataStmt) -> Result<(&Decl, &Expr), Diagnostic> {
+fn definition(statement: &DataStmt) -> Result<(&Decl, &Expr), Diagnostics> {
     let not_yet = |what: &str, span: Span| {
         let message = format!("this version does not carry {what} yet");
         Diagnostic::error(codes::NOT_YET, message).at(span, "not carried yet")
     };
-    match &statement.kind {
+    let (decl, how, value) = match &statement.kind {
+        DataStmtKind::Define { decl, how, value } => (decl, how, value),
         DataStmtKind::Split { name, .. } => {
             let diagnostic = not_yet("parts with data of their own", name.span);
-            Err(diagnostic.help("give a share of the rows: `test = 20%`"))
+            return Err(vec![diagnostic.help("give a share of the rows: `test = 20%`")]);
         }
-        DataStmtKind::Define { how: How::Draws, decl, .. } => {
-            Err(not_yet("data that is drawn (`~`)", decl.span))
+    };
+    match decl.name.text.as_str() {
+        _ if *how == How::Draws => Err(vec![not_yet("data that is drawn (`~`)", decl.span)]),
+        "examples" => Err(vec![not_yet("`examples`, the number of drawn examples,", decl.span)]),
+        "train" => {
+            let message = "`train` is what the other parts leave over, and cannot be set";
+            let diagnostic =
+                Diagnostic::error(codes::BAD_SPLIT, message).at(statement.span, "is decided already");
+            Err(vec![diagnostic.help("set `test` and `validation` instead")])
         }
-        DataStmtKind::Define { decl, value, .. } => match decl.name.text.as_str() {
-            "examples" => Err(not_yet("`examples`, the number of drawn examples,", decl.span)),
-            "train" => {
-                let message = "`train` is what the other parts leave over, and cannot be set";
-                let diagnostic =
-                    Diagnostic::error(codes::BAD_SPLIT, message).at(statement.span, "is decided already");
-                Err(diagnostic.help("set `test` and `validation` instead"))
-            }
-            _ => Ok((decl, value)),
-        },
+        _ => Ok((decl, value)),
     }
 }
 
 /// The name of a declaration that can have neither sizes nor a type.
-fn plain(decl: &Decl) -> Result<&Name, Diagnostic> {
+fn plain(decl: &Decl) -> Result<&Name, Diagnostics> {
     if decl.sizes.is_empty() && decl.ty.is_none() {
         return Ok(&decl.name);
     }
     let message = format!("`{}` is not a column, and has neither sizes nor a type", decl.name.text);
-    Err(Diagnostic::error(codes::WRONG_KIND_OF_NAME, message).at(decl.span, "should be a name alone"))
+    let diagnostic = Diagnostic::error(codes::WRONG_KIND_OF_NAME, message);
+    Err(vec![diagnostic.at(decl.span, "should be a name alone")])
+}
+
+/// `csv(...)` as the whole right side.
+fn csv_call(value: &Expr) -> Option<CsvCall<'_>> {
+    let ExprKind::Call { callee, args } = &value.kind else { return None };
+    match &callee.kind {
+        ExprKind::Name { name, .. } if name.text == "csv" => {
+            Some(CsvCall { span: value.span, callee: name, args })
+        }
+        _ => None,
+    }
 }
 
 /// Reads every file of the block.
 fn open_files(sorted: &Sorted, home: &Home, errors: &mut Diagnostics) -> Vec<(Name, Meaning)> {
-    let open = |(span, callee, args): (Span, &Name, &[Arg])| -> Result<CsvFile, Diagnostics> {
-        counted(span, callee, args, 1)?;
-        match &args[0].value.kind {
-            ExprKind::String(path) => file::read(home, path, args[0].value.span),
-            _ => {
-                let message = "`csv` takes the path of a file, in quotes";
-                let diagnostic = Diagnostic::error(codes::BAD_DATA_EXPRESSION, message);
-                Err(vec![
-                    diagnostic
-                        .at(args[0].value.span, "is not text")
-                        .help("for example `csv(\"data/iris.csv\")`"),
-                ])
-            }
-        }
-    };
-    let mut names = vec![];
-    for &(name, span, callee, args) in &sorted.files {
-        names.push((
-            name.clone(),
-            told(open((span, callee, args)), errors).map_or(Meaning::Failed, Meaning::File),
-        ));
+    let mut open = |call| told(open_file(call, home), errors).map_or(Meaning::Failed, Meaning::File);
+    sorted.files.iter().map(|(name, call)| ((*name).clone(), open(call))).collect()
+}
+
+/// `csv("data/iris.csv")`
+fn open_file(call: &CsvCall, home: &Home) -> Result<CsvFile, Diagnostics> {
+    counted(call.span, call.callee, call.args, 1)?;
+    let path = &call.args[0].value;
+    if let ExprKind::String(text) = &path.kind {
+        return file::read(home, text, path.span);
     }
-    names
+    let message = "`csv` takes the path of a file, in quotes";
+    let diagnostic = Diagnostic::error(codes::BAD_DATA_EXPRESSION, message).at(path.span, "is not text");
+    Err(vec![diagnostic.help("for example `csv(\"data/iris.csv\")`")])
 }
 
-/// Keeps the value, or takes the mistakes over.
-fn told<T>(result: Result<T, Diagnostics>, errors: &mut Diagnostics) -> Option<T> {
-    result.map_err(|found| errors.extend(found)).ok()
-}
-
-/// The number of rows of the block: that of all its files.
-fn common_rows(block: &Name, names: &[(Name, Meaning)], errors: &mut Diagnostics) -> usize {
-    let mut files = names.iter().filter_map(|(name, meaning)| match meaning {
-        Meaning::File(file) => Some((name, file)),
-        _ => None,
-    });
-    let Some((first_name, first)) = files.next() else {
-        let message = format!("`{}` reads no file", block.text);
-        let diagnostic = Diagnostic::error(codes::EMPTY_DATA, message).at(block.span, "has no rows");
-        errors.push(
-            diagnostic.help(
-                "name one: `rows = csv(\"file.csv\")`, or give the rows in place with `= table { ... }`",
-            ),
-        );
-        return 0;
-    };
-    for (name, file) in files.filter(|(_, file)| file.rows() != first.rows()) {
+/// The number of rows of the block: that of all its files, 0 without any. `None` if no columns can be computed.
+fn common_rows(names: &[(Name, Meaning)], errors: &mut Diagnostics) -> Option<usize> {
+    let mut files = vec![];
+    for (name, meaning) in names {
+        match meaning {
+            Meaning::File(file) => files.push((name, file)),
+            _ => return None,
+        }
+    }
+    let Some(&(first_name, first)) = files.first() else { return Some(0) };
+    let before = errors.len();
+    for (name, file) in files.into_iter().filter(|(_, file)| file.rows() != first.rows()) {
         let message = "the files of a data block stand side by side, and must have the same number of rows";
         let diagnostic = Diagnostic::error(codes::BAD_SPLIT, message)
             .at(first_name.span, format!("has {} rows", first.rows()))
             .at(name.span, format!("has {} rows", file.rows()));
         errors.push(diagnostic);
     }
-    first.rows()
+    (errors.len() == before).then(|| first.rows())
+}
+
+/// A block without a file, or without a column.
+fn nothing_in(block: &Name, rows: usize) -> Diagnostic {
+    let (what, help) = match rows {
+        0 => (
+            "reads no file",
+            "name one, `rows = csv(\"file.csv\")`, or give the rows in place with `= table { ... }`",
+        ),
+        _ => ("has no column", "define one: `x[2] = rows[first, second]`"),
+    };
+    let message = format!("`{}` {what}", block.text);
+    Diagnostic::error(codes::EMPTY_DATA, message).at(block.span, "gives a net nothing to read").help(help)
 }
 
 /// The parts of the data by `test`, `validation` and `seed`; everything to learn from where they are wrong, so

@@ -6,7 +6,7 @@
 use super::file::CsvFile;
 use super::standardize::standardize;
 use super::{Standardized, finish};
-use crate::circuit::{Gate, gates};
+use crate::circuit::gates::{self, Form, Gate};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes, nearest};
 use crate::syntax::ast::{Arg, BinaryOp, Expr, ExprKind, IndexArg, Name, UnaryOp};
 
@@ -260,7 +260,11 @@ fn elementwise(gate: Gate, span: Span, args: &[&Expr], scope: &Scope) -> Result<
     for arg in args {
         let value = evaluate(arg, scope)?;
         if let Value::Column(values) = &value {
-            refuse_special(values, arg.span, row.name)?;
+            let shown = match row.form {
+                Form::Infix(sign) | Form::Prefix(sign) => sign,
+                _ => row.name,
+            };
+            refuse_special(values, arg.span, shown)?;
         }
         operands.push((value, arg.span));
     }

@@ -148,7 +148,8 @@ impl CsvFile {
             };
             diagnostic = diagnostic.note(format!("`{}` is read as numbers, and {all}", self.header[column]));
         }
-        if bad == self.rows() && columns.len() == 1 && fault == Fault::NotANumber {
+        let words = bad == self.rows() && columns.len() == 1 && fault == Fault::NotANumber;
+        if words && diagnostic.help.is_none() {
             diagnostic = diagnostic.help("if the cells name classes, write `class(...)` around the column");
         }
         diagnostic
@@ -157,9 +158,13 @@ impl CsvFile {
     /// `file, line 3, column name: what is wrong`
     fn bad_cell(&self, row: usize, column: usize, what: &str, span: Span) -> Diagnostic {
         let place = format!("`{}`, line {}, column `{}`", self.path, self.lines[row], self.header[column]);
-        Diagnostic::error(codes::BAD_CELL, format!("{place}: {what}")).at(span, "read here")
+        let diagnostic = Diagnostic::error(codes::BAD_CELL, format!("{place}: {what}")).at(span, "read here");
+        if self.cell(row, column).contains(&b'\n') { diagnostic.help(LINE_BREAK) } else { diagnostic }
     }
 }
+
+/// What a quote without its partner looks like.
+const LINE_BREAK: &str = "the row has a line break inside a cell: is there a quote that is never closed?";
 
 /// Reads a whole file.
 ///
@@ -172,7 +177,7 @@ pub fn read(home: &Home, path: &str, span: Span) -> Result<CsvFile, Diagnostics>
 }
 
 /// Splits the text of a file into cells.
-fn parse(text: &[u8], path: &str, span: Span) -> Result<CsvFile, Diagnostics> {
+pub(super) fn parse(text: &[u8], path: &str, span: Span) -> Result<CsvFile, Diagnostics> {
     let told = |code: Code, message: String| Diagnostic::error(code, message).at(span, "read here");
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text);
     let names =

@@ -44,7 +44,7 @@ pub fn column(
     let width = values.width();
     if let Some(k) = data.iter().position(|x| !x.is_finite()) {
         let what = if values.data[k].is_finite() { "beyond the range of f32" } else { "not a finite number" };
-        let message = format!("`{}` is {what}, {}, {}", decl.name.text, values.data[k], place(k / width));
+        let message = format!("`{}` is {:?} {}, {what}", decl.name.text, values.data[k], place(k / width));
         return Err(vec![Diagnostic::error(codes::NOT_FINITE, message).at(found_at, "computed here")]);
     }
     let whole = |x: &f32| *x >= 0.0 && x.fract() == 0.0 && *x <= EXACT as f32;
@@ -141,8 +141,8 @@ pub fn number_of(expr: &Expr) -> Result<u32, Diagnostics> {
             Ok(*value as u32)
         }
         _ => {
-            let message = "a size in data is a whole number of at least one, or a name";
-            Err(vec![Diagnostic::error(codes::SIZE_NOT_WHOLE, message).at(expr.span, "is neither")])
+            let message = "a size in data is written as a whole number of at least one";
+            Err(vec![Diagnostic::error(codes::SIZE_NOT_WHOLE, message).at(expr.span, "is not")])
         }
     }
 }

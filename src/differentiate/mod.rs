@@ -13,6 +13,8 @@
 //! (`if guard then value else 0`) only where terms are added, where a sum absorbs it, or at the end.
 
 mod names;
+#[cfg(test)]
+pub(crate) mod oracle;
 mod rules;
 mod term;
 #[cfg(test)]

@@ -25,6 +25,9 @@ mod order;
 mod places;
 mod product;
 mod reads;
+pub mod contraction;
+pub mod interpret;
+pub mod memory;
 pub mod schedule;
 mod steps;
 
