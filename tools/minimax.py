@@ -9,7 +9,7 @@ the coefficients, lowest first, and the largest relative error before any roundi
 import struct
 import sys
 
-from mpmath import cos, exp, expm1, log, log1p, lu_solve, matrix, mp, mpf, pi, sin, sqrt, tanh
+from mpmath import atan, cos, erf, exp, expm1, log, log1p, lu_solve, matrix, mp, mpf, pi, sin, sqrt, tanh
 
 mp.dps = 40
 LAWSON_ROUNDS = 30
@@ -93,6 +93,10 @@ FUNCTIONS = {
     "sin": lambda: polynomial("sin", lambda z: (sin(sqrt(z)) / sqrt(z) - 1) / z, lambda z: 1 - sqrt(z) / sin(sqrt(z)), 0, END, 2),
     "cos": lambda: polynomial("cos", lambda z: (cos(sqrt(z)) - 1 + z / 2) / z**2, lambda z: 1 - (1 - z / 2) / cos(sqrt(z)), 0, END, 2),
     # tanh x = x P(z) / Q(z), z = x^2
+    # atan x = x + x z P(z), z = x^2, x up to 1
+    "atan": lambda: polynomial("atan", lambda z: (atan(sqrt(z)) / sqrt(z) - 1) / z, lambda z: sqrt(z) / atan(sqrt(z)) - 1, 0, 1, 7),
+    # erf x = 2 / sqrt(pi) x P(z) / Q(z), z = x^2
+    "erf": lambda: rational("erf", lambda z: erf(sqrt(z)) / sqrt(z) * sqrt(pi) / 2, 0, 15.5, 5, 5),
     "tanh": lambda: rational("tanh", lambda z: tanh(sqrt(z)) / sqrt(z), 0, 81.5, 5, 4),
 }
 

@@ -9,11 +9,13 @@ mod power;
 #[cfg(test)]
 mod tests;
 mod trigonometric;
+mod uniform;
 
 pub use exponential::{exp, expm1, sigmoid, softplus, tanh};
 pub use logarithm::{log, log1p};
 pub use power::pow;
 pub use trigonometric::{cos, sin};
+pub use uniform::uniform;
 
 use super::machine::build::{Float, Int};
 use std::f64::consts::LN_2;
