@@ -10,17 +10,23 @@
 //! - [`view`]: affine reads in closed form: composition and transposition.
 //! - [`gates`]: the table of pointwise gates; adding a gate is adding a row.
 //! - [`formula`]: the notation of its vector-Jacobian products, and of rewrite rules.
+//! - [`machine`]: straight-line programs that gates expand into, the same for every f32 backend.
+//! - [`expansions`]: those expansions that are more than one operation.
 //! - [`draw`]: random numbers as a pure function of where they are drawn.
 //! - [`graph`]: the circuit as a graph, for petgraph.
 //! - [`known`]: which values are known once a step.
 //! - [`verify`]: what must hold of every circuit.
 
 pub mod draw;
+pub mod expansions;
 pub mod formula;
 pub mod gates;
 pub mod graph;
 pub mod known;
+pub mod machine;
 pub mod node;
+#[cfg(test)]
+pub mod samples;
 pub mod shape;
 pub mod verify;
 pub mod view;
