@@ -92,11 +92,12 @@ impl Machine<'_> {
                 (0..extent.len_for(self.n)).for_each(|i| self.iteration(*var, i, body));
             }
             Stmt::Fold { acc, with, order, var, extent, body, value, .. } => {
+                let extent = extent.len_for(self.n);
                 let mut element = |i| {
                     self.iteration(*var, i, body);
                     self.reg(*value)
                 };
-                let result = fold(*with, *order, extent.len_for(self.n), &mut element);
+                let result = fold(*with, *order, extent, &mut element);
                 self.assign(*acc, result);
             }
             Stmt::Let { reg, op, args } => {

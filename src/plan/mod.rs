@@ -23,6 +23,7 @@ mod linear;
 mod loops;
 mod order;
 mod places;
+pub mod print;
 mod product;
 mod reads;
 pub mod contraction;
@@ -30,6 +31,9 @@ pub mod interpret;
 pub mod memory;
 pub mod schedule;
 mod steps;
+#[cfg(test)]
+mod tests;
+pub mod verify;
 
 use crate::circuit::{Circuit, ValueId};
 use body::Body;

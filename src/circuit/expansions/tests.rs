@@ -150,7 +150,7 @@ fn far_out_sine_and_cosine_fade_gracefully() {
 #[test]
 fn draws_are_those_of_the_definition() {
     let [low, high] = draw::key(3, 5, 7);
-    let numbers = (0..2000u32).chain((0..2000).map(|k| k.wrapping_mul(0x9e37_79b1))).chain([u32::MAX]);
+    let numbers = (0..2000u32).chain((0..2000u32).map(|k| k.wrapping_mul(0x9e37_79b1))).chain([u32::MAX]);
     for (example, element) in numbers.flat_map(|k| [(k, 0), (0, k), (k, k / 3)]) {
         let got = uniform().run1_bits(&[low, high, example, element]);
         assert_eq!(got, draw::uniform([low, high], example, element).to_bits(), "{example}, {element}");
