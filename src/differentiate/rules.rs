@@ -111,13 +111,7 @@ fn spread(circuit: &mut Circuit, arg: ValueId, axes: AxisSet, term: Term) -> Ter
 }
 
 /// The first largest (or smallest) element gets the whole cotangent; for the others it is absent.
-fn extreme_share(
-    circuit: &mut Circuit,
-    position: Reducer,
-    arg: ValueId,
-    axes: AxisSet,
-    term: Term,
-) -> Term {
+fn extreme_share(circuit: &mut Circuit, position: Reducer, arg: ValueId, axes: AxisSet, term: Term) -> Term {
     let shape = circuit.shape(arg).clone();
     let kept = (0..shape.dims.len()).filter(|&axis| !axes.contains(axis));
     let order: Vec<usize> = kept.chain(axes.iter()).collect();

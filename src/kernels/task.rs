@@ -244,6 +244,7 @@ impl Task {
             } else {
                 // SAFETY: room as above; panels of `width` columns follow each other.
                 let panel = unsafe { packed_columns.add(column * k.len()) };
+                // SAFETY: the operand and the panel reach as far.
                 unsafe { self.pack_columns(b, n, k.clone(), column..column + wide, width, panel) };
                 Columns { first: panel, along: width as isize }
             };
