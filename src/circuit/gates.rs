@@ -420,6 +420,8 @@ pub const GATES: &[Row] = &[
         form: Form::Call,
         result: None,
         value: |v| v[0],
+        expand: |v| v[0],
+        ulps: 0.0,
         vjp: &[""],
         doc: "The operand itself, through which no gradient passes.",
     },

@@ -420,6 +420,18 @@ impl Circuit {
         }
     }
 
+    /// Whether a value is a whole constant, or an array filled with one.
+    fn is_whole_number(&self, value: ValueId) -> bool {
+        match self.node(value) {
+            Node::Leaf(Leaf::Number(number)) => number.get().fract() == 0.0,
+            Node::View { arg, view } => {
+                let within = view.coords.is_empty() && view.guards.is_empty();
+                within && self.is_whole_number(*arg)
+            }
+            _ => false,
+        }
+    }
+
     /// The kind that a node gives, from those of its operands.
     pub fn kind_of(&self, node: &Node) -> Kind {
         match node {
@@ -428,9 +440,11 @@ impl Circuit {
             Node::Leaf(_) => Kind::Real,
             Node::Gate { gate, args } => match gate.row().result {
                 Some(kind) => kind,
-                // The kind of the operands: `select` and the like pass it on; a mixture is a number.
+                // The kind of the operands: `select` and the like pass it on; a mixture is a number. A whole
+                // constant goes with either, so that `2 * i` and `i div 2` of an index stay integers.
                 None => {
-                    let kinds = args.iter().skip(usize::from(*gate == gates::SELECT)).map(|&a| self.kind(a));
+                    let operands = args.iter().skip(usize::from(*gate == gates::SELECT));
+                    let kinds = operands.filter(|&&a| !self.is_whole_number(a)).map(|&a| self.kind(a));
                     kinds.reduce(|a, b| if a == b { a } else { Kind::Real }).unwrap_or(Kind::Real)
                 }
             },

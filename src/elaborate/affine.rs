@@ -62,13 +62,20 @@ impl AffineForm {
             exact.push(self.terms.get(var).map_or(Some(Ratio::whole(0)), |c| c.exact)?);
         }
         exact.push(self.constant.exact?);
-        let divisor = exact.iter().try_fold(1i128, |lcm, r| lcm.checked_mul(r.denominator() / gcd(lcm, r.denominator())))?;
-        let whole: Vec<i128> =
-            exact.iter().map(|r| r.numerator().checked_mul(divisor / r.denominator())).collect::<Option<_>>()?;
+        let divisor = exact
+            .iter()
+            .try_fold(1i128, |lcm, r| lcm.checked_mul(r.denominator() / gcd(lcm, r.denominator())))?;
+        let whole: Vec<i128> = exact
+            .iter()
+            .map(|r| r.numerator().checked_mul(divisor / r.denominator()))
+            .collect::<Option<_>>()?;
         let common = whole.iter().fold(divisor, |g, &n| gcd(g, n)).max(1);
         const LIMIT: i128 = 1 << 40;
-        let whole: Vec<i64> =
-            whole.iter().map(|n| n / common).map(|n| (n.abs() < LIMIT).then_some(n as i64)).collect::<Option<_>>()?;
+        let whole: Vec<i64> = whole
+            .iter()
+            .map(|n| n / common)
+            .map(|n| (n.abs() < LIMIT).then_some(n as i64))
+            .collect::<Option<_>>()?;
         let (&b, c) = whole.split_last()?;
         let mut c = c.to_vec();
         c.extend(std::iter::repeat_n(0, more));
@@ -123,7 +130,8 @@ impl Elaborator<'_> {
         if coordinate.b % coordinate.d != 0 {
             return Some(zero);
         }
-        let k = (0..vars.len()).find(|&k| self.var(vars[k]).extent > 1 && coordinate.c[k] % coordinate.d != 0)?;
+        let k =
+            (0..vars.len()).find(|&k| self.var(vars[k]).extent > 1 && coordinate.c[k] % coordinate.d != 0)?;
         let mut at = zero;
         at[k] = 1;
         Some(at)

@@ -19,7 +19,8 @@ impl Elaborator<'_> {
     pub fn constant(&mut self, value: Static) -> Array {
         let (number, sort) = match value {
             Static::Number(number) => {
-                let sort = number.as_integer().map_or(Sort::Real, |whole| Sort::Integer(Some((whole, whole))));
+                let sort =
+                    number.as_integer().map_or(Sort::Real, |whole| Sort::Integer(Some((whole, whole))));
                 (number.value, sort)
             }
             Static::Bool(truth) => (f64::from(u8::from(truth)), Sort::Boolean),
@@ -43,7 +44,8 @@ impl Elaborator<'_> {
     pub fn broadcast(&mut self, array: &Array, vars: &[VarId], dims: &[u32], batch: bool) -> Tried<ValueId> {
         let from = self.circuit.shape(array.value).clone();
         let out = self.shape(batch || from.batch, vars, dims)?;
-        let position = |var: &VarId| vars.iter().position(|v| v == var).expect("aligned to all of its indices");
+        let position =
+            |var: &VarId| vars.iter().position(|v| v == var).expect("aligned to all of its indices");
         let own = vars.len()..vars.len() + array.dims.len();
         let axes: Vec<usize> = array.vars.iter().map(position).chain(own).collect();
         Ok(self.circuit.view(array.value, View::select(out, &axes, &from.dims)))
@@ -54,7 +56,8 @@ impl Elaborator<'_> {
         let vars = union_vars(args.iter().copied());
         let dims = args.iter().map(|a| &a.dims).max_by_key(|dims| dims.len()).cloned().unwrap_or_default();
         self.shape(false, &vars, &dims)?;
-        let values: Vec<ValueId> = args.iter().map(|a| self.aligned(a, &vars, &dims)).collect::<Tried<_>>()?;
+        let values: Vec<ValueId> =
+            args.iter().map(|a| self.aligned(a, &vars, &dims)).collect::<Tried<_>>()?;
         let value = self.circuit.lift(gate, &values);
         Ok(Array { value, vars, dims, sort, home: self.home })
     }
@@ -91,7 +94,8 @@ impl Elaborator<'_> {
         all.sort_unstable();
         all.dedup();
         let batch = batch && self.circuit.shape(array.value).batch;
-        let value = if all == array.vars { array.value } else { self.broadcast(array, &all, &array.dims, false)? };
+        let value =
+            if all == array.vars { array.value } else { self.broadcast(array, &all, &array.dims, false)? };
         let axes = AxisSet::of(all.iter().enumerate().filter(|(_, var)| over.contains(var)).map(|(k, _)| k));
         let value = self.circuit.reduce(reducer, value, axes, batch);
         all.retain(|var| !over.contains(var));

@@ -10,7 +10,6 @@ use super::statics::{Number, Static};
 use super::values::{Applied, Array, Callable, Sort, Tried, Value, VarId};
 use super::walk::ungrouped;
 use crate::circuit::Gate;
-use crate::circuit::gates::Form;
 use crate::diagnostic::{Diagnostic, Span, codes, nearest};
 use crate::syntax::ast::{self, Arg, Body, Decl, Definition, DefinitionKind, Expr, ExprKind, Name, Setting};
 use std::rc::Rc;
@@ -55,9 +54,10 @@ impl<'p> Elaborator<'p> {
             return Ok(values.remove(0));
         }
         let count = values.len();
-        let diagnostic = Diagnostic::error(codes::WRONG_ARGUMENT_COUNT, format!("this call has {count} results"))
-            .at(span, "one result is used here")
-            .help("take them apart on the left side: `a, b = ...`");
+        let diagnostic =
+            Diagnostic::error(codes::WRONG_ARGUMENT_COUNT, format!("this call has {count} results"))
+                .at(span, "one result is used here")
+                .help("take them apart on the left side: `a, b = ...`");
         self.report(diagnostic)
     }
 
@@ -84,7 +84,11 @@ impl<'p> Elaborator<'p> {
         let mut arguments = vec![];
         for arg in args {
             let value = self.expr(&arg.value);
-            arguments.push(value.map(|value| Argument { name: arg.name.as_ref(), value, span: arg.value.span }));
+            arguments.push(value.map(|value| Argument {
+                name: arg.name.as_ref(),
+                value,
+                span: arg.value.span,
+            }));
         }
         let arguments = arguments.into_iter().collect::<Tried<Vec<_>>>()?;
         self.apply(&callable, arguments, span).map(Outcome::Values)
@@ -120,9 +124,12 @@ impl<'p> Elaborator<'p> {
             Value::Callable(callable) => Ok(callable),
             _ => {
                 let text = self.written(callee.span);
-                let diagnostic = Diagnostic::error(codes::WRONG_KIND_OF_NAME, format!("`{text}` is a value: it cannot be called"))
-                    .at(callee.span, "not a function or layer")
-                    .help(format!("brackets read elements: `{text}[i]`"));
+                let diagnostic = Diagnostic::error(
+                    codes::WRONG_KIND_OF_NAME,
+                    format!("`{text}` is a value: it cannot be called"),
+                )
+                .at(callee.span, "not a function or layer")
+                .help(format!("brackets read elements: `{text}[i]`"));
                 self.report(diagnostic)
             }
         }
@@ -149,9 +156,12 @@ impl<'p> Elaborator<'p> {
                 Value::Callable(callable) => Ok(callable),
                 _ => {
                     let text = self.written(expr.span);
-                    let diagnostic = Diagnostic::error(codes::WRONG_KIND_OF_NAME, format!("`{text}` is a value, not a stage"))
-                        .at(expr.span, "a function or layer is needed here")
-                        .help("a stage takes what comes before `|>` as its input: `x |> dense(10) |> tanh`");
+                    let diagnostic = Diagnostic::error(
+                        codes::WRONG_KIND_OF_NAME,
+                        format!("`{text}` is a value, not a stage"),
+                    )
+                    .at(expr.span, "a function or layer is needed here")
+                    .help("a stage takes what comes before `|>` as its input: `x |> dense(10) |> tanh`");
                     self.report(diagnostic)
                 }
             },
@@ -188,18 +198,28 @@ impl<'p> Elaborator<'p> {
     /// Whether a name means a function or layer and nothing of the body.
     fn is_callable_name(&self, name: &Name) -> bool {
         let frame = self.here();
-        let local = frame.names.contains_key(&name.text) || frame.definers.contains_key(&name.text) || frame.index(&name.text).is_some();
-        let known = self.definitions.callable(&name.text, frame.library).is_some() || Gate::called(&name.text).is_some();
+        let local = frame.names.contains_key(&name.text)
+            || frame.definers.contains_key(&name.text)
+            || frame.index(&name.text).is_some();
+        let known = self.definitions.callable(&name.text, frame.library).is_some()
+            || Gate::called(&name.text).is_some();
         known && !local
     }
 
     /// A function or layer with settings: an instance, if it is a layer.
-    fn applied(&mut self, definition: &'p Definition, library: bool, args: &'p [Arg], span: Span) -> Tried<Rc<Applied<'p>>> {
+    fn applied(
+        &mut self,
+        definition: &'p Definition,
+        library: bool,
+        args: &'p [Arg],
+        span: Span,
+    ) -> Tried<Rc<Applied<'p>>> {
         let is_layer = definition.kind == DefinitionKind::Layer;
         let name = definition.name.text.as_str();
         let kind = self.here().kind;
         if is_layer && !matches!(kind, BodyKind::Net | BodyKind::Layer) {
-            let message = format!("`{name}` is a layer: it owns parameters, and can be used in a net or a layer only");
+            let message =
+                format!("`{name}` is a layer: it owns parameters, and can be used in a net or a layer only");
             let diagnostic = Diagnostic::error(codes::WRONG_KIND_OF_NAME, message)
                 .at(span, "used in a function")
                 .help("write `layer` instead of `fn` in the header around it");
@@ -219,10 +239,15 @@ impl<'p> Elaborator<'p> {
 
     fn missing_setting<T>(&mut self, owner: &str, setting: &Setting, span: Span) -> Tried<T> {
         let name = &setting.name.text;
-        let diagnostic = Diagnostic::error(codes::MISSING_SETTING, format!("`{owner}` needs its setting `{name}`"))
-            .at(span, format!("`{name}` is not given"))
-            .at(setting.name.span, "declared here, without a default")
-            .help(format!("write `{owner}({name} = ...)`, settings first: the inputs follow in parentheses of their own"));
+        let diagnostic = Diagnostic::error(
+            codes::MISSING_SETTING,
+            format!("`{owner}` needs its setting `{name}`"),
+        )
+        .at(span, format!("`{name}` is not given"))
+        .at(setting.name.span, "declared here, without a default")
+        .help(format!(
+            "write `{owner}({name} = ...)`, settings first: the inputs follow in parentheses of their own"
+        ));
         self.report(diagnostic)
     }
 
@@ -245,9 +270,10 @@ impl<'p> Elaborator<'p> {
             };
             let name = setting.name.text.as_str();
             if let Some((.., first)) = given.iter().find(|(known, ..)| *known == name) {
-                let diagnostic = Diagnostic::error(codes::DEFINED_TWICE, format!("the setting `{name}` is given twice"))
-                    .at(arg.value.span, "given again here")
-                    .at(*first, "given here first");
+                let diagnostic =
+                    Diagnostic::error(codes::DEFINED_TWICE, format!("the setting `{name}` is given twice"))
+                        .at(arg.value.span, "given again here")
+                        .at(*first, "given here first");
                 return self.report(diagnostic);
             }
             let value = self.train_value(&arg.value)?;
@@ -269,7 +295,13 @@ impl<'p> Elaborator<'p> {
         self.report(diagnostic)
     }
 
-    fn no_such_setting<T>(&mut self, owner: &str, settings: &[Setting], arg: &Arg, declared: Span) -> Tried<T> {
+    fn no_such_setting<T>(
+        &mut self,
+        owner: &str,
+        settings: &[Setting],
+        arg: &Arg,
+        declared: Span,
+    ) -> Tried<T> {
         let names: Vec<&str> = settings.iter().map(|setting| setting.name.text.as_str()).collect();
         let Some(name) = &arg.name else {
             let count = plural(names.len(), "setting", "settings");
@@ -279,9 +311,10 @@ impl<'p> Elaborator<'p> {
                 .help(format!("inputs follow in parentheses of their own: `{owner}(...)(x)`"));
             return self.report(diagnostic);
         };
-        let diagnostic = Diagnostic::error(codes::UNKNOWN_SETTING, format!("`{owner}` has no setting `{}`", name.text))
-            .at(name.span, "not known")
-            .at(declared, "declared here");
+        let diagnostic =
+            Diagnostic::error(codes::UNKNOWN_SETTING, format!("`{owner}` has no setting `{}`", name.text))
+                .at(name.span, "not known")
+                .at(declared, "declared here");
         self.report(match nearest(&name.text, names.iter().copied()) {
             Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
             None if names.is_empty() => diagnostic,
@@ -290,14 +323,20 @@ impl<'p> Elaborator<'p> {
     }
 
     /// Gives inputs to something that can be called.
-    pub fn apply(&mut self, callable: &Callable<'p>, args: Vec<Argument<'p>>, span: Span) -> Tried<Vec<Value<'p>>> {
+    pub fn apply(
+        &mut self,
+        callable: &Callable<'p>,
+        args: Vec<Argument<'p>>,
+        span: Span,
+    ) -> Tried<Vec<Value<'p>>> {
         match callable {
             Callable::Gate(gate) => {
                 if let Some(name) = args.iter().find_map(|arg| arg.name) {
                     let message = format!("`{}` takes its arguments by position", gate.row().name);
                     return self.error(codes::WRONG_ARGUMENT_COUNT, message, name.span, "a name");
                 }
-                let args: Vec<(Value<'p>, Span)> = args.into_iter().map(|arg| (arg.value, arg.span)).collect();
+                let args: Vec<(Value<'p>, Span)> =
+                    args.into_iter().map(|arg| (arg.value, arg.span)).collect();
                 self.call_gate(*gate, &args, span).map(|value| vec![value])
             }
             Callable::Pipeline(stages) => {
@@ -309,7 +348,8 @@ impl<'p> Elaborator<'p> {
                         values = vec![Argument { name: None, value, span: *at }];
                     }
                     // A call of the whole is a call of each stage.
-                    results = self.apply(stage, std::mem::take(&mut values), if k == 0 { span } else { *at })?;
+                    results =
+                        self.apply(stage, std::mem::take(&mut values), if k == 0 { span } else { *at })?;
                 }
                 Ok(results)
             }
@@ -317,7 +357,12 @@ impl<'p> Elaborator<'p> {
         }
     }
 
-    fn call_definition(&mut self, applied: &Rc<Applied<'p>>, args: Vec<Argument<'p>>, span: Span) -> Tried<Vec<Value<'p>>> {
+    fn call_definition(
+        &mut self,
+        applied: &Rc<Applied<'p>>,
+        args: Vec<Argument<'p>>,
+        span: Span,
+    ) -> Tried<Vec<Value<'p>>> {
         let definition = applied.definition;
         let args = self.ordered_inputs(definition, args, span)?;
         self.check_depth(definition, span)?;
@@ -329,7 +374,8 @@ impl<'p> Elaborator<'p> {
         let mapped = union_vars(arrays);
         let path = self.call_path(&applied.path, span);
         let is_layer = definition.kind == DefinitionKind::Layer;
-        let mut frame = Frame::new(if is_layer { BodyKind::Layer } else { BodyKind::Function }, applied.library);
+        let mut frame =
+            Frame::new(if is_layer { BodyKind::Layer } else { BodyKind::Function }, applied.library);
         frame.callee = Some(&definition.name.text);
         frame.definition = Some(std::ptr::from_ref(definition));
         frame.call = Some(span);
@@ -364,15 +410,22 @@ impl<'p> Elaborator<'p> {
             _ => vec![],
         };
         let own = self.circuit.slots()[slots..].iter();
-        let parameters =
-            own.filter(|slot| slot.role == crate::circuit::SlotRole::Param).map(|slot| slot.shape.size()).sum();
+        let parameters = own
+            .filter(|slot| slot.role == crate::circuit::SlotRole::Param)
+            .map(|slot| slot.shape.size())
+            .sum();
         let call = self.written(applied.span);
         let call = call.split_once(": ").map_or(call.clone(), |(_, call)| call.to_string());
         self.layers.push(LayerSummary { path: applied.path.clone(), call, dims, parameters });
     }
 
     /// Inputs in the order of the header, given by position or by name.
-    fn ordered_inputs(&mut self, definition: &'p Definition, args: Vec<Argument<'p>>, span: Span) -> Tried<Vec<Argument<'p>>> {
+    fn ordered_inputs(
+        &mut self,
+        definition: &'p Definition,
+        args: Vec<Argument<'p>>,
+        span: Span,
+    ) -> Tried<Vec<Argument<'p>>> {
         let inputs = &definition.inputs;
         let mut ordered: Vec<Option<Argument<'p>>> = vec![None; inputs.len()];
         let count = args.len();
@@ -415,15 +468,26 @@ impl<'p> Elaborator<'p> {
             return self.report(diagnostic);
         }
         if self.frames.len() > MAX_CALLS {
-            return self.error(codes::TOO_LARGE, format!("more than {MAX_CALLS} calls within calls"), span, "here");
+            return self.error(
+                codes::TOO_LARGE,
+                format!("more than {MAX_CALLS} calls within calls"),
+                span,
+                "here",
+            );
         }
         Ok(())
     }
 
     /// A function of scalars only is taken element by element: dimensions become index variables of their own.
-    fn lifted(&mut self, definition: &'p Definition, mut args: Vec<Argument<'p>>) -> Tried<(Vec<Argument<'p>>, Vec<VarId>)> {
+    fn lifted(
+        &mut self,
+        definition: &'p Definition,
+        mut args: Vec<Argument<'p>>,
+    ) -> Tried<(Vec<Argument<'p>>, Vec<VarId>)> {
         let scalar = |decls: &[Decl]| decls.iter().all(|decl| decl.sizes.is_empty());
-        let lifts = definition.kind == DefinitionKind::Fn && scalar(&definition.inputs) && scalar(&definition.outputs);
+        let lifts = definition.kind == DefinitionKind::Fn
+            && scalar(&definition.inputs)
+            && scalar(&definition.outputs);
         let dims_of = |arg: &Argument<'p>| match &arg.value {
             Value::Array(array) if !array.dims.is_empty() => Some(array.clone()),
             _ => None,
@@ -435,7 +499,8 @@ impl<'p> Elaborator<'p> {
             return Ok((args, vec![]));
         }
         let names = ["i", "j", "k", "l", "m", "n"];
-        let fresh: Vec<VarId> = array.dims.iter().enumerate().map(|(k, &extent)| self.new_var(names[k.min(5)], extent)).collect();
+        let fresh: Vec<VarId> =
+            array.dims.iter().enumerate().map(|(k, &extent)| self.new_var(names[k.min(5)], extent)).collect();
         for arg in &mut args {
             let Value::Array(other) = &arg.value else { continue };
             if other.dims.is_empty() {
@@ -472,9 +537,10 @@ impl<'p> Elaborator<'p> {
             Body::Block(statements) => {
                 if definition.outputs.is_empty() {
                     let name = &definition.name;
-                    let diagnostic = Diagnostic::error(codes::MISSING_PART, format!("`{}` has no output", name.text))
-                        .at(name.span, "nothing follows `->`")
-                        .help("declare what it gives: `-> y[M]`");
+                    let diagnostic =
+                        Diagnostic::error(codes::MISSING_PART, format!("`{}` has no output", name.text))
+                            .at(name.span, "nothing follows `->`")
+                            .help("declare what it gives: `-> y[M]`");
                     return self.report(diagnostic);
                 }
                 let known = self.diagnostics.len();
@@ -485,7 +551,11 @@ impl<'p> Elaborator<'p> {
     }
 
     /// Gives settings their values: those given, else their defaults.
-    pub fn bind_settings(&mut self, settings: &'p [Setting], given: &[(&'p str, Value<'p>, Span)]) -> Tried<()> {
+    pub fn bind_settings(
+        &mut self,
+        settings: &'p [Setting],
+        given: &[(&'p str, Value<'p>, Span)],
+    ) -> Tried<()> {
         for setting in settings {
             let name = setting.name.text.as_str();
             let value = match (given.iter().find(|(known, ..)| *known == name), &setting.default) {
@@ -505,7 +575,8 @@ impl<'p> Elaborator<'p> {
 
     /// Gives an input its value and binds the sizes and classes of its declaration.
     fn bind_input(&mut self, decl: &'p Decl, arg: &Argument<'p>) -> Tried<()> {
-        if decl.sizes.is_empty() && decl.ty.is_none()
+        if decl.sizes.is_empty()
+            && decl.ty.is_none()
             && let Value::Static(_) = &arg.value
         {
             self.define(&decl.name, Ok(arg.value.clone()));
@@ -524,7 +595,9 @@ impl<'p> Elaborator<'p> {
     /// Binds or compares the number of cases of `class(K)` with that of a value.
     pub fn bind_class(&mut self, ty: &'p Expr, sort: Sort, span: Span, what: &str) -> Tried<u32> {
         let cases = match &ungrouped(ty).kind {
-            ExprKind::Call { callee, args } if Self::callable_name(callee).is_some_and(|n| n.text == "class") && args.len() == 1 => {
+            ExprKind::Call { callee, args }
+                if Self::callable_name(callee).is_some_and(|n| n.text == "class") && args.len() == 1 =>
+            {
                 &args[0].value
             }
             _ => {
@@ -554,10 +627,15 @@ impl<'p> Elaborator<'p> {
             Sort::Real => "a real number".to_string(),
             Sort::Boolean => "a condition".to_string(),
         };
-        let code = if matches!(sort, Sort::Real | Sort::Boolean) { codes::EXPECTED_INTEGER } else { codes::CLASS_RANGE };
-        let diagnostic = Diagnostic::error(code, format!("a class of {asked} is asked for, but {what} is {found}"))
-            .at(span, format!("this is {found}"))
-            .at(ty.span, format!("a class of {asked} is asked for here"));
+        let code = if matches!(sort, Sort::Real | Sort::Boolean) {
+            codes::EXPECTED_INTEGER
+        } else {
+            codes::CLASS_RANGE
+        };
+        let diagnostic =
+            Diagnostic::error(code, format!("a class of {asked} is asked for, but {what} is {found}"))
+                .at(span, format!("this is {found}"))
+                .at(ty.span, format!("a class of {asked} is asked for here"));
         self.report(diagnostic)
     }
 
@@ -573,9 +651,10 @@ impl<'p> Elaborator<'p> {
             None if self.diagnostics.len() > known => Err(super::values::Failed),
             None => {
                 let name = &decl.name.text;
-                let diagnostic = Diagnostic::error(codes::MISSING_PART, format!("the output `{name}` is never defined"))
-                    .at(decl.name.span, "declared here")
-                    .help(format!("define it in the body: `{name}[...] = ...`"));
+                let diagnostic =
+                    Diagnostic::error(codes::MISSING_PART, format!("the output `{name}` is never defined"))
+                        .at(decl.name.span, "declared here")
+                        .help(format!("define it in the body: `{name}[...] = ...`"));
                 self.report(diagnostic)
             }
         }
@@ -599,16 +678,12 @@ impl<'p> Elaborator<'p> {
         }
         let code = if dims.len() == array.dims.len() { codes::SIZE_MISMATCH } else { codes::RANK_MISMATCH };
         let text = self.written(decl.span);
-        let message = format!("`{text}` is declared with the shape {dims:?}, but its value has {:?}", array.dims);
+        let message =
+            format!("`{text}` is declared with the shape {dims:?}, but its value has {:?}", array.dims);
         let diagnostic = Diagnostic::error(code, message)
             .at(span, format!("this has the shape {:?}", array.dims))
             .at(decl.span, format!("{dims:?} is declared here"));
         self.report(diagnostic)
-    }
-
-    /// Whether a gate is written as a call.
-    pub fn is_called(gate: Gate) -> bool {
-        gate.row().form == Form::Call
     }
 
     /// The path of a value of the body being elaborated.
@@ -641,11 +716,20 @@ impl<'p> Elaborator<'p> {
     ) -> Tried<Value<'p>> {
         let name = schedule.name.text.as_str();
         let given = self.given_settings(name, schedule.settings, args, schedule.name.span)?;
-        if let Some(missing) = schedule.settings.iter().find(|s| s.default.is_none() && !given.iter().any(|g| g.0 == s.name.text)) {
+        if let Some(missing) = schedule
+            .settings
+            .iter()
+            .find(|s| s.default.is_none() && !given.iter().any(|g| g.0 == s.name.text))
+        {
             return self.missing_setting(name, missing, span);
         }
         if self.frames.len() > MAX_CALLS {
-            return self.error(codes::RECURSIVE_CALL, format!("`{name}` calls itself"), span, "this call would never end");
+            return self.error(
+                codes::RECURSIVE_CALL,
+                format!("`{name}` calls itself"),
+                span,
+                "this call would never end",
+            );
         }
         let mut frame = Frame::new(BodyKind::Schedule, library);
         frame.callee = Some(name);

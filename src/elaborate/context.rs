@@ -145,7 +145,8 @@ impl<'p> Elaborator<'p> {
                 }
                 if !self.is_library_file(call.file) {
                     let callee = frame.callee.unwrap_or("the library");
-                    let label = crate::diagnostic::Label { span: call, text: format!("in this call of `{callee}`") };
+                    let label =
+                        crate::diagnostic::Label { span: call, text: format!("in this call of `{callee}`") };
                     diagnostic.labels.retain(|known| known.span != call);
                     diagnostic.labels.insert(0, label);
                     break;

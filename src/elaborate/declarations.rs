@@ -43,15 +43,23 @@ impl<'p> Elaborator<'p> {
             }
             DeclRole::Input | DeclRole::Target if kind == BodyKind::Net => self.column_slot(role, declared),
             DeclRole::Param | DeclRole::State => {
-                let diagnostic = Diagnostic::error(codes::WRONG_KIND_OF_NAME, "a function owns no parameters and no states")
-                    .at(decl.span, "declared in a function")
-                    .help("write `layer` instead of `fn`");
+                let diagnostic = Diagnostic::error(
+                    codes::WRONG_KIND_OF_NAME,
+                    "a function owns no parameters and no states",
+                )
+                .at(decl.span, "declared in a function")
+                .help("write `layer` instead of `fn`");
                 self.report(diagnostic)
             }
             DeclRole::Input | DeclRole::Target => {
-                let diagnostic = Diagnostic::error(codes::WRONG_KIND_OF_NAME, "only a net has inputs and targets")
-                    .at(decl.span, "declared outside of a net")
-                    .help("the inputs of a layer or function stand in its header: `layer name(...)(x[N]) -> y[M]`");
+                let diagnostic = Diagnostic::error(
+                    codes::WRONG_KIND_OF_NAME,
+                    "only a net has inputs and targets",
+                )
+                .at(decl.span, "declared outside of a net")
+                .help(
+                    "the inputs of a layer or function stand in its header: `layer name(...)(x[N]) -> y[M]`",
+                );
                 self.report(diagnostic)
             }
         }
@@ -62,12 +70,21 @@ impl<'p> Elaborator<'p> {
         let decl = &declared.decl;
         let dims = self.declared_dims(decl)?;
         if let Some(ty) = &decl.ty {
-            return self.error(codes::WRONG_KIND_OF_NAME, "parameters and states are numbers", ty.span, "no type belongs here");
+            return self.error(
+                codes::WRONG_KIND_OF_NAME,
+                "parameters and states are numbers",
+                ty.span,
+                "no type belongs here",
+            );
         }
         let path = self.slot_path(role, decl);
         let call = self.here().call.unwrap_or(decl.span);
         if let Some(owned) = self.owned.get(&path).cloned() {
-            return if owned.array.dims == dims { Ok(owned.array) } else { self.second_size(decl, &owned, &dims, call) };
+            return if owned.array.dims == dims {
+                Ok(owned.array)
+            } else {
+                self.second_size(decl, &owned, &dims, call)
+            };
         }
         let shape = self.shared(&dims)?;
         let initial = self.initial_value(&path, declared, &dims);
@@ -82,7 +99,8 @@ impl<'p> Elaborator<'p> {
 
     fn second_size<T>(&mut self, decl: &'p Decl, owned: &Owned, dims: &[u32], call: Span) -> Tried<T> {
         let text = self.written(decl.span);
-        let message = format!("`{text}` was made with the shape {:?}, but here it would be {dims:?}", owned.array.dims);
+        let message =
+            format!("`{text}` was made with the shape {:?}, but here it would be {dims:?}", owned.array.dims);
         let diagnostic = Diagnostic::error(codes::SIZE_MISMATCH, message)
             .at(call, format!("this call asks for {dims:?}"))
             .at(owned.call, format!("the first call made it {:?}", owned.array.dims))
@@ -115,9 +133,10 @@ impl<'p> Elaborator<'p> {
         let decl = &declared.decl;
         let Some((how, expr)) = &declared.init else {
             let text = self.written(decl.span);
-            let diagnostic = Diagnostic::error(codes::MISSING_PART, format!("`{}` has no initial value", decl.name.text))
-                .at(decl.span, "how does it begin?")
-                .help(format!("`{text} = 0`, or a draw: `{text} ~ glorot(N, M)`"));
+            let diagnostic =
+                Diagnostic::error(codes::MISSING_PART, format!("`{}` has no initial value", decl.name.text))
+                    .at(decl.span, "how does it begin?")
+                    .help(format!("`{text} = 0`, or a draw: `{text} ~ glorot(N, M)`"));
             return self.report(diagnostic);
         };
         self.initially(|this| {
@@ -146,7 +165,12 @@ impl<'p> Elaborator<'p> {
     fn column_slot(&mut self, role: DeclRole, declared: &'p Declared) -> Tried<Array> {
         let decl = &declared.decl;
         if let Some((_, init)) = &declared.init {
-            return self.error(codes::WRONG_KIND_OF_NAME, "a column comes from the data", init.span, "no value belongs here");
+            return self.error(
+                codes::WRONG_KIND_OF_NAME,
+                "a column comes from the data",
+                init.span,
+                "no value belongs here",
+            );
         }
         let column = match self.data {
             None => None,
@@ -181,9 +205,12 @@ impl<'p> Elaborator<'p> {
             return Ok(column);
         }
         let names: Vec<&str> = data.columns.iter().map(|column| column.name.as_str()).collect();
-        let diagnostic = Diagnostic::error(codes::DATA_MISMATCH, format!("the data `{}` has no column `{name}`", data.name))
-            .at(decl.name.span, "asked for here")
-            .at(data.span, format!("its columns are: {}", names.join(", ")));
+        let diagnostic = Diagnostic::error(
+            codes::DATA_MISMATCH,
+            format!("the data `{}` has no column `{name}`", data.name),
+        )
+        .at(decl.name.span, "asked for here")
+        .at(data.span, format!("its columns are: {}", names.join(", ")));
         self.report(match nearest(name, names.iter().copied()) {
             Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
             None => diagnostic,
@@ -205,10 +232,13 @@ impl<'p> Elaborator<'p> {
     fn class_expected<T>(&mut self, decl: &'p Decl, column: &Column) -> Tried<T> {
         let (name, count) = (&decl.name.text, column.vocabulary.as_ref().map_or(0, Vec::len));
         let text = self.written(decl.span);
-        let diagnostic = Diagnostic::error(codes::DATA_MISMATCH, format!("`{name}` is a class in the data, but a number here"))
-            .at(decl.span, "declared without a type")
-            .at(column.span, format!("a class of {count} cases"))
-            .help(format!("write `{text}: class({count})`"));
+        let diagnostic = Diagnostic::error(
+            codes::DATA_MISMATCH,
+            format!("`{name}` is a class in the data, but a number here"),
+        )
+        .at(decl.span, "declared without a type")
+        .at(column.span, format!("a class of {count} cases"))
+        .help(format!("write `{text}: class({count})`"));
         self.report(diagnostic)
     }
 
@@ -222,9 +252,12 @@ impl<'p> Elaborator<'p> {
     fn moment(&mut self, declared: &'p Declared) -> Tried<Array> {
         let decl = &declared.decl;
         if !decl.sizes.is_empty() {
-            let diagnostic = Diagnostic::error(codes::NOT_YET, "a state of an optimizer with sizes of its own is not carried yet")
-                .at(decl.span, "has sizes")
-                .help("a scalar state is one number for each weight");
+            let diagnostic = Diagnostic::error(
+                codes::NOT_YET,
+                "a state of an optimizer with sizes of its own is not carried yet",
+            )
+            .at(decl.span, "has sizes")
+            .help("a scalar state is one number for each weight");
             return self.report(diagnostic);
         }
         let initial = match &declared.init {

@@ -5,7 +5,7 @@ use super::scope::{BodyKind, Frame};
 use super::statics::Static;
 use super::values::{Array, Sort, Tried, Value, VarId};
 use super::walk::ungrouped;
-use crate::circuit::{Gate, Leaf, gates};
+use crate::circuit::{Leaf, gates};
 use crate::diagnostic::{Diagnostic, Span, codes, nearest};
 use crate::syntax::ast::{Arg, Body, Definition, Expr, ExprKind, Name};
 
@@ -26,7 +26,8 @@ pub type Parameter<'p> = (Value<'p>, Span);
 /// The number by which draws of a path are told apart: FNV-1a, 64 bits
 /// (<https://datatracker.ietf.org/doc/html/draft-eastlake-fnv>).
 pub fn site(path: &str) -> u64 {
-    path.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    path.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 impl<'p> Elaborator<'p> {
@@ -74,7 +75,8 @@ impl<'p> Elaborator<'p> {
             }
         };
         if args.len() != count {
-            let message = format!("`{}` takes {}", name.text, super::reads::plural(count, "argument", "arguments"));
+            let message =
+                format!("`{}` takes {}", name.text, super::reads::plural(count, "argument", "arguments"));
             return self.error(codes::WRONG_ARGUMENT_COUNT, message, span, &format!("{} given", args.len()));
         }
         let mut values = vec![];
@@ -94,11 +96,13 @@ impl<'p> Elaborator<'p> {
         let mut names = self.callable_names();
         names.extend(["normal", "uniform", "bernoulli"].map(String::from));
         let near = nearest(&name.text, names.iter().map(String::as_str)).map(String::from);
-        let diagnostic = Diagnostic::error(codes::UNKNOWN_NAME, format!("there is no distribution `{}`", name.text))
-            .at(name.span, "not known");
+        let diagnostic =
+            Diagnostic::error(codes::UNKNOWN_NAME, format!("there is no distribution `{}`", name.text))
+                .at(name.span, "not known");
         self.report(match near {
             Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-            None => diagnostic.help("there are `normal`, `uniform`, `bernoulli`, and the initialisers of the library"),
+            None => diagnostic
+                .help("there are `normal`, `uniform`, `bernoulli`, and the initialisers of the library"),
         })
     }
 
@@ -114,9 +118,12 @@ impl<'p> Elaborator<'p> {
         let inputs = &definition.inputs;
         if args.len() != inputs.len() || !definition.settings.is_empty() {
             let names: Vec<&str> = inputs.iter().map(|input| input.name.text.as_str()).collect();
-            let diagnostic = Diagnostic::error(codes::WRONG_ARGUMENT_COUNT, format!("`{}` takes ({})", name.text, names.join(", ")))
-                .at(span, format!("{} given", args.len()))
-                .at(name.span, "declared here");
+            let diagnostic = Diagnostic::error(
+                codes::WRONG_ARGUMENT_COUNT,
+                format!("`{}` takes ({})", name.text, names.join(", ")),
+            )
+            .at(span, format!("{} given", args.len()))
+            .at(name.span, "declared here");
             return self.report(diagnostic);
         }
         let mut values = vec![];
@@ -124,7 +131,12 @@ impl<'p> Elaborator<'p> {
             values.push(self.expr(&arg.value)?);
         }
         if self.frames.len() > super::context::MAX_CALLS {
-            return self.error(codes::RECURSIVE_CALL, format!("`{}` calls itself", name.text), span, "never ends");
+            return self.error(
+                codes::RECURSIVE_CALL,
+                format!("`{}` calls itself", name.text),
+                span,
+                "never ends",
+            );
         }
         let Body::Expr(body) = &definition.body else {
             return self.not_a_distribution(span);
@@ -176,7 +188,8 @@ impl<'p> Elaborator<'p> {
                 let p = self.parameter(p, dims)?;
                 let u = uniform(self, path)?;
                 let hit = self.pointwise(gates::LT, &[&u, &p], Sort::Boolean)?;
-                let [one, zero] = [1.0, 0.0].map(|n| self.constant(Static::Number(super::statics::Number::real(n))));
+                let [one, zero] =
+                    [1.0, 0.0].map(|n| self.constant(Static::Number(super::statics::Number::real(n))));
                 self.pointwise(gates::SELECT, &[&hit, &one, &zero], Sort::Real)
             }
         }
@@ -215,10 +228,5 @@ impl<'p> Elaborator<'p> {
 
     fn is_number(&self, array: &Array, number: f64) -> bool {
         matches!(self.circuit.node(array.value), crate::circuit::Node::Leaf(Leaf::Number(n)) if n.get() == number)
-    }
-
-    /// The gate of a name, for tests and tables.
-    pub fn gate_named(name: &str) -> Option<Gate> {
-        Gate::named(name)
     }
 }

@@ -4,7 +4,7 @@ use super::context::Elaborator;
 use super::reads::plural;
 use super::scope::target_key;
 use super::statics::{Number, Static};
-use super::values::{Array, Callable, Sort, Tried, Value};
+use super::values::{Array, Sort, Tried, Value};
 use super::walk::ungrouped;
 use crate::circuit::{Gate, gates};
 use crate::diagnostic::{Diagnostic, Span, codes};
@@ -22,8 +22,12 @@ impl<'p> Elaborator<'p> {
 
     fn expr_inner(&mut self, expr: &'p Expr) -> Tried<Value<'p>> {
         match &expr.kind {
-            ExprKind::Number { value, text } => Ok(Value::Static(Static::Number(Number::literal(*value, text)))),
-            ExprKind::Percent { value, text } => Ok(Value::Static(Static::Number(Number::percent(*value, text)))),
+            ExprKind::Number { value, text } => {
+                Ok(Value::Static(Static::Number(Number::literal(*value, text))))
+            }
+            ExprKind::Percent { value, text } => {
+                Ok(Value::Static(Static::Number(Number::percent(*value, text))))
+            }
             ExprKind::String(_) => {
                 self.error(codes::WRONG_KIND_OF_NAME, "a text has no place in a net", expr.span, "a text")
             }
@@ -68,9 +72,10 @@ impl<'p> Elaborator<'p> {
             Value::Array(array) => Ok(array),
             Value::Callable(_) => {
                 let text = self.written(span);
-                let diagnostic = Diagnostic::error(codes::WRONG_KIND_OF_NAME, format!("`{text}` is a layer, not a value"))
-                    .at(span, "used as a value")
-                    .help(format!("give it its input: `{text}(x)`, or `x |> {text}`"));
+                let diagnostic =
+                    Diagnostic::error(codes::WRONG_KIND_OF_NAME, format!("`{text}` is a layer, not a value"))
+                        .at(span, "used as a value")
+                        .help(format!("give it its input: `{text}(x)`, or `x |> {text}`"));
                 self.report(diagnostic)
             }
         }
@@ -87,7 +92,9 @@ impl<'p> Elaborator<'p> {
         if let Some((array, _)) = self.here().next.get(&name.text) {
             return Ok(array.clone());
         }
-        if let Some(Err(failed)) = self.here().names.get(&target_key(&name.text, true)).map(|entry| &entry.value) {
+        if let Some(Err(failed)) =
+            self.here().names.get(&target_key(&name.text, true)).map(|entry| &entry.value)
+        {
             return Err(*failed);
         }
         let diagnostic = Diagnostic::error(codes::STATE_MISUSE, format!("`{}'` is not assigned", name.text))
@@ -168,7 +175,8 @@ impl<'p> Elaborator<'p> {
     /// Reports two arrays whose dimensions should be equal.
     pub fn unequal<T>(&mut self, a: &Array, at_a: Span, b: &Array, at_b: Span, what: &str) -> Tried<T> {
         let (left, right) = (self.written(at_a), self.written(at_b));
-        let message = format!("{what} have different shapes: `{left}` is {:?} and `{right}` is {:?}", a.dims, b.dims);
+        let message =
+            format!("{what} have different shapes: `{left}` is {:?} and `{right}` is {:?}", a.dims, b.dims);
         let diagnostic = Diagnostic::error(codes::SIZE_MISMATCH, message)
             .at(at_a, format!("this is {:?}", a.dims))
             .at(at_b, format!("this is {:?}", b.dims));
@@ -181,7 +189,14 @@ impl<'p> Elaborator<'p> {
         })
     }
 
-    fn static_binary(&mut self, op: BinaryOp, a: Static, b: Static, left: &'p Expr, right: &'p Expr) -> Tried<Static> {
+    fn static_binary(
+        &mut self,
+        op: BinaryOp,
+        a: Static,
+        b: Static,
+        left: &'p Expr,
+        right: &'p Expr,
+    ) -> Tried<Static> {
         match (a, b) {
             (Static::Number(a), Static::Number(b)) => self.static_numbers(op, a, b, right.span),
             (Static::Bool(a), Static::Bool(b)) => match op {
@@ -189,7 +204,12 @@ impl<'p> Elaborator<'p> {
                 BinaryOp::Or => Ok(Static::Bool(a || b)),
                 BinaryOp::Eq => Ok(Static::Bool(a == b)),
                 BinaryOp::Ne => Ok(Static::Bool(a != b)),
-                _ => self.error(codes::CONDITION_ARITHMETIC, "arithmetic on true and false", left.span, "a condition"),
+                _ => self.error(
+                    codes::CONDITION_ARITHMETIC,
+                    "arithmetic on true and false",
+                    left.span,
+                    "a condition",
+                ),
             },
             _ => {
                 let message = format!("a number meets a condition: `{a}` and `{b}`");
@@ -249,7 +269,9 @@ impl<'p> Elaborator<'p> {
         let one = self.constant(Static::Number(Number::whole(1)));
         match power {
             // The shape of the base stays, even where its values no longer matter.
-            None => self.broadcast(&one, &base.vars, &base.dims, false).map(|value| Array { value, ..base.clone() }),
+            None => self
+                .broadcast(&one, &base.vars, &base.dims, false)
+                .map(|value| Array { value, ..base.clone() }),
             Some(power) if exponent < 0 => self.pointwise(gates::DIV, &[&one, &power], Sort::Real),
             Some(power) => Ok(power),
         }
@@ -264,9 +286,11 @@ impl<'p> Elaborator<'p> {
         self.check_boolean(&test, condition.span)?;
         let (a, b) = (self.array(then), self.array(otherwise));
         let (a, b) = (a?, b?);
-        for (one, at_one, other, at_other) in
-            [(&a, then.span, &b, otherwise.span), (&test, condition.span, &a, then.span), (&test, condition.span, &b, otherwise.span)]
-        {
+        for (one, at_one, other, at_other) in [
+            (&a, then.span, &b, otherwise.span),
+            (&test, condition.span, &a, then.span),
+            (&test, condition.span, &b, otherwise.span),
+        ] {
             if !one.dims.is_empty() && !other.dims.is_empty() && one.dims != other.dims {
                 return self.unequal(one, at_one, other, at_other, "the parts of a choice");
             }
@@ -279,7 +303,12 @@ impl<'p> Elaborator<'p> {
     pub fn call_gate(&mut self, gate: Gate, args: &[(Value<'p>, Span)], span: Span) -> Tried<Value<'p>> {
         let row = gate.row();
         if args.len() != row.arity {
-            let message = format!("`{}` takes {}, not {}", row.name, plural(row.arity, "argument", "arguments"), args.len());
+            let message = format!(
+                "`{}` takes {}, not {}",
+                row.name,
+                plural(row.arity, "argument", "arguments"),
+                args.len()
+            );
             return self.error(codes::WRONG_ARGUMENT_COUNT, message, span, row.doc);
         }
         let numbers: Option<Vec<Number>> = args
@@ -302,7 +331,8 @@ impl<'p> Elaborator<'p> {
                 return self.unequal(a, args[0].1, b, args[k].1, "the arguments");
             }
         }
-        let sorts: Vec<(Sort, Span)> = arrays.iter().zip(args).map(|(array, (_, span))| (array.sort, *span)).collect();
+        let sorts: Vec<(Sort, Span)> =
+            arrays.iter().zip(args).map(|(array, (_, span))| (array.sort, *span)).collect();
         let sort = self.arithmetic_sort(&sorts, gate)?;
         self.pointwise(gate, &arrays.iter().collect::<Vec<_>>(), sort).map(Value::Array)
     }
@@ -335,15 +365,6 @@ impl<'p> Elaborator<'p> {
         match &ungrouped(expr).kind {
             ExprKind::Name { name, primed: false } => Some(name),
             _ => None,
-        }
-    }
-
-    /// Something to call as it is told to the user.
-    pub fn kind_of_callable(callable: &Callable<'p>) -> &'static str {
-        match callable {
-            Callable::Gate(_) => "a function",
-            Callable::Applied(_) => "an instance",
-            Callable::Pipeline(_) => "a pipeline",
         }
     }
 }

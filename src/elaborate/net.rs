@@ -4,7 +4,6 @@ use super::context::Elaborator;
 use super::model::{Model, Output};
 use super::program::{Net, Program, setting_expression};
 use super::scope::{BodyKind, Frame};
-use super::statics::Static;
 use super::values::{Array, Sort, Tried, Value};
 use super::{Choices, TRAIN_KEYS};
 use crate::circuit::{Circuit, Leaf, Node, SlotId, SlotRole, ValueId};
@@ -17,7 +16,11 @@ use crate::syntax::ast::{Expr, Name};
 ///
 /// # Errors
 /// Everything that is wrong with the net, or with how it fits the data.
-pub fn model(program: &Program, data: Option<&Dataset>, choices: &Choices) -> Result<(Model, Diagnostics), Diagnostics> {
+pub fn model(
+    program: &Program,
+    data: Option<&Dataset>,
+    choices: &Choices,
+) -> Result<(Model, Diagnostics), Diagnostics> {
     let given = given_settings(choices)?;
     let mut elaborator = Elaborator::new(program, choices.training);
     elaborator.data = data;
@@ -78,7 +81,10 @@ impl<'p> Elaborator<'p> {
     fn unknown_choice<T>(&mut self, name: &str, net: Net<'p>) -> Tried<T> {
         let settings = net.settings.iter().map(|setting| setting.name.text.as_str());
         let names: Vec<&str> = settings.chain(TRAIN_KEYS.iter().copied()).collect();
-        let message = format!("`--set {name}`: neither the net `{}` nor its training has such a setting", net.name.text);
+        let message = format!(
+            "`--set {name}`: neither the net `{}` nor its training has such a setting",
+            net.name.text
+        );
         let diagnostic = Diagnostic::error(codes::UNKNOWN_SETTING, message);
         self.report(match nearest(name, names.iter().copied()) {
             Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
@@ -101,7 +107,8 @@ impl<'p> Elaborator<'p> {
             None => self.resolve(name).and_then(|value| self.as_array(value, name.span)),
         };
         self.in_metric = false;
-        let array = array.and_then(|array| if is_metric { self.metric_scalar(array, span) } else { Ok(array) });
+        let array =
+            array.and_then(|array| if is_metric { self.metric_scalar(array, span) } else { Ok(array) });
         if value.is_some() {
             let known = self.here().names.contains_key(&name.text);
             self.define(name, array.clone().map(Value::Array));
@@ -120,7 +127,12 @@ impl<'p> Elaborator<'p> {
             return self.error(codes::EXPECTED_SCALAR, message, span, "an array");
         }
         if let Sort::Class(_) = array.sort {
-            return self.error(codes::CLASS_ARITHMETIC, "a metric is a number, but this is a class", span, "a class");
+            return self.error(
+                codes::CLASS_ARITHMETIC,
+                "a metric is a number, but this is a class",
+                span,
+                "a class",
+            );
         }
         Ok(array)
     }
@@ -153,7 +165,11 @@ impl<'p> Elaborator<'p> {
         };
         let initial_values = params.iter().chain(&states).map(initial_value).collect();
         let results = |metrics: bool| -> Vec<Output> {
-            self.results.iter().filter(|(_, metric)| *metric == metrics).map(|(output, _)| output.clone()).collect()
+            self.results
+                .iter()
+                .filter(|(_, metric)| *metric == metrics)
+                .map(|(output, _)| output.clone())
+                .collect()
         };
         Ok(Model {
             name: net.name.text.clone(),
@@ -183,9 +199,12 @@ impl<'p> Elaborator<'p> {
         let Some(entry) = self.here().names.get("loss").cloned() else { return Ok(None) };
         let array = self.as_array(entry.value?, entry.span)?;
         if !array.dims.is_empty() {
-            let diagnostic = Diagnostic::error(codes::EXPECTED_SCALAR, format!("the loss is a single number, but this has the shape {:?}", array.dims))
-                .at(entry.span, "an array")
-                .help("reduce it: `loss = mean[i] ...`");
+            let diagnostic = Diagnostic::error(
+                codes::EXPECTED_SCALAR,
+                format!("the loss is a single number, but this has the shape {:?}", array.dims),
+            )
+            .at(entry.span, "an array")
+            .help("reduce it: `loss = mean[i] ...`");
             return self.report(diagnostic);
         }
         if !matches!(array.sort, Sort::Real | Sort::Integer(_)) {
@@ -207,17 +226,13 @@ impl<'p> Elaborator<'p> {
             if self.here().read.contains(&name) {
                 continue;
             }
-            let mut warning = Diagnostic::warning(codes::UNUSED_INPUT, format!("nothing reads the input `{name}`"));
+            let mut warning =
+                Diagnostic::warning(codes::UNUSED_INPUT, format!("nothing reads the input `{name}`"));
             if let Some(span) = span {
                 warning = warning.at(span, "declared here");
             }
             self.diagnostics.push(warning.help("use it, or take the declaration away"));
         }
-    }
-
-    /// A static value's text, for summaries.
-    pub fn static_text(value: &Static) -> String {
-        value.to_string()
     }
 }
 

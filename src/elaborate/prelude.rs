@@ -51,7 +51,8 @@ fn entries_of(file: &'static str, text: &'static str) -> Vec<Entry> {
             close(&mut open, offset);
         }
         if starts_item {
-            let mut words = line.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|w| !w.is_empty());
+            let mut words =
+                line.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|w| !w.is_empty());
             open = words.next().zip(words.next()).map(|(keyword, name)| (begin, keyword, name));
             begin = offset + line.len();
         } else if line.trim().is_empty() {

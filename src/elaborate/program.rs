@@ -205,7 +205,8 @@ impl<'p> Definitions<'p> {
     pub fn of(program: &'p Program, diagnostics: &mut Diagnostics) -> Self {
         let user = TopLevel::of([&program.file], diagnostics);
         let library = TopLevel::of(&program.prelude, diagnostics);
-        let hidden = user.callables.iter().filter_map(|(name, d)| Some((&d.name, library.callables.get(name)?)));
+        let hidden =
+            user.callables.iter().filter_map(|(name, d)| Some((&d.name, library.callables.get(name)?)));
         let optimizers =
             user.optimizers.iter().filter_map(|(name, d)| Some((&d.name, library.optimizers.get(name)?)));
         let mut warnings: Vec<_> = hidden

@@ -59,7 +59,8 @@ impl<'p> Elaborator<'p> {
         let mut all = vec![];
         let mut axis = 0;
         let mut declared_at = |count: usize| {
-            let sizes = declared.and_then(|(dims, span)| Some((dims.get(axis..axis + count)?.to_vec(), span)));
+            let sizes =
+                declared.and_then(|(dims, span)| Some((dims.get(axis..axis + count)?.to_vec(), span)));
             axis += count;
             sizes
         };
@@ -99,10 +100,11 @@ impl<'p> Elaborator<'p> {
         self.check_free(name)?;
         if let Some(first) = wanted.iter().find(|known| known.name.text == name.text) {
             let (text, first) = (&name.text, first.name.span);
-            let diagnostic = Diagnostic::error(codes::INDEX_REUSED, format!("the index `{text}` is bound twice"))
-                .at(name.span, "bound again here")
-                .at(first, "bound here first")
-                .help("give each its own name");
+            let diagnostic =
+                Diagnostic::error(codes::INDEX_REUSED, format!("the index `{text}` is bound twice"))
+                    .at(name.span, "bound again here")
+                    .at(first, "bound here first")
+                    .help("give each its own name");
             return self.report(diagnostic);
         }
         let var = self.new_var(&name.text, 0);
@@ -148,9 +150,10 @@ impl<'p> Elaborator<'p> {
         if self.here().packs.contains_key(&name.text) {
             return Ok(());
         }
-        let diagnostic = Diagnostic::error(codes::UNKNOWN_NAME, format!("there is no pack of axes `..{}`", name.text))
-            .at(name.span, "not known")
-            .help("a header binds one: `x[..S]`");
+        let diagnostic =
+            Diagnostic::error(codes::UNKNOWN_NAME, format!("there is no pack of axes `..{}`", name.text))
+                .at(name.span, "not known")
+                .help("a header binds one: `x[..S]`");
         self.report(diagnostic)
     }
 
@@ -180,8 +183,11 @@ impl<'p> Elaborator<'p> {
                 if wanted[k].known {
                     continue;
                 }
-                let open: Vec<&str> =
-                    wanted.iter().filter(|index| !index.known).map(|index| index.name.text.as_str()).collect();
+                let open: Vec<&str> = wanted
+                    .iter()
+                    .filter(|index| !index.known)
+                    .map(|index| index.name.text.as_str())
+                    .collect();
                 let mut uses: Vec<Use> = vec![];
                 if let Some((extent, span)) = wanted[k].declared {
                     uses.push(Use { extent, span, text: "the header".into() });
@@ -200,11 +206,13 @@ impl<'p> Elaborator<'p> {
         let mut result = Ok(());
         for index in wanted.iter().filter(|index| !index.known) {
             let text = &index.name.text;
-            let diagnostic =
-                Diagnostic::error(codes::INDEX_RANGE_UNKNOWN, format!("nothing says how far the index `{text}` runs"))
-                    .at(index.name.span, "its range is not known")
-                    .note("a range comes from a direct use such as `x[i]`, never from `x[2 * i]` or `x[i + 1]`")
-                    .help(format!("write it: `{text}: N`"));
+            let diagnostic = Diagnostic::error(
+                codes::INDEX_RANGE_UNKNOWN,
+                format!("nothing says how far the index `{text}` runs"),
+            )
+            .at(index.name.span, "its range is not known")
+            .note("a range comes from a direct use such as `x[i]`, never from `x[2 * i]` or `x[i + 1]`")
+            .help(format!("write it: `{text}: N`"));
             result = self.report(diagnostic);
         }
         result
@@ -242,7 +250,8 @@ impl<'p> Elaborator<'p> {
                 for k in at {
                     // A pack before it stands for several axes; count those from the end.
                     let packs_before = indices[..k].iter().any(|index| matches!(index, IndexArg::Pack(_)));
-                    let axis = if packs_before { (dims.len() + k).checked_sub(indices.len()) } else { Some(k) };
+                    let axis =
+                        if packs_before { (dims.len() + k).checked_sub(indices.len()) } else { Some(k) };
                     if let Some(&extent) = axis.and_then(|axis| dims.get(axis)) {
                         let text = format!("axis {} of `{}`", axis.unwrap_or(k), self.written(base.span));
                         uses.push(Use { extent, span: expr.span, text });

@@ -9,7 +9,7 @@ use super::values::{Array, Sort, Tried, Value, VarId};
 use super::walk::ungrouped;
 use crate::circuit::node::F64;
 use crate::circuit::view::Affine;
-use crate::circuit::{ValueId, View, gates};
+use crate::circuit::{Kind, ValueId, View, gates};
 use crate::diagnostic::{Diagnostic, Span, codes};
 use crate::syntax::ast::{BinaryOp, Expr, ExprKind, IndexArg, Name, UnaryOp};
 
@@ -45,8 +45,15 @@ impl<'p> Elaborator<'p> {
     /// `read else default`
     pub fn read_else(&mut self, read: &'p Expr, default: &'p Expr) -> Tried<Array> {
         match &ungrouped(read).kind {
-            ExprKind::Index { base, indices } => self.read_or(base, indices, read.span, Otherwise::Default(default)),
-            _ => self.error(codes::MISPLACED_DEFAULT, "`else` follows a read such as `x[i - 1]`", read.span, "not a read"),
+            ExprKind::Index { base, indices } => {
+                self.read_or(base, indices, read.span, Otherwise::Default(default))
+            }
+            _ => self.error(
+                codes::MISPLACED_DEFAULT,
+                "`else` follows a read such as `x[i - 1]`",
+                read.span,
+                "not a read",
+            ),
         }
     }
 
@@ -65,7 +72,11 @@ impl<'p> Elaborator<'p> {
         if coordinates.len() > array.dims.len() {
             let text = self.written(base.span);
             let axes = array.dims.len();
-            let message = format!("`{text}` has {}, but {} indices are given", plural(axes, "axis", "axes"), coordinates.len());
+            let message = format!(
+                "`{text}` has {}, but {} indices are given",
+                plural(axes, "axis", "axes"),
+                coordinates.len()
+            );
             let diagnostic = Diagnostic::error(codes::RANK_MISMATCH, message)
                 .at(span, "too many indices")
                 .at(base.span, format!("this has the shape {:?}", array.dims));
@@ -79,7 +90,13 @@ impl<'p> Elaborator<'p> {
     }
 
     /// The indices of one index argument: one, or several for a pack.
-    fn coordinates(&mut self, index: &'p IndexArg, array: &Array, base: Span, out: &mut Vec<Coordinate>) -> Tried<()> {
+    fn coordinates(
+        &mut self,
+        index: &'p IndexArg,
+        array: &Array,
+        base: Span,
+        out: &mut Vec<Coordinate>,
+    ) -> Tried<()> {
         match index {
             IndexArg::Expr(expr) => {
                 let form = self.form(expr)?;
@@ -88,7 +105,8 @@ impl<'p> Elaborator<'p> {
             }
             IndexArg::Pack(name) => {
                 let vars = self.pack_vars(name, array.dims.len(), out.len(), base)?;
-                let coordinate = |var| Coordinate { form: Form::Affine(AffineForm::var(var)), span: name.span };
+                let coordinate =
+                    |var| Coordinate { form: Form::Affine(AffineForm::var(var)), span: name.span };
                 out.extend(vars.into_iter().map(coordinate));
                 Ok(())
             }
@@ -103,7 +121,11 @@ impl<'p> Elaborator<'p> {
         match self.here().index(&name.text).cloned() {
             Some(Bound::Pack(vars)) if before + vars.len() <= rank => Ok(vars),
             Some(Bound::Pack(vars)) => {
-                let message = format!("`..{}` stands for {}, more than this has", name.text, plural(vars.len(), "axis", "axes"));
+                let message = format!(
+                    "`..{}` stands for {}, more than this has",
+                    name.text,
+                    plural(vars.len(), "axis", "axes")
+                );
                 self.error(codes::RANK_MISMATCH, message, base, "too few axes")
             }
             _ => self.unbound(name),
@@ -121,7 +143,9 @@ impl<'p> Elaborator<'p> {
         } else {
             diagnostic.note(format!("the indices bound here are: {}", known.join(", ")))
         };
-        self.report(diagnostic.help(format!("write `{text}` on the left side, or reduce over it: `sum[{text}] ...`")))
+        self.report(
+            diagnostic.help(format!("write `{text}` on the left side, or reduce over it: `sum[{text}] ...`")),
+        )
     }
 
     /// Whether a name means nothing at all here, so that within brackets it must be a forgotten index.
@@ -169,7 +193,9 @@ impl<'p> Elaborator<'p> {
             ExprKind::Binary { op, left, right }
                 if matches!(op, BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div) =>
             {
-                let (Some(left), Some(right)) = (self.affine(left)?, self.affine(right)?) else { return Ok(None) };
+                let (Some(left), Some(right)) = (self.affine(left)?, self.affine(right)?) else {
+                    return Ok(None);
+                };
                 Ok(combined(*op, &left, &right))
             }
             _ => self.constant_form(expr),
@@ -189,7 +215,12 @@ impl<'p> Elaborator<'p> {
         let mut form = AffineForm::constant(Number::whole(0));
         for part in parts {
             let ExprKind::Name { name, .. } = &ungrouped(part).kind else {
-                return self.error(codes::INDEX_NOT_AFFINE, "a group is of plain indices: `(c, i, j)`", span, "not plain");
+                return self.error(
+                    codes::INDEX_NOT_AFFINE,
+                    "a group is of plain indices: `(c, i, j)`",
+                    span,
+                    "not plain",
+                );
             };
             let Some(Bound::Var(var)) = self.here().index(&name.text).cloned() else {
                 return self.unbound(name);
@@ -251,7 +282,8 @@ impl<'p> Elaborator<'p> {
         let out = self.shape(batch, vars, trailing)?;
         let rank = out.dims.len();
         let position = |var: &VarId| vars.iter().position(|v| v == var).expect("in the union");
-        let mut coords: Vec<Affine> = array.vars.iter().map(|var| Affine::axis(position(var), rank)).collect();
+        let mut coords: Vec<Affine> =
+            array.vars.iter().map(|var| Affine::axis(position(var), rank)).collect();
         let mut escapes = false;
         for (k, (form, span)) in forms.iter().enumerate() {
             let Some(coordinate) = form.coordinate(vars, trailing.len()) else {
@@ -280,7 +312,8 @@ impl<'p> Elaborator<'p> {
         span: Span,
     ) -> Tried<T> {
         let name = self.written(base.span);
-        let values: Vec<String> = outside.at.iter().map(|&(var, at)| format!("{} = {at}", self.var(var).name)).collect();
+        let values: Vec<String> =
+            outside.at.iter().map(|&(var, at)| format!("{} = {at}", self.var(var).name)).collect();
         let mut position = vec!["..".to_string(); axis];
         position.push(outside.position.clone());
         let extent = array.dims[axis];
@@ -327,9 +360,18 @@ impl<'p> Elaborator<'p> {
         };
         let default_value = self.expr(default)?;
         let (constant, default_array) = match default_value {
-            Value::Static(Static::Number(number)) => (Some(number.value), self.constant(Static::Number(number))),
+            Value::Static(Static::Number(number)) => {
+                (Some(number.value), self.constant(Static::Number(number)))
+            }
             Value::Array(array) => (None, array),
-            _ => return self.error(codes::EXPECTED_SCALAR, "`else` gives a number", default.span, "not a number"),
+            _ => {
+                return self.error(
+                    codes::EXPECTED_SCALAR,
+                    "`else` gives a number",
+                    default.span,
+                    "not a number",
+                );
+            }
         };
         let sort = self.common_sort(array.sort, default_array.sort, default.span)?;
         if let (Some(constant), true) = (constant, escapes) {
@@ -344,7 +386,9 @@ impl<'p> Elaborator<'p> {
         // Where the view is inside: the same read of ones, 0 outside.
         let ones = self.circuit.shape(array.value).clone();
         let ones = self.circuit.fill(1.0, &crate::circuit::Shape { batch: false, ..ones });
-        let mask = self.circuit.view(ones, View { out: crate::circuit::Shape { batch: false, ..inside.out.clone() }, ..inside });
+        let mask = self
+            .circuit
+            .view(ones, View { out: crate::circuit::Shape { batch: false, ..inside.out.clone() }, ..inside });
         let mask = of(mask, vars, self);
         let mask = self.with_number(gates::NE, &mask, 0.0, Sort::Boolean)?;
         self.pointwise(gates::SELECT, &[&mask, &read, &default_array], sort)
@@ -381,7 +425,14 @@ impl<'p> Elaborator<'p> {
     }
 
     /// Whether an integer value may index an axis.
-    fn check_integer_index(&mut self, index: &Array, extent: u32, axis: usize, span: Span, base: &'p Expr) -> Tried<()> {
+    fn check_integer_index(
+        &mut self,
+        index: &Array,
+        extent: u32,
+        axis: usize,
+        span: Span,
+        base: &'p Expr,
+    ) -> Tried<()> {
         let text = self.written(span);
         let name = self.written(base.span);
         if !index.dims.is_empty() {
@@ -391,10 +442,11 @@ impl<'p> Elaborator<'p> {
                 .help(format!("read one element of it: `{text}[i]`"));
             return self.report(diagnostic);
         }
+        let is_integer = self.circuit.kind(index.value) == Kind::Integer;
         let range = match index.sort {
-            Sort::Class(cases) => Some((0, i64::from(cases) - 1)),
-            Sort::Integer(range) => range,
-            Sort::Real | Sort::Boolean => {
+            Sort::Class(cases) if is_integer => Some((0, i64::from(cases) - 1)),
+            Sort::Integer(range) if is_integer => range,
+            _ => {
                 let message = format!("`{text}` is not a whole number, so it cannot be an index");
                 let diagnostic = Diagnostic::error(codes::EXPECTED_INTEGER, message)
                     .at(span, "a real number")

@@ -49,7 +49,14 @@ impl<'p> Elaborator<'p> {
         self.report(diagnostic.at(span, format!("`{word}[batch]`")).help("write `mean[batch] ...`"))
     }
 
-    fn reduced(&mut self, reducer: ast::Reducer, array: &Array, over: &[VarId], batch: bool, body: Span) -> Tried<Array> {
+    fn reduced(
+        &mut self,
+        reducer: ast::Reducer,
+        array: &Array,
+        over: &[VarId],
+        batch: bool,
+        body: Span,
+    ) -> Tried<Array> {
         let count: f64 = self.extents(over).iter().map(|&extent| f64::from(extent)).product();
         self.check_reducible(reducer, array, over, count, body)?;
         let numeric = match array.sort {
@@ -57,8 +64,12 @@ impl<'p> Elaborator<'p> {
             _ => Sort::Real,
         };
         match reducer {
-            ast::Reducer::Sum => Ok(Array { sort: numeric, ..self.reduce(Reducer::Sum, array, over, false)? }),
-            ast::Reducer::Prod => Ok(Array { sort: numeric, ..self.reduce(Reducer::Prod, array, over, false)? }),
+            ast::Reducer::Sum => {
+                Ok(Array { sort: numeric, ..self.reduce(Reducer::Sum, array, over, false)? })
+            }
+            ast::Reducer::Prod => {
+                Ok(Array { sort: numeric, ..self.reduce(Reducer::Prod, array, over, false)? })
+            }
             ast::Reducer::Mean => {
                 let sum = Array { sort: Sort::Real, ..self.reduce(Reducer::Sum, array, over, batch)? };
                 if over.is_empty() { Ok(sum) } else { self.with_number(gates::DIV, &sum, count, Sort::Real) }
@@ -85,15 +96,19 @@ impl<'p> Elaborator<'p> {
             (Any | All, _) => return self.check_boolean(array, body),
             (_, Sort::Class(_)) => {
                 let text = self.written(body);
-                let diagnostic = Diagnostic::error(codes::CLASS_ARITHMETIC, format!("`{text}` is a class: `{word}` over it has no meaning"))
-                    .at(body, "a class")
-                    .help("a class can be compared by `==`, used as an index, and passed on");
+                let diagnostic = Diagnostic::error(
+                    codes::CLASS_ARITHMETIC,
+                    format!("`{text}` is a class: `{word}` over it has no meaning"),
+                )
+                .at(body, "a class")
+                .help("a class can be compared by `==`, used as an index, and passed on");
                 return self.report(diagnostic);
             }
             _ => {}
         }
         if count == 0.0 && matches!(reducer, Mean | Max | Min | Argmax | Argmin) {
-            let message = format!("`{word}` of no element: an index runs over {}", plural(0, "value", "values"));
+            let message =
+                format!("`{word}` of no element: an index runs over {}", plural(0, "value", "values"));
             return self.error(codes::INDEX_OUT_OF_RANGE, message, body, "nothing to take it of");
         }
         debug_assert!(over.windows(2).all(|pair| pair[0] < pair[1]));

@@ -143,7 +143,8 @@ impl<'p> Frame<'p> {
             _ => None,
         });
         let values: Vec<String> = values.collect();
-        (!values.is_empty()).then(|| format!("settings of `{}`: {}", self.callee.unwrap_or("?"), values.join(", ")))
+        (!values.is_empty())
+            .then(|| format!("settings of `{}`: {}", self.callee.unwrap_or("?"), values.join(", ")))
     }
 
     /// What an index name is bound to.
@@ -241,7 +242,8 @@ impl<'p> Elaborator<'p> {
         if let Value::Array(array) = &value
             && array.home != self.home
         {
-            let message = format!("an initial value cannot depend on `{name}`, which is known only in training");
+            let message =
+                format!("an initial value cannot depend on `{name}`, which is known only in training");
             return self.error(codes::NOT_STATIC, message, span, "not known before training");
         }
         Ok(Some(value))
@@ -332,33 +334,53 @@ impl<'p> Elaborator<'p> {
         };
         match text {
             "batch" => {
-                let error = Diagnostic::error(codes::BATCH_MISUSE, "`batch` is not a value: it is the index of the examples");
-                return Some(error.at(name.span, "used as a value").help("`mean[batch] x` is the mean over the examples"));
+                let error = Diagnostic::error(
+                    codes::BATCH_MISUSE,
+                    "`batch` is not a value: it is the index of the examples",
+                );
+                return Some(
+                    error
+                        .at(name.span, "used as a value")
+                        .help("`mean[batch] x` is the mean over the examples"),
+                );
             }
             "grad" => {
                 let error = Diagnostic::error(codes::NOT_YET, "`grad` inside a program is not carried yet");
-                return Some(error.at(name.span, "here").help("`nnc grad` prints the gradient of a whole program"));
+                return Some(
+                    error.at(name.span, "here").help("`nnc grad` prints the gradient of a whole program"),
+                );
             }
             "normal" | "uniform" | "bernoulli" => {
-                let error = Diagnostic::error(codes::DRAW_MISUSE, format!("`{text}` is a distribution, not a value"));
-                return Some(error.at(name.span, "here").help(format!("draw from it by `name ~ {text}(...)`")));
+                let error =
+                    Diagnostic::error(codes::DRAW_MISUSE, format!("`{text}` is a distribution, not a value"));
+                return Some(
+                    error.at(name.span, "here").help(format!("draw from it by `name ~ {text}(...)`")),
+                );
             }
             _ => {}
         }
         let library = self.in_library();
         if let Some((definition, _)) = self.definitions.callable(text, library) {
             let kind = if definition.kind == ast::DefinitionKind::Layer { "layer" } else { "function" };
-            return error(format!("`{text}` is a {kind}, not a value"), "give it its inputs in parentheses, or use it after `|>`");
+            return error(
+                format!("`{text}` is a {kind}, not a value"),
+                "give it its inputs in parentheses, or use it after `|>`",
+            );
         }
         let user = &self.definitions.user;
-        let is_optimizer = user.optimizers.contains_key(text) || self.definitions.library.optimizers.contains_key(text);
-        let is_schedule = user.schedules.contains_key(text) || self.definitions.library.schedules.contains_key(text);
+        let is_optimizer =
+            user.optimizers.contains_key(text) || self.definitions.library.optimizers.contains_key(text);
+        let is_schedule =
+            user.schedules.contains_key(text) || self.definitions.library.schedules.contains_key(text);
         if is_optimizer || is_schedule {
             let kind = if is_optimizer { "an optimizer" } else { "a schedule" };
             return error(format!("`{text}` is {kind}, not a value"), "it has its place in a `train` block");
         }
         Gate::called(text)?;
-        error(format!("`{text}` is a function, not a value"), "give it its inputs in parentheses, or use it after `|>`")
+        error(
+            format!("`{text}` is a function, not a value"),
+            "give it its inputs in parentheses, or use it after `|>`",
+        )
     }
 
     /// Every name that could have been meant.
@@ -378,7 +400,11 @@ impl<'p> Elaborator<'p> {
         let library = self.definitions.library.callables.keys();
         let mut names: Vec<String> =
             self.definitions.user.callables.keys().chain(library).map(ToString::to_string).collect();
-        names.extend(Gate::all().filter(|g| g.row().form == crate::circuit::gates::Form::Call).map(|g| g.row().name.to_string()));
+        names.extend(
+            Gate::all()
+                .filter(|g| g.row().form == crate::circuit::gates::Form::Call)
+                .map(|g| g.row().name.to_string()),
+        );
         names.sort();
         names
     }
@@ -424,7 +450,8 @@ impl<'p> Elaborator<'p> {
             instance.to_string()
         } else {
             let own = instance.strip_prefix(&owner).map(|rest| rest.trim_start_matches('.'));
-            let wanted = if owner == caller { instance.to_string() } else { join(&caller, own.unwrap_or(instance)) };
+            let wanted =
+                if owner == caller { instance.to_string() } else { join(&caller, own.unwrap_or(instance)) };
             self.unique_path(wanted)
         };
         self.call_paths.insert(key, path.clone());
@@ -434,7 +461,8 @@ impl<'p> Elaborator<'p> {
     /// A value by its path: a parameter, or an inner value of an instance or call.
     pub fn resolve_path(&mut self, parts: &[&Name], span: Span) -> Tried<Value<'p>> {
         let first = parts[0];
-        let known = self.here().names.contains_key(&first.text) || self.here().definers.contains_key(&first.text);
+        let known =
+            self.here().names.contains_key(&first.text) || self.here().definers.contains_key(&first.text);
         if known {
             self.force(&first.text, first.span)?;
         }
@@ -442,7 +470,8 @@ impl<'p> Elaborator<'p> {
         for owner in [self.here().instance.clone(), self.here().path.clone()] {
             let Some(array) = self.inner.get(&join(&owner, &text)).cloned() else { continue };
             if self.home == Home::Initial {
-                let message = format!("an initial value cannot depend on `{text}`, which is known only in training");
+                let message =
+                    format!("an initial value cannot depend on `{text}`, which is known only in training");
                 return self.error(codes::NOT_STATIC, message, span, "not known before training");
             }
             return Ok(Value::Array(self.with_free_vars_as_dims(array)?));
@@ -461,7 +490,8 @@ impl<'p> Elaborator<'p> {
         let below = join(&owner, &format!("{}.", parts[0].text));
         let mut inside: Vec<&str> = self.inner.keys().filter_map(|path| path.strip_prefix(&below)).collect();
         inside.sort_unstable();
-        let error = Diagnostic::error(codes::UNKNOWN_NAME, format!("there is no `{text}`")).at(span, "not known");
+        let error =
+            Diagnostic::error(codes::UNKNOWN_NAME, format!("there is no `{text}`")).at(span, "not known");
         let error = match (near, inside.is_empty()) {
             (Some(near), _) => error.help(format!("did you mean `{near}`?")),
             (None, false) => error.help(format!("`{}` has: {}", parts[0].text, inside.join(", "))),

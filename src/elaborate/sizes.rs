@@ -50,7 +50,8 @@ impl<'p> Elaborator<'p> {
         } else {
             format!("the size `{text}` is {number}, not a whole number of at least 0")
         };
-        let mut diagnostic = Diagnostic::error(codes::SIZE_NOT_WHOLE, message).at(expr.span, format!("this is {number}"));
+        let mut diagnostic =
+            Diagnostic::error(codes::SIZE_NOT_WHOLE, message).at(expr.span, format!("this is {number}"));
         if let ExprKind::Binary { op: BinaryOp::Div, left, right } = &ungrouped(expr).kind
             && let (Ok(a), Ok(b)) = (self.static_number(left, "a size"), self.static_number(right, "a size"))
         {
@@ -83,9 +84,12 @@ impl<'p> Elaborator<'p> {
     /// A size that may not bind: an unknown name in it is a size that nothing determines.
     fn declared_size(&mut self, expr: &'p Expr) -> Tried<u32> {
         if let Some(name) = self.unknown_in(expr)? {
-            let diagnostic = Diagnostic::error(codes::SIZE_UNKNOWN, format!("nothing determines the size `{}`", name.text))
-                .at(name.span, "not known here")
-                .help("make it a setting, or a size of an input");
+            let diagnostic = Diagnostic::error(
+                codes::SIZE_UNKNOWN,
+                format!("nothing determines the size `{}`", name.text),
+            )
+            .at(name.span, "not known here")
+            .help("make it a setting, or a size of an input");
             return self.report(diagnostic);
         }
         self.size(expr)
@@ -97,7 +101,12 @@ impl<'p> Elaborator<'p> {
         let packs = decl.sizes.iter().filter(|size| matches!(size, Size::Pack(_))).count();
         let fixed = decl.sizes.len() - packs;
         if packs > 1 {
-            return self.error(codes::RANK_MISMATCH, "one pack of axes a declaration", decl.span, "has several");
+            return self.error(
+                codes::RANK_MISMATCH,
+                "one pack of axes a declaration",
+                decl.span,
+                "has several",
+            );
         }
         if given.dims.len() < fixed || (packs == 0 && given.dims.len() > fixed) {
             return self.wrong_rank(decl, given);
@@ -159,8 +168,14 @@ impl<'p> Elaborator<'p> {
             return if asked == extent { Ok(()) } else { self.wrong_size(decl, expr, asked, extent, given) };
         };
         let Some((factor, constant)) = self.linear(expr, &unknown.text)? else {
-            let message = format!("the size `{}` cannot be solved for `{}`", self.written(expr.span), unknown.text);
-            return self.error(codes::SIZE_UNKNOWN, message, expr.span, "one unknown, times and plus constants, can be");
+            let message =
+                format!("the size `{}` cannot be solved for `{}`", self.written(expr.span), unknown.text);
+            return self.error(
+                codes::SIZE_UNKNOWN,
+                message,
+                expr.span,
+                "one unknown, times and plus constants, can be",
+            );
         };
         let solution = Number::whole(i64::from(extent)).minus(constant).over(factor);
         match solution.as_integer() {
@@ -180,7 +195,14 @@ impl<'p> Elaborator<'p> {
         }
     }
 
-    fn wrong_size<T>(&mut self, decl: &'p Decl, expr: &'p Expr, asked: u32, extent: u32, given: Given<'_>) -> Tried<T> {
+    fn wrong_size<T>(
+        &mut self,
+        decl: &'p Decl,
+        expr: &'p Expr,
+        asked: u32,
+        extent: u32,
+        given: Given<'_>,
+    ) -> Tried<T> {
         let text = self.written(expr.span);
         let equals = if text == asked.to_string() { text.clone() } else { format!("{text} = {asked}") };
         let declared = self.written(decl.span);
@@ -228,7 +250,9 @@ impl<'p> Elaborator<'p> {
                     BinaryOp::Sub => Some((a.0.minus(b.0), a.1.minus(b.1))),
                     BinaryOp::Mul if a.0.value == 0.0 => Some((b.0.times(a.1), b.1.times(a.1))),
                     BinaryOp::Mul if b.0.value == 0.0 => Some((a.0.times(b.1), a.1.times(b.1))),
-                    BinaryOp::Div if b.0.value == 0.0 && b.1.value != 0.0 => Some((a.0.over(b.1), a.1.over(b.1))),
+                    BinaryOp::Div if b.0.value == 0.0 && b.1.value != 0.0 => {
+                        Some((a.0.over(b.1), a.1.over(b.1)))
+                    }
                     _ => None,
                 })
             }

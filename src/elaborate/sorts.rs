@@ -11,7 +11,12 @@ impl Elaborator<'_> {
         if gate == gates::AND || gate == gates::OR {
             for (sort, span) in [a, b] {
                 if sort != Sort::Boolean {
-                    return self.error(codes::EXPECTED_BOOLEAN, "`and` and `or` join conditions", span, "a number");
+                    return self.error(
+                        codes::EXPECTED_BOOLEAN,
+                        "`and` and `or` join conditions",
+                        span,
+                        "a number",
+                    );
                 }
             }
             return Ok(Sort::Boolean);
@@ -40,9 +45,10 @@ impl Elaborator<'_> {
         }
         for (one, other) in [(a, b), (b, a)] {
             if let (Sort::Class(_), Sort::Real | Sort::Boolean) = (one.0, other.0) {
-                let diagnostic = Diagnostic::error(codes::CLASS_ARITHMETIC, "a class is compared with what is not one")
-                    .at(one.1, "a class")
-                    .at(other.1, "neither a class nor a whole number");
+                let diagnostic =
+                    Diagnostic::error(codes::CLASS_ARITHMETIC, "a class is compared with what is not one")
+                        .at(one.1, "a class")
+                        .at(other.1, "neither a class nor a whole number");
                 return self.report(diagnostic);
             }
         }
@@ -144,7 +150,9 @@ fn interval(gate: Gate, ranges: &[(i64, i64)]) -> Option<(i64, i64)> {
         "mul" => of([a.checked_mul(c), a.checked_mul(d), b.checked_mul(c), b.checked_mul(d)]),
         "max" => Some((a.max(c), b.max(d))),
         "min" => Some((a.min(c), b.min(d))),
-        "int_div" if c > 0 => of([a.div_euclid(c), a.div_euclid(d), b.div_euclid(c), b.div_euclid(d)].map(Some)),
+        "int_div" if c > 0 => {
+            of([a.div_euclid(c), a.div_euclid(d), b.div_euclid(c), b.div_euclid(d)].map(Some))
+        }
         "mod" if c > 0 => Some(if a >= 0 { (0, b.min(d - 1)) } else { (0, d - 1) }),
         _ => None,
     }

@@ -91,19 +91,25 @@ impl<'p> Elaborator<'p> {
     }
 
     /// `if condition { ... } else { ... }`
-    fn static_choice(&mut self, condition: &'p Expr, then: &'p [Stmt], otherwise: Option<&'p [Stmt]>) -> Tried<()> {
+    fn static_choice(
+        &mut self,
+        condition: &'p Expr,
+        then: &'p [Stmt],
+        otherwise: Option<&'p [Stmt]>,
+    ) -> Tried<()> {
         let otherwise = otherwise.unwrap_or(&[]);
         let truth = match self.expr(condition) {
             Ok(Value::Static(Static::Bool(truth))) => Ok(truth),
             Ok(_) => {
-                let diagnostic = Diagnostic::error(codes::NOT_STATIC, "a block's condition must be known before training")
-                    .at(condition.span, "not known before training")
-                    .help("within an equation, `if c then a else b` chooses for each example");
+                let diagnostic =
+                    Diagnostic::error(codes::NOT_STATIC, "a block's condition must be known before training")
+                        .at(condition.span, "not known before training")
+                        .help("within an equation, `if c then a else b` chooses for each example");
                 self.report(diagnostic)
             }
             Err(failed) => Err(failed),
         };
-        let mut forget = |this: &mut Self, statements: &'p [Stmt]| {
+        let forget = |this: &mut Self, statements: &'p [Stmt]| {
             for statement in statements {
                 for_each_defined(statement, &mut |key, span| {
                     match truth {
@@ -137,18 +143,26 @@ impl<'p> Elaborator<'p> {
             && !indices.iter().any(|index| matches!(index, Index::Pack(_)))
             && indices.len() > dims.len()
         {
-            let message = format!("`{}` has {} axes, but {} indices are written", first.name.text, dims.len(), indices.len());
+            let message = format!(
+                "`{}` has {} axes, but {} indices are written",
+                first.name.text,
+                dims.len(),
+                indices.len()
+            );
             let diagnostic = Diagnostic::error(codes::RANK_MISMATCH, message)
                 .at(first.span, "too many indices")
                 .at(*span, "declared here");
             return self.report(diagnostic);
         }
-        let vars = self.bind(indices, declared.as_ref().map(|(dims, span)| (dims.as_slice(), *span)), &[value])?;
-        let values = self.right_side(targets, how, value, &vars, declared.as_ref().map(|(dims, _)| dims.as_slice()));
+        let vars =
+            self.bind(indices, declared.as_ref().map(|(dims, span)| (dims.as_slice(), *span)), &[value])?;
+        let values =
+            self.right_side(targets, how, value, &vars, declared.as_ref().map(|(dims, _)| dims.as_slice()));
         self.unbind(0);
         let values = values?;
         if values.len() != targets.len() {
-            let message = format!("{} names on the left, but {} values on the right", targets.len(), values.len());
+            let message =
+                format!("{} names on the left, but {} values on the right", targets.len(), values.len());
             let diagnostic = Diagnostic::error(codes::WRONG_ARGUMENT_COUNT, message)
                 .at(targets[0].span.to(targets[targets.len() - 1].span), "these names")
                 .at(value.span, "these values");
@@ -200,9 +214,10 @@ impl<'p> Elaborator<'p> {
         match targets.iter().find(|target| names(target) != first) {
             None => Ok(()),
             Some(other) => {
-                let diagnostic = Diagnostic::error(codes::RANK_MISMATCH, "names defined together have the same indices")
-                    .at(other.span, "other indices")
-                    .at(targets[0].span, "than here");
+                let diagnostic =
+                    Diagnostic::error(codes::RANK_MISMATCH, "names defined together have the same indices")
+                        .at(other.span, "other indices")
+                        .at(targets[0].span, "than here");
                 self.report(diagnostic)
             }
         }
@@ -237,7 +252,12 @@ impl<'p> Elaborator<'p> {
     ) -> Tried<Array> {
         let kind = self.here().kind;
         if matches!(kind, BodyKind::Optimizer | BodyKind::Schedule) || target.primed || self.in_metric {
-            return self.error(codes::DRAW_MISUSE, "a draw stands in a net, a layer or a function", span, "drawn here");
+            return self.error(
+                codes::DRAW_MISUSE,
+                "a draw stands in a net, a layer or a function",
+                span,
+                "drawn here",
+            );
         }
         let (a, b) = match distribution {
             Distribution::Normal(a, b) | Distribution::Uniform(a, b) => (a, Some(b)),
@@ -306,9 +326,10 @@ impl<'p> Elaborator<'p> {
         let name = &target.name;
         if let Some((_, first)) = self.here().next.get(&name.text) {
             let first = *first;
-            let diagnostic = Diagnostic::error(codes::STATE_MISUSE, format!("`{}'` is assigned twice", name.text))
-                .at(target.span, "assigned again here")
-                .at(first, "assigned here first");
+            let diagnostic =
+                Diagnostic::error(codes::STATE_MISUSE, format!("`{}'` is assigned twice", name.text))
+                    .at(target.span, "assigned again here")
+                    .at(first, "assigned here first");
             return self.report(diagnostic);
         }
         let state = match self.here().names.get(&name.text).map(|entry| entry.value.clone()) {
@@ -318,15 +339,18 @@ impl<'p> Elaborator<'p> {
         };
         let is_optimizer = self.here().kind == BodyKind::Optimizer;
         let owned = self.owned.get(&join(&self.here().instance.clone(), &name.text)).cloned();
-        let is_state = owned.as_ref().is_some_and(|owned| self.circuit.slot(owned.slot).role == SlotRole::State);
+        let is_state =
+            owned.as_ref().is_some_and(|owned| self.circuit.slot(owned.slot).role == SlotRole::State);
         let Some(state) = state.filter(|_| is_optimizer || is_state) else {
-            let diagnostic = Diagnostic::error(codes::STATE_MISUSE, format!("`{}` is not a state", name.text))
-                .at(target.span, "a `'` marks the next value of a state")
-                .help(format!("declare it: `state {} = 0`", name.text));
+            let diagnostic =
+                Diagnostic::error(codes::STATE_MISUSE, format!("`{}` is not a state", name.text))
+                    .at(target.span, "a `'` marks the next value of a state")
+                    .help(format!("declare it: `state {} = 0`", name.text));
             return self.report(diagnostic);
         };
         if !array.dims.is_empty() && array.dims != state.dims {
-            let message = format!("the state `{}` is {:?}, its next value {:?}", name.text, state.dims, array.dims);
+            let message =
+                format!("the state `{}` is {:?}, its next value {:?}", name.text, state.dims, array.dims);
             return self.error(codes::SIZE_MISMATCH, message, span, "of another shape");
         }
         if !matches!(array.sort, Sort::Real | Sort::Integer(_)) {
@@ -341,26 +365,33 @@ impl<'p> Elaborator<'p> {
     fn next_of_state(&mut self, target: &'p Target, array: Array, state: &Array, span: Span) -> Tried<Array> {
         let name = &target.name.text;
         if self.is_per_example(&array) {
-            let diagnostic = Diagnostic::error(codes::STATE_MISUSE, format!("the state `{name}` is shared by all examples, its next value is not"))
-                .at(span, "differs from example to example")
-                .help("take the mean over the examples: `mean[batch] ...`");
+            let diagnostic = Diagnostic::error(
+                codes::STATE_MISUSE,
+                format!("the state `{name}` is shared by all examples, its next value is not"),
+            )
+            .at(span, "differs from example to example")
+            .help("take the mean over the examples: `mean[batch] ...`");
             return self.report(diagnostic);
         }
         let call = self.here().call.unwrap_or(target.span);
         if !array.vars.is_empty() || !self.here().mapped.is_empty() {
-            let diagnostic = Diagnostic::error(codes::STATE_MISUSE, format!("`{name}` would be assigned once for each mapped index"))
-                .at(target.span, "a state is assigned once a step")
-                .at(call, "this call is mapped");
+            let diagnostic = Diagnostic::error(
+                codes::STATE_MISUSE,
+                format!("`{name}` would be assigned once for each mapped index"),
+            )
+            .at(target.span, "a state is assigned once a step")
+            .at(call, "this call is mapped");
             return self.report(diagnostic);
         }
         let slot = self.owned[&join(&self.here().instance.clone(), name)].slot;
         if let Some((.., first)) = self.next_states.iter().find(|(known, ..)| *known == slot) {
             let first = *first;
-            let diagnostic = Diagnostic::error(codes::STATE_MISUSE, format!("`{name}` would be assigned twice a step"))
-                .at(target.span, "a state is assigned once a step")
-                .at(call, "this call assigns it")
-                .at(first, "and so does this one")
-                .help("use two instances");
+            let diagnostic =
+                Diagnostic::error(codes::STATE_MISUSE, format!("`{name}` would be assigned twice a step"))
+                    .at(target.span, "a state is assigned once a step")
+                    .at(call, "this call assigns it")
+                    .at(first, "and so does this one")
+                    .help("use two instances");
             return self.report(diagnostic);
         }
         let filled = self.filled(&array, &state.dims.clone())?;

@@ -84,19 +84,28 @@ impl<'p> Elaborator<'p> {
             Some(train) => Ok((net, train)),
             None => {
                 let name = &net.name;
-                let diagnostic = Diagnostic::error(codes::MISSING_PART, format!("nothing says how to train `{}`", name.text))
-                    .at(name.span, "has no `train` block")
-                    .help(format!("write `train {} on data {{ ... }}`", name.text));
+                let diagnostic = Diagnostic::error(
+                    codes::MISSING_PART,
+                    format!("nothing says how to train `{}`", name.text),
+                )
+                .at(name.span, "has no `train` block")
+                .help(format!("write `train {} on data {{ ... }}`", name.text));
                 self.report(diagnostic)
             }
         }
     }
 
     /// The value of a key: from the command line, else from the block.
-    pub fn train_setting(&mut self, block: Train<'p>, given: &'p [(String, Expr)], key: &str) -> Option<&'p Expr> {
+    pub fn train_setting(
+        &mut self,
+        block: Train<'p>,
+        given: &'p [(String, Expr)],
+        key: &str,
+    ) -> Option<&'p Expr> {
         let net = &block.net.text;
         let is_key = |name: &str| {
-            let bare = name.strip_prefix("train.").or_else(|| name.strip_prefix(&format!("{net}."))).unwrap_or(name);
+            let bare =
+                name.strip_prefix("train.").or_else(|| name.strip_prefix(&format!("{net}."))).unwrap_or(name);
             bare == key
         };
         let chosen = given.iter().rev().find(|(name, _)| is_key(name)).map(|(_, expr)| expr);
@@ -113,8 +122,9 @@ impl<'p> Elaborator<'p> {
             if TRAIN_KEYS.contains(&name.text.as_str()) {
                 continue;
             }
-            let diagnostic = Diagnostic::error(codes::UNKNOWN_SETTING, format!("a `train` block has no `{}`", name.text))
-                .at(name.span, "not known");
+            let diagnostic =
+                Diagnostic::error(codes::UNKNOWN_SETTING, format!("a `train` block has no `{}`", name.text))
+                    .at(name.span, "not known");
             let _ = self.report::<()>(match nearest(&name.text, TRAIN_KEYS.iter().copied()) {
                 Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
                 None => diagnostic.help(format!("it may set: {}", TRAIN_KEYS.join(", "))),
@@ -155,7 +165,8 @@ impl<'p> Elaborator<'p> {
 
     fn unknown_data<T>(&mut self, block: Train<'p>) -> Tried<T> {
         let name = &block.data.text;
-        let names: Vec<&str> = self.definitions.user.data.iter().map(|(name, _)| name.text.as_str()).collect();
+        let names: Vec<&str> =
+            self.definitions.user.data.iter().map(|(name, _)| name.text.as_str()).collect();
         let diagnostic = Diagnostic::error(codes::UNKNOWN_NAME, format!("there is no data `{name}`"))
             .at(block.data.span, "not known");
         let near = nearest(name, names.iter().copied());
@@ -166,7 +177,13 @@ impl<'p> Elaborator<'p> {
     }
 
     /// A whole number of at least `least`.
-    fn count(&mut self, block: Train<'p>, given: &'p [(String, Expr)], key: &str, least: i64) -> Tried<Option<u64>> {
+    fn count(
+        &mut self,
+        block: Train<'p>,
+        given: &'p [(String, Expr)],
+        key: &str,
+        least: i64,
+    ) -> Tried<Option<u64>> {
         let Some(expr) = self.train_setting(block, given, key) else { return Ok(None) };
         let number = self.static_number(expr, &format!("`{key}`"))?;
         if let Some(count) = number.as_integer().filter(|&n| n >= least && n <= i64::from(u32::MAX)) {
@@ -184,7 +201,9 @@ impl<'p> Elaborator<'p> {
         };
         let epochs = args.iter().find(|arg| arg.name.as_ref().is_some_and(|name| name.text == "epochs"));
         let epochs = epochs.or_else(|| args.get(1).filter(|arg| arg.name.is_none()));
-        let (Some(watched), Some(epochs), 2) = (args.first().filter(|arg| arg.name.is_none()), epochs, args.len()) else {
+        let (Some(watched), Some(epochs), 2) =
+            (args.first().filter(|arg| arg.name.is_none()), epochs, args.len())
+        else {
             return self.bad_value(expr.span, "`stalls` takes a figure and a number of epochs", help);
         };
         let best = self.best(&watched.value, net)?;
@@ -224,9 +243,12 @@ impl<'p> Elaborator<'p> {
         if figures.contains(&name.text.as_str()) {
             return Ok(Best { highest, part, figure: name.text.clone() });
         }
-        let diagnostic = Diagnostic::error(codes::UNKNOWN_NAME, format!("`{}` has no metric `{}`", net.name.text, name.text))
-            .at(name.span, "not known")
-            .at(net.name.span, "of this net");
+        let diagnostic = Diagnostic::error(
+            codes::UNKNOWN_NAME,
+            format!("`{}` has no metric `{}`", net.name.text, name.text),
+        )
+        .at(name.span, "not known")
+        .at(net.name.span, "of this net");
         self.report(match nearest(&name.text, figures.iter().copied()) {
             Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
             None => diagnostic.help(format!("its figures are: {}", figures.join(", "))),
@@ -234,7 +256,8 @@ impl<'p> Elaborator<'p> {
     }
 
     fn bad_value<T>(&mut self, span: Span, message: &str, help: &str) -> Tried<T> {
-        let diagnostic = Diagnostic::error(codes::BAD_SETTING_VALUE, message).at(span, "not so here").help(help);
+        let diagnostic =
+            Diagnostic::error(codes::BAD_SETTING_VALUE, message).at(span, "not so here").help(help);
         self.report(diagnostic)
     }
 }

@@ -41,7 +41,13 @@ impl<'p> Elaborator<'p> {
         let place = self.here().call.unwrap_or(block.span);
         let [weights, gradients] = [("w", SlotRole::Param), ("g", SlotRole::Gradient)]
             .map(|(name, role)| self.slot(name, role, Shape::shared([parameters]), Sort::Real, place));
-        let flat = |value: ValueId, home| Array { value, vars: vec![], dims: vec![parameters], sort: Sort::Real, home };
+        let flat = |value: ValueId, home| Array {
+            value,
+            vars: vec![],
+            dims: vec![parameters],
+            sort: Sort::Real,
+            home,
+        };
         let home = self.home;
         let mut gradient = flat(gradients, home);
         if let Some(clip) = self.train_setting(block, given, "clip") {
@@ -50,7 +56,8 @@ impl<'p> Elaborator<'p> {
         let over = self.new_var("p", parameters);
         let weight = self.open(&flat(weights, home), &[over]);
         let gradient = self.open(&gradient, &[over]);
-        let next_weights = self.at(optimizer.span, |this| this.optimizer(optimizer, weight, gradient, over))?;
+        let next_weights =
+            self.at(optimizer.span, |this| this.optimizer(optimizer, weight, gradient, over))?;
         self.frames.pop();
         Ok(next_weights).map(|(next_weights, moments)| Update {
             circuit: std::mem::take(&mut self.circuit),
@@ -63,20 +70,28 @@ impl<'p> Elaborator<'p> {
 
     /// `norm(1.0)` calls the library's `clip_norm(1.0)`, or one that the user defines.
     fn clipped(&mut self, clip: &'p Expr, gradient: Array) -> Tried<Array> {
-        let names: Vec<String> =
-            self.callable_names().iter().filter_map(|name| name.strip_prefix("clip_").map(String::from)).collect();
+        let names: Vec<String> = self
+            .callable_names()
+            .iter()
+            .filter_map(|name| name.strip_prefix("clip_").map(String::from))
+            .collect();
         let found = call_of(clip).and_then(|(name, args)| {
             Some((self.definitions.callable(&format!("clip_{name}"), false)?, args))
         });
         let Some(((definition, library), args)) = found else {
             let near = call_of(clip).and_then(|(name, _)| nearest(name, names.iter().map(String::as_str)));
-            let diagnostic = Diagnostic::error(codes::BAD_SETTING_VALUE, "`clip` says how gradients are limited")
-                .at(clip.span, "not known");
-            let help = near.map_or("write `norm(1.0)` or `value(1.0)`".to_string(), |near| format!("did you mean `{near}`?"));
+            let diagnostic =
+                Diagnostic::error(codes::BAD_SETTING_VALUE, "`clip` says how gradients are limited")
+                    .at(clip.span, "not known");
+            let help = near.map_or("write `norm(1.0)` or `value(1.0)`".to_string(), |near| {
+                format!("did you mean `{near}`?")
+            });
             return self.report(diagnostic.help(help));
         };
-        let settings = self.given_settings(&definition.name.text, &definition.settings, args, definition.name.span)?;
-        let applied = Applied { definition, library, settings, path: "clip".into(), span: clip.span, shown: false };
+        let settings =
+            self.given_settings(&definition.name.text, &definition.settings, args, definition.name.span)?;
+        let applied =
+            Applied { definition, library, settings, path: "clip".into(), span: clip.span, shown: false };
         let argument =
             super::calls::Argument { name: None, value: Value::Array(gradient.clone()), span: clip.span };
         let values = self.apply(&Callable::Applied(Rc::new(applied)), vec![argument], clip.span)?;
@@ -89,7 +104,13 @@ impl<'p> Elaborator<'p> {
         }
     }
 
-    fn optimizer(&mut self, expr: &'p Expr, weight: Array, gradient: Array, over: VarId) -> Tried<(ValueId, Vec<Moment>)> {
+    fn optimizer(
+        &mut self,
+        expr: &'p Expr,
+        weight: Array,
+        gradient: Array,
+        over: VarId,
+    ) -> Tried<(ValueId, Vec<Moment>)> {
         let (name, args, span) = match call_of(expr) {
             Some((name, args)) => (name, args, expr.span),
             None => match &super::walk::ungrouped(expr).kind {
@@ -118,18 +139,21 @@ impl<'p> Elaborator<'p> {
         names.extend(self.definitions.user.optimizers.keys());
         names.sort_unstable();
         let near = nearest(name, names.iter().copied());
-        let help = near.map_or(format!("there are: {}", names.join(", ")), |near| format!("did you mean `{near}`?"));
+        let help =
+            near.map_or(format!("there are: {}", names.join(", ")), |near| format!("did you mean `{near}`?"));
         let message = format!("there is no optimizer `{}`", self.written(span));
-        let diagnostic = Diagnostic::error(codes::UNKNOWN_NAME, message).at(span, "not an optimizer").help(help);
+        let diagnostic =
+            Diagnostic::error(codes::UNKNOWN_NAME, message).at(span, "not an optimizer").help(help);
         self.report(diagnostic)
     }
 
     fn check_elementwise(&mut self, definition: &'p Definition, span: Span) -> Tried<()> {
         if let Some(input) = definition.inputs.iter().find(|input| !input.sizes.is_empty()) {
-            let diagnostic = Diagnostic::error(codes::NOT_YET, "an optimizer that needs whole arrays is not carried yet")
-                .at(span, "asked for here")
-                .at(input.span, "an array")
-                .help("an optimizer of scalars `(w, g)` is taken element by element");
+            let diagnostic =
+                Diagnostic::error(codes::NOT_YET, "an optimizer that needs whole arrays is not carried yet")
+                    .at(span, "asked for here")
+                    .at(input.span, "an array")
+                    .help("an optimizer of scalars `(w, g)` is taken element by element");
             return self.report(diagnostic);
         }
         if definition.inputs.len() != 2 {
@@ -172,13 +196,19 @@ impl<'p> Elaborator<'p> {
     /// The next value of an input or a state, over all parameters.
     fn next_flat(&mut self, name: &str, over: VarId, declared: Span) -> Tried<ValueId> {
         let Some((array, span)) = self.here().next.get(name).cloned() else {
-            let diagnostic = Diagnostic::error(codes::MISSING_PART, format!("the optimizer never assigns `{name}'`"))
-                .at(declared, "its next value is missing")
-                .help(format!("write `{name}' = ...`"));
+            let diagnostic =
+                Diagnostic::error(codes::MISSING_PART, format!("the optimizer never assigns `{name}'`"))
+                    .at(declared, "its next value is missing")
+                    .help(format!("write `{name}' = ...`"));
             return self.report(diagnostic);
         };
         if !array.dims.is_empty() {
-            return self.error(codes::EXPECTED_SCALAR, format!("`{name}'` is an array"), span, "one number a weight");
+            return self.error(
+                codes::EXPECTED_SCALAR,
+                format!("`{name}'` is an array"),
+                span,
+                "one number a weight",
+            );
         }
         self.broadcast(&array, &[over], &[], false)
     }

@@ -147,6 +147,7 @@ impl<'a> Facts<'a> {
                 let same = self.known(*arg).filter(|&known| self.exact[value.index()] || known == fill);
                 same.or_else(|| view.is_outside(self.shape(*arg)).then_some(fill))
             }
+            Node::Merge { arg, .. } => self.known(*arg),
             _ => scalars[value.index()].then_some(Known::Scalar(value)),
         }
     }
