@@ -1,6 +1,6 @@
 //! Derived gradients held against central differences in f64: `nnc check --grad`, and an oracle of tests.
 
-use crate::circuit::{Circuit, Gate, Kind, Leaf, Node, Reducer, SlotId, ValueId, gates};
+use crate::circuit::{Circuit, Gate, Kind, Leaf, Node, Reducer, Slot, SlotId, SlotRole, ValueId, gates};
 use crate::interpret::{Bindings, evaluate};
 
 /// Half the distance between the ends of the wider difference, relative to the element's size.
@@ -43,10 +43,13 @@ pub fn compare(
     bindings: &Bindings<f64>,
     limit: usize,
 ) -> Vec<Comparison> {
-    let mut circuit = circuit.clone();
+    let mut bindings = bindings.clone();
+    let (mut circuit, moved) = with_stops_held(circuit, &mut bindings);
+    let of = moved[of.index()];
+    let moved_gradient = |(slot, gradient): &(SlotId, Option<ValueId>)| (*slot, gradient.map(|g| moved[g.index()]));
+    let gradients: Vec<(SlotId, Option<ValueId>)> = gradients.iter().map(moved_gradient).collect();
     let objective = circuit.mean_batch(of);
     let probe = Probe { objective, decisions: decisions(&mut circuit, of) };
-    let mut bindings = bindings.clone();
     let at_start = probe.at(&circuit, &bindings);
     let compare_slot = |&(slot, gradient): &(SlotId, Option<ValueId>)| {
         let derived = gradient.map(|gradient| evaluate(&circuit, &[gradient], &bindings)[0].data.clone());
@@ -69,6 +72,38 @@ pub fn compare(
         result
     };
     gradients.iter().map(compare_slot).collect()
+}
+
+/// The circuit with every `stop` replaced by a slot that holds its value at this point: no gradient flows through
+/// it, so it must not move when an element does. With it, the new place of each value.
+fn with_stops_held(circuit: &Circuit, bindings: &mut Bindings<f64>) -> (Circuit, Vec<ValueId>) {
+    let mut held = Circuit::new();
+    for slot in circuit.slots() {
+        held.declare(slot.clone());
+    }
+    let mut moved: Vec<ValueId> = vec![];
+    for value in circuit.values() {
+        let node = circuit.node(value).with_operands(|operand| moved[operand.index()]);
+        let stops = matches!(&node, Node::Gate { gate, .. } if gate.row().name == "stop");
+        moved.push(if stops { hold(circuit, value, &mut held, bindings) } else { held.add_node(node) });
+    }
+    (held, moved)
+}
+
+/// A slot of `held` with the value that `value` has now.
+fn hold(circuit: &Circuit, value: ValueId, held: &mut Circuit, bindings: &mut Bindings<f64>) -> ValueId {
+    let data = evaluate(circuit, &[value], bindings).remove(0).data;
+    let slot = SlotId(held.slots().len() as u32);
+    let leaf = held.declare(Slot {
+        name: format!("stop {}", slot.0),
+        role: SlotRole::Input,
+        shape: circuit.shape(value).clone(),
+        kind: circuit.kind(value),
+        classes: None,
+        span: None,
+    });
+    bindings.bind(held, slot, data);
+    leaf
 }
 
 fn entry(element: usize, derived: f64, difference: f64, objective: f64) -> Entry {
