@@ -9,7 +9,7 @@ fn axis(extent: Extent, a: i64, b: i64, out: i64) -> ContractAxis {
 }
 
 /// `z = x W`, `h = tanh(z)`, `W_bar = mean[batch] x h`, `W -= 0.1 W_bar`: a whole small step.
-fn small_net(batch: u32, inputs: u32, units: u32) -> Schedule {
+pub fn small_net(batch: u32, inputs: u32, units: u32) -> Schedule {
     let mut d = Draft::new(batch);
     let (m, k) = (i64::from(units), i64::from(inputs));
     let x = d.buffer(Region::Input(0), true, &[inputs]);
