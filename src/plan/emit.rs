@@ -199,7 +199,7 @@ impl<'a> Emit<'_, 'a> {
             result = self.body.close_fold(var, extent, monoid(*reducer), order, result);
         }
         if *batch {
-            let examples = self.body.compute(Op::BatchSize, vec![]);
+            let examples = self.body.batch_size();
             result = self.body.compute(Op::Gate(gates::DIV), vec![result, examples]);
         }
         result

@@ -158,9 +158,9 @@ pub(super) fn kernels<'a>(facts: &'a Facts<'a>, roots: &[Root]) -> Kernels<'a> {
     for value in facts.circuit.values() {
         if facts.live[value.index()] {
             kernels.prepare(value);
-            if choice.explicit[value.index()] {
-                kernels.add(Target::Value(value), choice.stored[value.index()]);
-            }
+        }
+        if choice.explicit[value.index()] {
+            kernels.add(Target::Value(value), choice.stored[value.index()]);
         }
     }
     for (k, root) in roots.iter().enumerate() {
@@ -205,6 +205,7 @@ impl<'a> Choice<'a> {
                             self.store(base);
                         }
                     }
+                    self.demand_of_fold(value);
                 }
                 Node::Scatter { index, value: addend, .. } => {
                     self.explicit[value.index()] = true;
@@ -214,6 +215,17 @@ impl<'a> Choice<'a> {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// A number of each example, of which the mean is taken, is computed where the example is, so that what it is
+    /// computed from need not be kept.
+    fn demand_of_fold(&mut self, value: ValueId) {
+        if let Node::Reduce { arg, batch: true, .. } = self.facts.circuit.node(value)
+            && self.facts.shape(*arg).dims.is_empty()
+            && matches!(self.facts.circuit.node(*arg), Node::Gate { .. })
+        {
+            self.explicit[arg.index()] = true;
         }
     }
 
