@@ -17,13 +17,12 @@ use rustc_hash::FxHashMap;
 /// From this price on, in cheap operations, what several values read is computed once.
 const DEAR: u32 = 4;
 
-/// The kernels of a circuit. An edge leads from a kernel to a reader; its weight is the number of leading loops
-/// that the two may share: on so many axes the reader reads the element of its own iteration.
+/// The kernels of a circuit. An edge leads from a kernel to a reader.
 pub(super) struct Kernels<'a> {
     /// Of the circuit.
     pub facts: &'a Facts<'a>,
     /// In an order in which what is read comes first.
-    pub graph: DiGraph<Kernel, usize>,
+    pub graph: DiGraph<Kernel, Read>,
     /// Where each is.
     pub of: FxHashMap<Target, NodeIndex>,
     /// Reads of slots.
@@ -98,6 +97,15 @@ pub(super) enum Work {
     Scatter,
     /// The fill, then the elements.
     Frame,
+}
+
+/// A kernel's read of another one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Read {
+    /// On how many leading axes the reader reads the element of its own iteration: so many loops they may share.
+    pub depth: usize,
+    /// Whether it reads from memory in any case.
+    pub memory: bool,
 }
 
 /// A kernel's read of a slot.
