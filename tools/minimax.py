@@ -50,8 +50,9 @@ def polynomial(name, f, share, lo, hi, degree):
     report(name, c, max(abs(w * (y - sum(c[i] * x**i for i in range(degree + 1)))) for x, y, w in samples))
 
 
-def rational(name, f, lo, hi, above, below):
-    """f(x) = (1 + p_1 x + ..) / (1 + q_1 x + ..), the denominator of the last round dividing the errors."""
+def rational(name, f, lo, hi, above, below, factor=mpf(1)):
+    """f(x) = (1 + p_1 x + ..) / (1 + q_1 x + ..), the denominator of the last round dividing the errors; all
+    above is multiplied by `factor` in the end."""
     samples = [(x, f(x)) for x in points(lo, hi, 20 * (above + below))]
     q = [mpf(1)]
     for _ in range(6):
@@ -61,7 +62,7 @@ def rational(name, f, lo, hi, above, below):
         rows = [p + o for p, o in zip(powers, others)]
         worst, c = level(rows, [w * (y - 1) for (_, y), w in zip(samples, weights)])
         p, q = [mpf(1), *c[:above]], [mpf(1), *c[above:]]
-    report(name + " above", map(f32, p), worst)
+    report(name + " above", [f32(factor * k) for k in p], worst)
     report(name + " below", map(f32, q), worst)
 
 
@@ -74,32 +75,61 @@ def shortest(x):
     return next(t for t in (f"{float(x):.{d}g}" for d in range(1, 10)) if f32(mpf(t)) == x)
 
 
+def half_log(s):
+    """log((1 + s) / (1 - s)) / 2 s"""
+    return log((1 + s) / (1 - s)) / (2 * s)
+
+
 STEP = log(2) / 2 * mpf("1.001")
 END = mpf("0.79") ** 2
+ROOT = sqrt(mpf(2))
+
+
+# Name: how to fit it, f, what a relative error in f does to the whole, the range, the degrees.
 FUNCTIONS = {
     # e^r = 1 + r + r^2 P(r), within half a step of log 2
-    "exp": lambda: polynomial("exp", lambda r: (expm1(r) - r) / r**2, lambda r: (expm1(r) - r) / exp(r), -STEP, STEP, 4),
+    "exp": (polynomial, lambda r: (expm1(r) - r) / r**2, lambda r: (expm1(r) - r) / exp(r), -STEP, STEP, 4),
     # e^r - 1 = r + r^2 P(r), relative to itself
-    "expm1": lambda: polynomial("expm1", lambda r: (expm1(r) - r) / r**2, lambda r: 1 - r / expm1(r), -STEP, STEP, 5),
+    "expm1": (polynomial, lambda r: (expm1(r) - r) / r**2, lambda r: 1 - r / expm1(r), -STEP, STEP, 5),
     # log(1 + f) = f - f^2 / 2 + f^3 P(f)
-    "log": lambda: polynomial("log", lambda f: (log1p(f) - f + f**2 / 2) / f**3, lambda f: 1 - (f - f**2 / 2) / log1p(f), sqrt(mpf(0.5)) - 1, sqrt(mpf(2)) - 1, 7),
-    # log((1 + s) / (1 - s)) = 2 s (1 + z P(z)), z = s^2
-    "pow log": lambda: polynomial("pow log", lambda z: (log((1 + sqrt(z)) / (1 - sqrt(z))) / (2 * sqrt(z)) - 1) / z, lambda z: z / 3, 0, mpf("0.1716") ** 2, 3),
-    # the same for numbers from 1 to 2
-    "log to two": lambda: polynomial("log to two", lambda z: (log((1 + sqrt(z)) / (1 - sqrt(z))) / (2 * sqrt(z)) - 1) / z, lambda z: z / 3, 0, mpf(1) / 9, 4),
+    "log": (
+        polynomial,
+        lambda f: (log1p(f) - f + f**2 / 2) / f**3,
+        lambda f: 1 - (f - f**2 / 2) / log1p(f),
+        *(1 / ROOT - 1, ROOT - 1, 7),
+    ),
+    # log((1 + s) / (1 - s)) = 2 s (1 + z P(z)), z = s^2; of numbers from sqrt(1/2) to sqrt(2), and from 1 to 2
+    "pow log": (polynomial, lambda z: (half_log(sqrt(z)) - 1) / z, lambda z: z / 3, 0, mpf("0.1716") ** 2, 3),
+    "log to two": (polynomial, lambda z: (half_log(sqrt(z)) - 1) / z, lambda z: z / 3, 0, mpf(1) / 9, 4),
     # 2^f = 1 + f P(f)
-    "pow exp": lambda: polynomial("pow exp", lambda f: expm1(f * log(2)) / f, lambda f: expm1(f * log(2)), -0.5, 0.5, 5),
+    "pow exp": (polynomial, lambda f: expm1(f * log(2)) / f, lambda f: expm1(f * log(2)), -0.5, 0.5, 5),
     # sin r = r + r z P(z), cos r = 1 - z / 2 + z^2 P(z), z = r^2
-    "sin": lambda: polynomial("sin", lambda z: (sin(sqrt(z)) / sqrt(z) - 1) / z, lambda z: 1 - sqrt(z) / sin(sqrt(z)), 0, END, 2),
-    "cos": lambda: polynomial("cos", lambda z: (cos(sqrt(z)) - 1 + z / 2) / z**2, lambda z: 1 - (1 - z / 2) / cos(sqrt(z)), 0, END, 2),
-    # tanh x = x P(z) / Q(z), z = x^2
+    "sin": (
+        polynomial,
+        lambda z: (sin(sqrt(z)) / sqrt(z) - 1) / z,
+        lambda z: 1 - sqrt(z) / sin(sqrt(z)),
+        *(0, END, 2),
+    ),
+    "cos": (
+        polynomial,
+        lambda z: (cos(sqrt(z)) - 1 + z / 2) / z**2,
+        lambda z: 1 - (1 - z / 2) / cos(sqrt(z)),
+        *(0, END, 2),
+    ),
     # atan x = x + x z P(z), z = x^2, x up to 1
-    "atan": lambda: polynomial("atan", lambda z: (atan(sqrt(z)) / sqrt(z) - 1) / z, lambda z: sqrt(z) / atan(sqrt(z)) - 1, 0, 1, 7),
-    # erf x = 2 / sqrt(pi) x P(z) / Q(z), z = x^2
-    "erf": lambda: rational("erf", lambda z: erf(sqrt(z)) / sqrt(z) * sqrt(pi) / 2, 0, 15.5, 5, 5),
-    "tanh": lambda: rational("tanh", lambda z: tanh(sqrt(z)) / sqrt(z), 0, 81.5, 5, 4),
+    "atan": (
+        polynomial,
+        lambda z: (atan(sqrt(z)) / sqrt(z) - 1) / z,
+        lambda z: sqrt(z) / atan(sqrt(z)) - 1,
+        *(0, 1, 8),
+    ),
+    # erf x = x P(z) / Q(z), z = x^2
+    "erf": (rational, lambda z: erf(sqrt(z)) / sqrt(z) * sqrt(pi) / 2, 0, 15.5, 5, 6, 2 / sqrt(pi)),
+    # tanh x = x P(z) / Q(z), z = x^2
+    "tanh": (rational, lambda z: tanh(sqrt(z)) / sqrt(z), 0, 81.5, 4, 5),
 }
 
 if __name__ == "__main__":
     for wanted in sys.argv[1:] or FUNCTIONS:
-        FUNCTIONS[wanted]()
+        fit, *arguments = FUNCTIONS[wanted]
+        fit(wanted, *arguments)

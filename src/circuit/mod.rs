@@ -106,6 +106,15 @@ impl Circuit {
         Self::default()
     }
 
+    /// A circuit with the slots of another, in their order, and their leaves.
+    pub fn with_slots_of(other: &Circuit) -> Self {
+        let mut circuit = Self::new();
+        for slot in &other.slots {
+            circuit.declare(slot.clone());
+        }
+        circuit
+    }
+
     /// Number of values.
     pub fn len(&self) -> usize {
         self.nodes.len()
@@ -144,6 +153,11 @@ impl Circuit {
     /// The origin that values built from now on get.
     pub fn set_origin(&mut self, origin: Origin) {
         self.origin = origin;
+    }
+
+    /// The origin that values built now get.
+    pub fn current_origin(&self) -> Origin {
+        self.origin
     }
 
     /// The slots, in the order of their declaration.
@@ -343,8 +357,13 @@ impl Circuit {
         self.lift(gates::SELECT, &[condition, a, b])
     }
 
-    /// Interns a node as it stands: no normalisation.
-    fn intern(&mut self, node: Node) -> ValueId {
+    /// The value of a node, if it is there.
+    pub fn find(&self, node: &Node) -> Option<ValueId> {
+        self.interned.get(node).copied()
+    }
+
+    /// Adds a node as it stands, unless it is there already: for passes that bring it into a form of their own.
+    pub fn intern(&mut self, node: Node) -> ValueId {
         if let Some(&known) = self.interned.get(&node) {
             return known;
         }
@@ -401,17 +420,31 @@ impl Circuit {
         }
     }
 
+    /// Whether a value is a whole constant, or an array filled with one.
+    fn is_whole_number(&self, value: ValueId) -> bool {
+        match self.node(value) {
+            Node::Leaf(Leaf::Number(number)) => number.get().fract() == 0.0,
+            Node::View { arg, view } => {
+                let within = view.coords.is_empty() && view.guards.is_empty();
+                within && self.is_whole_number(*arg)
+            }
+            _ => false,
+        }
+    }
+
     /// The kind that a node gives, from those of its operands.
-    fn kind_of(&self, node: &Node) -> Kind {
+    pub fn kind_of(&self, node: &Node) -> Kind {
         match node {
             Node::Leaf(Leaf::Slot(id)) => self.slot(*id).kind,
             Node::Leaf(Leaf::Iota(_)) => Kind::Integer,
             Node::Leaf(_) => Kind::Real,
             Node::Gate { gate, args } => match gate.row().result {
                 Some(kind) => kind,
-                // The kind of the operands: `select` and the like pass it on; a mixture is a number.
+                // The kind of the operands: `select` and the like pass it on; a mixture is a number. A whole
+                // constant goes with either, so that `2 * i` and `i div 2` of an index stay integers.
                 None => {
-                    let kinds = args.iter().skip(usize::from(*gate == gates::SELECT)).map(|&a| self.kind(a));
+                    let operands = args.iter().skip(usize::from(*gate == gates::SELECT));
+                    let kinds = operands.filter(|&&a| !self.is_whole_number(a)).map(|&a| self.kind(a));
                     kinds.reduce(|a, b| if a == b { a } else { Kind::Real }).unwrap_or(Kind::Real)
                 }
             },

@@ -62,6 +62,7 @@ codes! {
     STATE_MISUSE = "E0507": "a state assigned wrongly";
     DRAW_MISUSE = "E0508": "a draw where it cannot be";
     CLASS_RANGE = "E0509": "a class of the wrong number of cases";
+    CONDITION_ARITHMETIC = "E0510": "arithmetic on a condition";
     // E06: data
     FILE_UNREADABLE = "E0601": "a file that cannot be read";
     BAD_CELL = "E0602": "a value in a data file that does not fit";

@@ -1,4 +1,57 @@
 //! Syntax trees and a data set to circuits: names, sizes, instances, indices. The last place where a user's
 //! mistake in a program can be found.
+//!
+//! Inside a call every array depends on the index variables that the call's arguments carry, and on those of the
+//! equation and the reducers around it ([`values::Array`]). So mapping a layer over an axis costs nothing: the
+//! axis is an index variable more.
+//!
+//! From the outside in:
+//!
+//! - [`program`]: reads a file and the library ([`prelude`]); what the top level defines.
+//! - [`model`]: what comes out. `net`, `training` and `update` make it.
+//! - `statements` and `declarations`: equations, draws, parameters; `scope`: what names mean, paths of instances.
+//! - `expressions`, `reductions`, `calls`, `draws`: values; `sorts`: classes and conditions among them.
+//! - `reads`, `affine`, `ranges`: indices; `sizes` and `statics`: what is known before training.
+//! - `context`: the state of an elaboration; `arrays`: gates and views over index variables.
 
+mod affine;
+mod arrays;
+mod calls;
+mod context;
+mod declarations;
+mod draws;
+mod expressions;
 pub mod model;
+mod net;
+pub mod prelude;
+pub mod program;
+mod ranges;
+mod reads;
+mod reductions;
+mod scope;
+mod sizes;
+mod sorts;
+mod statements;
+mod statics;
+mod training;
+mod update;
+mod values;
+mod walk;
+
+pub use model::{Model, Training, Update};
+pub use net::model;
+pub use prelude::prelude_source;
+pub use program::{Program, from_text, read};
+pub use training::{TRAIN_KEYS, data_item, training};
+pub use update::update;
+
+/// What the command line chooses.
+#[derive(Clone, Debug, Default)]
+pub struct Choices {
+    /// The net, where a file has several; else that of the first `train` block.
+    pub net: Option<String>,
+    /// What `training` means.
+    pub training: bool,
+    /// `--set name=value`: a setting of the net (`width`, `mlp.width`) or a key of its training (`epochs`).
+    pub settings: Vec<(String, String)>,
+}

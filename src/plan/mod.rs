@@ -27,6 +27,7 @@ pub mod print;
 mod product;
 mod reads;
 pub mod contraction;
+pub mod cost;
 pub mod interpret;
 pub mod memory;
 pub mod schedule;

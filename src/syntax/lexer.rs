@@ -209,6 +209,16 @@ impl TokenKind {
     }
 }
 
+/// Whether a token can be part of a cell of a table that stands without quotes: `-0.5`, `Iris-setosa`, `2024-05-01`.
+pub fn is_cell_part(kind: TokenKind) -> bool {
+    use TokenKind::*;
+    kind.is_reserved()
+        || matches!(
+            kind,
+            Name | Number | Percent | BadNumber | Plus | Minus | Dot | Slash | Star | Colon | Prime
+        )
+}
+
 /// A word or sign with its place.
 #[derive(Clone, Copy, Debug)]
 pub struct Token {

@@ -3,6 +3,7 @@
 //! Coefficients are our own: `tools/minimax.py` derives them. How accurate each is stands in its gate's row
 //! ([`super::gates::Row::ulps`]), and the tests hold it to that over all orders of magnitude.
 
+mod error_function;
 mod exponential;
 mod logarithm;
 mod power;
@@ -11,10 +12,11 @@ mod tests;
 mod trigonometric;
 mod uniform;
 
+pub use error_function::{erf, erf_f64};
 pub use exponential::{exp, expm1, sigmoid, softplus, tanh};
 pub use logarithm::{log, log1p};
 pub use power::pow;
-pub use trigonometric::{cos, sin};
+pub use trigonometric::{atan, cos, sin};
 pub use uniform::uniform;
 
 use super::machine::build::{Float, Int};

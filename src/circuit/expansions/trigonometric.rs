@@ -1,4 +1,4 @@
-//! Sine and cosine.
+//! Sine, cosine, and the inverse of the tangent.
 
 use super::{Float, Int, polynomial, whole_multiple};
 use std::f64::consts::{FRAC_2_PI, FRAC_PI_2};
@@ -42,4 +42,28 @@ pub fn sin(x: Float) -> Float {
 pub fn cos(x: Float) -> Float {
     let (r, q) = reduce(x);
     sine_of_quadrant(q + 1, r)
+}
+
+/// `atan t = t + t z P(z)`, `z = t^2 <= 1`
+const ATAN: [f32; 9] = [
+    -0.333333,
+    0.19998531,
+    -0.1426405,
+    0.10951155,
+    -0.08400377,
+    0.057904202,
+    -0.03112406,
+    0.010885485,
+    -0.0017870689,
+];
+
+/// Inverse of the tangent; beyond 1 by `atan x = pi / 2 - atan(1 / x)`.
+pub fn atan(x: Float) -> Float {
+    let size = x.abs();
+    let far = size.greater(1.0);
+    let t = far.select(1.0, size) / far.select(size, 1.0);
+    let z = t * t;
+    let near_zero = (t * z).fma(polynomial(z, &ATAN), t);
+    let angle = far.select(HIGH - (near_zero - MIDDLE), near_zero);
+    x.less(0.0).select(-angle, angle)
 }

@@ -11,7 +11,7 @@ pub fn uniform() -> &'static Program {
     static PROGRAM: LazyLock<Program> = LazyLock::new(|| {
         Program::build_from_ints(4, |v| {
             let round = mix(v[3] ^ v[0]);
-            let hash = mix(round ^ v[1] ^ v[2] * EXAMPLE);
+            let hash = mix(round ^ v[1] ^ (v[2] * EXAMPLE));
             (hash.shift_right(9).convert() + 0.5) * 0.5f32.powi(23)
         })
     });

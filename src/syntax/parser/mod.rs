@@ -55,6 +55,8 @@ struct Parser<'t> {
     depth: u32,
     /// The position of a `(` that may open a tuple: first in an index.
     tuple_at: Option<usize>,
+    /// Whether lines are rows of a table, so that every newline counts.
+    in_table: bool,
     /// The position where a block without its `}` was last found to end.
     unclosed_at: Option<usize>,
     diagnostics: Diagnostics,
@@ -72,6 +74,7 @@ impl<'t> Parser<'t> {
             line_taken,
             depth: 0,
             tuple_at: None,
+            in_table: false,
             unclosed_at: None,
             diagnostics: vec![],
         }
@@ -82,7 +85,8 @@ impl<'t> Parser<'t> {
     /// The next token's kind; [`TokenKind::Newline`] where a statement ends before it.
     fn kind(&self) -> TokenKind {
         let token = self.tokens[self.pos];
-        if token.breaks && self.open.is_empty() && self.line_taken != Some(self.pos) {
+        let breaks = token.breaks || self.in_table && token.newline_before;
+        if breaks && self.open.is_empty() && self.line_taken != Some(self.pos) {
             return TokenKind::Newline;
         }
         token.kind
@@ -102,10 +106,10 @@ impl<'t> Parser<'t> {
         self.tokens[(self.pos + by).min(self.tokens.len() - 1)]
     }
 
-    /// Whether the next token is a name directly followed, on its line, by a token of this kind.
+    /// Whether the next token is a name followed, in the same statement, by a token of this kind.
     fn at_name_then(&self, kind: TokenKind) -> bool {
         let next = self.ahead(1);
-        self.at(TokenKind::Name) && next.kind == kind && !next.newline_before
+        self.at(TokenKind::Name) && next.kind == kind && !(next.breaks && self.open.is_empty())
     }
 
     /// Whether the next token opens a call or an index on what stands before it: the same line only.

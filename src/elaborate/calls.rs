@@ -1,0 +1,758 @@
+//! Instances, calls and pipelines.
+
+use super::arrays::union_vars;
+use super::context::{Elaborator, MAX_CALLS};
+use super::model::LayerSummary;
+use super::reads::plural;
+use super::scope::{BodyKind, Entry, Frame, join};
+use super::sizes::Given;
+use super::statics::{Number, Static};
+use super::values::{Applied, Array, Callable, Sort, Tried, Value, VarId};
+use super::walk::ungrouped;
+use crate::circuit::Gate;
+use crate::diagnostic::{Diagnostic, Span, codes, nearest};
+use crate::syntax::ast::{self, Arg, Body, Decl, Definition, DefinitionKind, Expr, ExprKind, Name, Setting};
+use std::rc::Rc;
+
+/// What a call gives: values, or something to call further.
+pub enum Outcome<'p> {
+    /// One an output.
+    Values(Vec<Value<'p>>),
+    /// `dense(10)`
+    Callable(Callable<'p>),
+}
+
+/// An argument, elaborated.
+#[derive(Clone, Debug)]
+pub struct Argument<'p> {
+    /// The name of the input, where it was written.
+    pub name: Option<&'p Name>,
+    /// Its value.
+    pub value: Value<'p>,
+    /// Its place.
+    pub span: Span,
+}
+
+/// What a name that is called means.
+enum Meaning<'p> {
+    Local(Value<'p>),
+    Definition(&'p Definition, bool),
+    Gate(Gate),
+}
+
+impl<'p> Elaborator<'p> {
+    /// A call with one result, or an instance.
+    pub fn call(&mut self, callee: &'p Expr, args: &'p [Arg], span: Span) -> Tried<Value<'p>> {
+        match self.call_outputs(callee, args, span)? {
+            Outcome::Callable(callable) => Ok(Value::Callable(callable)),
+            Outcome::Values(values) => self.single(values, span),
+        }
+    }
+
+    fn single(&mut self, mut values: Vec<Value<'p>>, span: Span) -> Tried<Value<'p>> {
+        if values.len() == 1 {
+            return Ok(values.remove(0));
+        }
+        let count = values.len();
+        let diagnostic =
+            Diagnostic::error(codes::WRONG_ARGUMENT_COUNT, format!("this call has {count} results"))
+                .at(span, "one result is used here")
+                .help("take them apart on the left side: `a, b = ...`");
+        self.report(diagnostic)
+    }
+
+    /// A call with all its results.
+    pub fn call_outputs(&mut self, callee: &'p Expr, args: &'p [Arg], span: Span) -> Tried<Outcome<'p>> {
+        if let ExprKind::Labelled { label, value } = &callee.kind {
+            self.frame().label = Some(label);
+            return self.call_outputs(value, args, span);
+        }
+        let callable = match Self::callable_name(callee) {
+            Some(name) => match self.meaning(name)? {
+                Meaning::Definition(definition, library) if !definition.settings.is_empty() => {
+                    let applied = self.applied(definition, library, args, span)?;
+                    return Ok(Outcome::Callable(Callable::Applied(applied)));
+                }
+                Meaning::Definition(definition, library) => {
+                    Callable::Applied(self.applied(definition, library, &[], span)?)
+                }
+                Meaning::Gate(gate) => Callable::Gate(gate),
+                Meaning::Local(value) => self.local_callable(value, callee)?,
+            },
+            None => self.callable(callee)?,
+        };
+        let mut arguments = vec![];
+        for arg in args {
+            let value = self.expr(&arg.value);
+            arguments.push(value.map(|value| Argument {
+                name: arg.name.as_ref(),
+                value,
+                span: arg.value.span,
+            }));
+        }
+        let arguments = arguments.into_iter().collect::<Tried<Vec<_>>>()?;
+        self.apply(&callable, arguments, span).map(Outcome::Values)
+    }
+
+    /// What a called name means.
+    fn meaning(&mut self, name: &'p Name) -> Tried<Meaning<'p>> {
+        if let Some(value) = self.resolve_local(&name.text, name.span)? {
+            return Ok(Meaning::Local(value));
+        }
+        let library = self.in_library();
+        if let Some((definition, library)) = self.definitions.callable(&name.text, library) {
+            return Ok(Meaning::Definition(definition, library));
+        }
+        if let Some(gate) = Gate::called(&name.text) {
+            return Ok(Meaning::Gate(gate));
+        }
+        if matches!(name.text.as_str(), "normal" | "uniform" | "bernoulli" | "grad" | "batch") {
+            return self.unknown(name);
+        }
+        let names = self.callable_names();
+        let near = nearest(&name.text, names.iter().map(String::as_str)).map(String::from);
+        let message = format!("there is no function or layer `{}`", name.text);
+        let diagnostic = Diagnostic::error(codes::UNKNOWN_NAME, message).at(name.span, "not known");
+        self.report(match near {
+            Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+            None => diagnostic,
+        })
+    }
+
+    fn local_callable(&mut self, value: Value<'p>, callee: &'p Expr) -> Tried<Callable<'p>> {
+        match value {
+            Value::Callable(callable) => Ok(callable),
+            _ => {
+                let text = self.written(callee.span);
+                let diagnostic = Diagnostic::error(
+                    codes::WRONG_KIND_OF_NAME,
+                    format!("`{text}` is a value: it cannot be called"),
+                )
+                .at(callee.span, "not a function or layer")
+                .help(format!("brackets read elements: `{text}[i]`"));
+                self.report(diagnostic)
+            }
+        }
+    }
+
+    /// What a stage of a pipeline, or the callee of a call, stands for.
+    pub fn callable(&mut self, expr: &'p Expr) -> Tried<Callable<'p>> {
+        match &expr.kind {
+            ExprKind::Group(inner) => self.callable(inner),
+            ExprKind::Labelled { label, value } => {
+                self.frame().label = Some(label);
+                let callable = self.callable(value);
+                self.frame().label = None;
+                callable
+            }
+            ExprKind::Name { name, primed: false } => match self.meaning(name)? {
+                Meaning::Local(value) => self.local_callable(value, expr),
+                Meaning::Definition(definition, library) => {
+                    self.applied(definition, library, &[], expr.span).map(Callable::Applied)
+                }
+                Meaning::Gate(gate) => Ok(Callable::Gate(gate)),
+            },
+            _ => match self.expr(expr)? {
+                Value::Callable(callable) => Ok(callable),
+                _ => {
+                    let text = self.written(expr.span);
+                    let diagnostic = Diagnostic::error(
+                        codes::WRONG_KIND_OF_NAME,
+                        format!("`{text}` is a value, not a stage"),
+                    )
+                    .at(expr.span, "a function or layer is needed here")
+                    .help("a stage takes what comes before `|>` as its input: `x |> dense(10) |> tanh`");
+                    self.report(diagnostic)
+                }
+            },
+        }
+    }
+
+    /// `x |> dense(8) |> tanh`; without an input it is something to call.
+    pub fn pipe(&mut self, stages: &'p [Expr], span: Span) -> Tried<Value<'p>> {
+        let Some((first, rest)) = stages.split_first() else { return Err(super::values::Failed) };
+        let first_value = match Self::callable_name(first) {
+            Some(name) if self.is_callable_name(name) => Value::Callable(self.callable(first)?),
+            _ => self.expr(first)?,
+        };
+        if let Value::Callable(callable) = first_value {
+            let mut pipeline = vec![(callable, first.span)];
+            for stage in rest {
+                pipeline.push((self.callable(stage)?, stage.span));
+            }
+            return Ok(Value::Callable(Callable::Pipeline(Rc::new(pipeline))));
+        }
+        let mut value = first_value;
+        let mut from = first.span;
+        for stage in rest {
+            let callable = self.callable(stage)?;
+            let argument = Argument { name: None, value, span: from };
+            let values = self.at(stage.span, |this| this.apply(&callable, vec![argument], stage.span))?;
+            value = self.single(values, stage.span)?;
+            from = stage.span;
+        }
+        let _ = span;
+        Ok(value)
+    }
+
+    /// Whether a name means a function or layer and nothing of the body.
+    fn is_callable_name(&self, name: &Name) -> bool {
+        let frame = self.here();
+        let local = frame.names.contains_key(&name.text)
+            || frame.definers.contains_key(&name.text)
+            || frame.index(&name.text).is_some();
+        let known = self.definitions.callable(&name.text, frame.library).is_some()
+            || Gate::called(&name.text).is_some();
+        known && !local
+    }
+
+    /// A function or layer with settings: an instance, if it is a layer.
+    fn applied(
+        &mut self,
+        definition: &'p Definition,
+        library: bool,
+        args: &'p [Arg],
+        span: Span,
+    ) -> Tried<Rc<Applied<'p>>> {
+        let is_layer = definition.kind == DefinitionKind::Layer;
+        let name = definition.name.text.as_str();
+        let kind = self.here().kind;
+        if is_layer && !matches!(kind, BodyKind::Net | BodyKind::Layer) {
+            let message =
+                format!("`{name}` is a layer: it owns parameters, and can be used in a net or a layer only");
+            let diagnostic = Diagnostic::error(codes::WRONG_KIND_OF_NAME, message)
+                .at(span, "used in a function")
+                .help("write `layer` instead of `fn` in the header around it");
+            return self.report(diagnostic);
+        }
+        let path = self.occurrence_path(name, span, is_layer);
+        let settings = self.given_settings(name, &definition.settings, args, definition.name.span)?;
+        for setting in &definition.settings {
+            let given = settings.iter().any(|(name, ..)| *name == setting.name.text);
+            if !given && setting.default.is_none() {
+                return self.missing_setting(name, setting, span);
+            }
+        }
+        let shown = kind == BodyKind::Net && (is_layer || !definition.settings.is_empty());
+        Ok(Rc::new(Applied { definition, library, settings, path, span, shown }))
+    }
+
+    fn missing_setting<T>(&mut self, owner: &str, setting: &Setting, span: Span) -> Tried<T> {
+        let name = &setting.name.text;
+        let diagnostic = Diagnostic::error(
+            codes::MISSING_SETTING,
+            format!("`{owner}` needs its setting `{name}`"),
+        )
+        .at(span, format!("`{name}` is not given"))
+        .at(setting.name.span, "declared here, without a default")
+        .help(format!(
+            "write `{owner}({name} = ...)`, settings first: the inputs follow in parentheses of their own"
+        ));
+        self.report(diagnostic)
+    }
+
+    /// Arguments matched with settings, by position and by name.
+    pub fn given_settings(
+        &mut self,
+        owner: &str,
+        settings: &'p [Setting],
+        args: &'p [Arg],
+        declared: Span,
+    ) -> Tried<Vec<(&'p str, Value<'p>, Span)>> {
+        let mut given: Vec<(&'p str, Value<'p>, Span)> = vec![];
+        for (k, arg) in args.iter().enumerate() {
+            let setting = match &arg.name {
+                None => settings.get(k),
+                Some(name) => settings.iter().find(|setting| setting.name.text == name.text),
+            };
+            let Some(setting) = setting else {
+                return self.no_such_setting(owner, settings, arg, declared);
+            };
+            let name = setting.name.text.as_str();
+            if let Some((.., first)) = given.iter().find(|(known, ..)| *known == name) {
+                let diagnostic =
+                    Diagnostic::error(codes::DEFINED_TWICE, format!("the setting `{name}` is given twice"))
+                        .at(arg.value.span, "given again here")
+                        .at(*first, "given here first");
+                return self.report(diagnostic);
+            }
+            let value = self.train_value(&arg.value)?;
+            self.check_setting_value(owner, name, &value, arg.value.span)?;
+            given.push((name, value, arg.value.span));
+        }
+        Ok(given)
+    }
+
+    /// A setting is known before training, or changes from step to step; it is never an array or per example.
+    fn check_setting_value(&mut self, owner: &str, name: &str, value: &Value<'p>, span: Span) -> Tried<()> {
+        let Value::Array(array) = value else { return Ok(()) };
+        if array.dims.is_empty() && array.vars.is_empty() && !self.is_per_example(array) {
+            return Ok(());
+        }
+        let diagnostic = Diagnostic::error(codes::NOT_STATIC, format!("the setting `{name}` of `{owner}` must be known before training"))
+            .at(span, "a value of the running program")
+            .help(format!("settings come first, inputs in parentheses of their own: `{owner}(...)(x)`, or `x |> {owner}(...)`"));
+        self.report(diagnostic)
+    }
+
+    fn no_such_setting<T>(
+        &mut self,
+        owner: &str,
+        settings: &[Setting],
+        arg: &Arg,
+        declared: Span,
+    ) -> Tried<T> {
+        let names: Vec<&str> = settings.iter().map(|setting| setting.name.text.as_str()).collect();
+        let Some(name) = &arg.name else {
+            let count = plural(names.len(), "setting", "settings");
+            let diagnostic = Diagnostic::error(codes::WRONG_ARGUMENT_COUNT, format!("`{owner}` has {count}"))
+                .at(arg.value.span, "one too many")
+                .at(declared, "declared here")
+                .help(format!("inputs follow in parentheses of their own: `{owner}(...)(x)`"));
+            return self.report(diagnostic);
+        };
+        let diagnostic =
+            Diagnostic::error(codes::UNKNOWN_SETTING, format!("`{owner}` has no setting `{}`", name.text))
+                .at(name.span, "not known")
+                .at(declared, "declared here");
+        self.report(match nearest(&name.text, names.iter().copied()) {
+            Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+            None if names.is_empty() => diagnostic,
+            None => diagnostic.help(format!("its settings are: {}", names.join(", "))),
+        })
+    }
+
+    /// Gives inputs to something that can be called.
+    pub fn apply(
+        &mut self,
+        callable: &Callable<'p>,
+        args: Vec<Argument<'p>>,
+        span: Span,
+    ) -> Tried<Vec<Value<'p>>> {
+        match callable {
+            Callable::Gate(gate) => {
+                if let Some(name) = args.iter().find_map(|arg| arg.name) {
+                    let message = format!("`{}` takes its arguments by position", gate.row().name);
+                    return self.error(codes::WRONG_ARGUMENT_COUNT, message, name.span, "a name");
+                }
+                let args: Vec<(Value<'p>, Span)> =
+                    args.into_iter().map(|arg| (arg.value, arg.span)).collect();
+                self.call_gate(*gate, &args, span).map(|value| vec![value])
+            }
+            Callable::Pipeline(stages) => {
+                let mut values = args;
+                let mut results = vec![];
+                for (k, (stage, at)) in stages.iter().enumerate() {
+                    if k > 0 {
+                        let value = self.single(std::mem::take(&mut results), *at)?;
+                        values = vec![Argument { name: None, value, span: *at }];
+                    }
+                    // A call of the whole is a call of each stage.
+                    results =
+                        self.apply(stage, std::mem::take(&mut values), if k == 0 { span } else { *at })?;
+                }
+                Ok(results)
+            }
+            Callable::Applied(applied) => self.call_definition(applied, args, span),
+        }
+    }
+
+    fn call_definition(
+        &mut self,
+        applied: &Rc<Applied<'p>>,
+        args: Vec<Argument<'p>>,
+        span: Span,
+    ) -> Tried<Vec<Value<'p>>> {
+        let definition = applied.definition;
+        let args = self.ordered_inputs(definition, args, span)?;
+        self.check_depth(definition, span)?;
+        let (args, fresh) = self.lifted(definition, args)?;
+        let arrays = args.iter().filter_map(|arg| match &arg.value {
+            Value::Array(array) => Some(array),
+            _ => None,
+        });
+        let mapped = union_vars(arrays);
+        let path = self.call_path(&applied.path, span);
+        let is_layer = definition.kind == DefinitionKind::Layer;
+        let mut frame =
+            Frame::new(if is_layer { BodyKind::Layer } else { BodyKind::Function }, applied.library);
+        frame.callee = Some(&definition.name.text);
+        frame.definition = Some(std::ptr::from_ref(definition));
+        frame.call = Some(span);
+        frame.instance = if is_layer { applied.path.clone() } else { path.clone() };
+        frame.path = path;
+        frame.mapped = mapped;
+        frame.outputs = &definition.outputs;
+        let slots = self.circuit.slots().len();
+        self.frames.push(frame);
+        let results = self.call_body(applied, &args);
+        self.frames.pop();
+        let mut results = results?;
+        if !fresh.is_empty() {
+            for value in &mut results {
+                let array = self.as_array(value.clone(), span)?;
+                *value = Value::Array(self.close(&array, &fresh)?);
+            }
+        }
+        if applied.shown && self.here().kind == BodyKind::Net {
+            self.summarise(applied, &results, slots);
+        }
+        Ok(results)
+    }
+
+    /// A line of the summary for the first call of an instance.
+    fn summarise(&mut self, applied: &Applied<'p>, results: &[Value<'p>], slots: usize) {
+        if self.layers.iter().any(|layer| layer.path == applied.path) {
+            return;
+        }
+        let dims = match results.first() {
+            Some(Value::Array(array)) => self.circuit.shape(array.value).dims.clone(),
+            _ => vec![],
+        };
+        let own = self.circuit.slots()[slots..].iter();
+        let parameters = own
+            .filter(|slot| slot.role == crate::circuit::SlotRole::Param)
+            .map(|slot| slot.shape.size())
+            .sum();
+        let call = self.written(applied.span);
+        let call = call.split_once(": ").map_or(call.clone(), |(_, call)| call.to_string());
+        self.layers.push(LayerSummary { path: applied.path.clone(), call, dims, parameters });
+    }
+
+    /// Inputs in the order of the header, given by position or by name.
+    fn ordered_inputs(
+        &mut self,
+        definition: &'p Definition,
+        args: Vec<Argument<'p>>,
+        span: Span,
+    ) -> Tried<Vec<Argument<'p>>> {
+        let inputs = &definition.inputs;
+        let mut ordered: Vec<Option<Argument<'p>>> = vec![None; inputs.len()];
+        let count = args.len();
+        for (k, arg) in args.into_iter().enumerate() {
+            let at = match arg.name {
+                None => (k < inputs.len()).then_some(k),
+                Some(name) => inputs.iter().position(|input| input.name.text == name.text),
+            };
+            match at {
+                Some(at) if ordered[at].is_none() => ordered[at] = Some(arg),
+                _ => return self.wrong_inputs(definition, count, span),
+            }
+        }
+        match ordered.into_iter().collect::<Option<Vec<_>>>() {
+            Some(ordered) => Ok(ordered),
+            None => self.wrong_inputs(definition, count, span),
+        }
+    }
+
+    fn wrong_inputs<T>(&mut self, definition: &Definition, count: usize, span: Span) -> Tried<T> {
+        let name = &definition.name.text;
+        let inputs: Vec<&str> = definition.inputs.iter().map(|input| input.name.text.as_str()).collect();
+        let asked = plural(inputs.len(), "input", "inputs");
+        let message = format!("`{name}` takes {asked} ({}), but {count} given", inputs.join(", "));
+        let is_are = if count == 1 { "is" } else { "are" };
+        let message = message.replace(&format!("{count} given"), &format!("{count} {is_are} given"));
+        let diagnostic = Diagnostic::error(codes::WRONG_ARGUMENT_COUNT, message)
+            .at(span, "this call")
+            .at(definition.name.span, "declared here");
+        self.report(diagnostic)
+    }
+
+    fn check_depth(&mut self, definition: &'p Definition, span: Span) -> Tried<()> {
+        let this = std::ptr::from_ref(definition);
+        let name = &definition.name.text;
+        if self.frames.iter().any(|frame| frame.definition == Some(this)) {
+            let diagnostic = Diagnostic::error(codes::RECURSIVE_CALL, format!("`{name}` calls itself"))
+                .at(span, "this call would never end")
+                .at(definition.name.span, "declared here");
+            return self.report(diagnostic);
+        }
+        if self.frames.len() > MAX_CALLS {
+            return self.error(
+                codes::TOO_LARGE,
+                format!("more than {MAX_CALLS} calls within calls"),
+                span,
+                "here",
+            );
+        }
+        Ok(())
+    }
+
+    /// A function of scalars only is taken element by element: dimensions become index variables of their own.
+    fn lifted(
+        &mut self,
+        definition: &'p Definition,
+        mut args: Vec<Argument<'p>>,
+    ) -> Tried<(Vec<Argument<'p>>, Vec<VarId>)> {
+        let scalar = |decls: &[Decl]| decls.iter().all(|decl| decl.sizes.is_empty());
+        let lifts = definition.kind == DefinitionKind::Fn
+            && scalar(&definition.inputs)
+            && scalar(&definition.outputs);
+        let dims_of = |arg: &Argument<'p>| match &arg.value {
+            Value::Array(array) if !array.dims.is_empty() => Some(array.clone()),
+            _ => None,
+        };
+        let Some((array, span)) = args.iter().find_map(|arg| Some((dims_of(arg)?, arg.span))) else {
+            return Ok((args, vec![]));
+        };
+        if !lifts {
+            return Ok((args, vec![]));
+        }
+        let names = ["i", "j", "k", "l", "m", "n"];
+        let fresh: Vec<VarId> =
+            array.dims.iter().enumerate().map(|(k, &extent)| self.new_var(names[k.min(5)], extent)).collect();
+        for arg in &mut args {
+            let Value::Array(other) = &arg.value else { continue };
+            if other.dims.is_empty() {
+                continue;
+            }
+            if other.dims != array.dims {
+                let other = other.clone();
+                return self.unequal(&array, span, &other, arg.span, "the arguments");
+            }
+            arg.value = Value::Array(self.open(other, &fresh));
+        }
+        Ok((args, fresh))
+    }
+
+    /// Settings, inputs and the body, in the frame of the call.
+    fn call_body(&mut self, applied: &Rc<Applied<'p>>, args: &[Argument<'p>]) -> Tried<Vec<Value<'p>>> {
+        let definition = applied.definition;
+        self.bind_settings(&definition.settings, &applied.settings)?;
+        for (decl, arg) in definition.inputs.iter().zip(args) {
+            self.bind_input(decl, arg)?;
+        }
+        match &definition.body {
+            Body::Expr(expr) => {
+                let value = self.expr(expr)?;
+                match definition.outputs.as_slice() {
+                    [] => Ok(vec![value]),
+                    [decl] => Ok(vec![self.checked_output(decl, value, expr.span)?]),
+                    [_, second, ..] => {
+                        let message = "a body of one expression has one output";
+                        self.error(codes::WRONG_ARGUMENT_COUNT, message, second.span, "a second output")
+                    }
+                }
+            }
+            Body::Block(statements) => {
+                if definition.outputs.is_empty() {
+                    let name = &definition.name;
+                    let diagnostic =
+                        Diagnostic::error(codes::MISSING_PART, format!("`{}` has no output", name.text))
+                            .at(name.span, "nothing follows `->`")
+                            .help("declare what it gives: `-> y[M]`");
+                    return self.report(diagnostic);
+                }
+                let known = self.diagnostics.len();
+                self.run_block(statements);
+                definition.outputs.iter().map(|decl| self.block_output(decl, known)).collect()
+            }
+        }
+    }
+
+    /// Gives settings their values: those given, else their defaults.
+    pub fn bind_settings(
+        &mut self,
+        settings: &'p [Setting],
+        given: &[(&'p str, Value<'p>, Span)],
+    ) -> Tried<()> {
+        for setting in settings {
+            let name = setting.name.text.as_str();
+            let value = match (given.iter().find(|(known, ..)| *known == name), &setting.default) {
+                (Some((_, value, _)), _) => value.clone(),
+                (None, Some(default)) => self.train_value(default)?,
+                (None, None) => {
+                    let owner = self.here().callee.unwrap_or("this");
+                    return self.missing_setting(owner, setting, setting.name.span);
+                }
+            };
+            let from = given.iter().find(|(known, ..)| *known == name).map(|(.., span)| *span);
+            self.define_from(&setting.name, Ok(value), from);
+            self.frame().settings.push(name);
+        }
+        Ok(())
+    }
+
+    /// Gives an input its value and binds the sizes and classes of its declaration.
+    fn bind_input(&mut self, decl: &'p Decl, arg: &Argument<'p>) -> Tried<()> {
+        if decl.sizes.is_empty()
+            && decl.ty.is_none()
+            && let Value::Static(_) = &arg.value
+        {
+            self.define(&decl.name, Ok(arg.value.clone()));
+            return Ok(());
+        }
+        let mut array = self.as_array(arg.value.clone(), arg.span)?;
+        let dims = array.dims.clone();
+        self.bind_sizes(decl, Given { dims: &dims, span: arg.span, what: "the argument" })?;
+        if let Some(ty) = &decl.ty {
+            array.sort = Sort::Class(self.bind_class(ty, array.sort, arg.span, "the argument")?);
+        }
+        self.define(&decl.name, Ok(Value::Array(array)));
+        Ok(())
+    }
+
+    /// Binds or compares the number of cases of `class(K)` with that of a value.
+    pub fn bind_class(&mut self, ty: &'p Expr, sort: Sort, span: Span, what: &str) -> Tried<u32> {
+        let cases = match &ungrouped(ty).kind {
+            ExprKind::Call { callee, args }
+                if Self::callable_name(callee).is_some_and(|n| n.text == "class") && args.len() == 1 =>
+            {
+                &args[0].value
+            }
+            _ => {
+                let message = "the only type is `class(K)`";
+                return self.error(codes::WRONG_KIND_OF_NAME, message, ty.span, "not a type");
+            }
+        };
+        let unknown = Self::callable_name(cases).filter(|name| !self.here().names.contains_key(&name.text));
+        if let (Some(name), Sort::Class(count)) = (unknown, sort) {
+            let value = Value::Static(Static::Number(Number::whole(i64::from(count))));
+            self.define_from(name, Ok(value), Some(span));
+            return Ok(count);
+        }
+        let asked = self.size(cases)?;
+        let fits = match sort {
+            Sort::Class(count) => count == asked,
+            Sort::Integer(Some((low, high))) => low >= 0 && high < i64::from(asked),
+            Sort::Integer(None) | Sort::Real | Sort::Boolean => false,
+        };
+        if fits {
+            return Ok(asked);
+        }
+        let found = match sort {
+            Sort::Class(count) => format!("a class of {count}"),
+            Sort::Integer(Some((low, high))) => format!("a whole number between {low} and {high}"),
+            Sort::Integer(None) => "a whole number that nothing bounds".to_string(),
+            Sort::Real => "a real number".to_string(),
+            Sort::Boolean => "a condition".to_string(),
+        };
+        let code = if matches!(sort, Sort::Real | Sort::Boolean) {
+            codes::EXPECTED_INTEGER
+        } else {
+            codes::CLASS_RANGE
+        };
+        let diagnostic =
+            Diagnostic::error(code, format!("a class of {asked} is asked for, but {what} is {found}"))
+                .at(span, format!("this is {found}"))
+                .at(ty.span, format!("a class of {asked} is asked for here"));
+        self.report(diagnostic)
+    }
+
+    /// An output by name, after its block.
+    fn block_output(&mut self, decl: &'p Decl, known: usize) -> Tried<Value<'p>> {
+        let entry: Option<Entry<'p>> = self.here().names.get(&decl.name.text).cloned();
+        match entry {
+            Some(entry) => {
+                let value = entry.value?;
+                self.checked_output(decl, value, entry.span)
+            }
+            // What defines it may have failed to do so.
+            None if self.diagnostics.len() > known => Err(super::values::Failed),
+            None => {
+                let name = &decl.name.text;
+                let diagnostic =
+                    Diagnostic::error(codes::MISSING_PART, format!("the output `{name}` is never defined"))
+                        .at(decl.name.span, "declared here")
+                        .help(format!("define it in the body: `{name}[...] = ...`"));
+                self.report(diagnostic)
+            }
+        }
+    }
+
+    /// An output against its declaration.
+    fn checked_output(&mut self, decl: &'p Decl, value: Value<'p>, span: Span) -> Tried<Value<'p>> {
+        if decl.sizes.is_empty() && matches!(value, Value::Static(_)) {
+            return Ok(value);
+        }
+        let array = self.as_array(value, span)?;
+        self.check_declared(decl, &array, span)?;
+        Ok(Value::Array(array))
+    }
+
+    /// Dimensions against a declaration of them.
+    pub fn check_declared(&mut self, decl: &'p Decl, array: &Array, span: Span) -> Tried<()> {
+        let dims = self.declared_dims(decl)?;
+        if dims == array.dims {
+            return Ok(());
+        }
+        let code = if dims.len() == array.dims.len() { codes::SIZE_MISMATCH } else { codes::RANK_MISMATCH };
+        let text = self.written(decl.span);
+        let message =
+            format!("`{text}` is declared with the shape {dims:?}, but its value has {:?}", array.dims);
+        let diagnostic = Diagnostic::error(code, message)
+            .at(span, format!("this has the shape {:?}", array.dims))
+            .at(decl.span, format!("{dims:?} is declared here"));
+        self.report(diagnostic)
+    }
+
+    /// The path of a value of the body being elaborated.
+    pub fn own_path(&self, name: &str) -> String {
+        join(&self.here().path, name)
+    }
+
+    /// The value of an expression where schedules may be called: a setting.
+    pub fn train_value(&mut self, expr: &'p Expr) -> Tried<Value<'p>> {
+        if let ExprKind::Call { callee, args } = &ungrouped(expr).kind
+            && let Some(name) = Self::callable_name(callee)
+            && let Some((schedule, library)) = self.schedule(&name.text)
+        {
+            return self.at(expr.span, |this| this.call_schedule(schedule, library, args, expr.span));
+        }
+        self.expr(expr)
+    }
+
+    fn schedule(&self, name: &str) -> Option<(super::program::Schedule<'p>, bool)> {
+        let own = if self.in_library() { None } else { self.definitions.user.schedules.get(name) };
+        own.map(|&s| (s, false)).or_else(|| self.definitions.library.schedules.get(name).map(|&s| (s, true)))
+    }
+
+    fn call_schedule(
+        &mut self,
+        schedule: super::program::Schedule<'p>,
+        library: bool,
+        args: &'p [Arg],
+        span: Span,
+    ) -> Tried<Value<'p>> {
+        let name = schedule.name.text.as_str();
+        let given = self.given_settings(name, schedule.settings, args, schedule.name.span)?;
+        if let Some(missing) = schedule
+            .settings
+            .iter()
+            .find(|s| s.default.is_none() && !given.iter().any(|g| g.0 == s.name.text))
+        {
+            return self.missing_setting(name, missing, span);
+        }
+        if self.frames.len() > MAX_CALLS {
+            return self.error(
+                codes::RECURSIVE_CALL,
+                format!("`{name}` calls itself"),
+                span,
+                "this call would never end",
+            );
+        }
+        let mut frame = Frame::new(BodyKind::Schedule, library);
+        frame.callee = Some(name);
+        frame.call = Some(span);
+        self.frames.push(frame);
+        let value = match (self.bind_settings(schedule.settings, &given), schedule.body) {
+            (Ok(()), Body::Expr(expr)) => self.expr(expr),
+            (Ok(()), Body::Block(statements)) => self.schedule_block(schedule.name, statements),
+            (Err(failed), _) => Err(failed),
+        };
+        self.frames.pop();
+        value
+    }
+
+    /// The value of a schedule with a block is the equation of the schedule's own name.
+    fn schedule_block(&mut self, name: &'p Name, statements: &'p [ast::Stmt]) -> Tried<Value<'p>> {
+        self.run_block(statements);
+        match self.here().names.get(&name.text).map(|entry| entry.value.clone()) {
+            Some(value) => value,
+            None => {
+                let message = format!("the schedule's value `{} = ...` is never defined", name.text);
+                self.error(codes::MISSING_PART, message, name.span, "not defined in its block")
+            }
+        }
+    }
+}

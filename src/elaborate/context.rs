@@ -1,0 +1,266 @@
+//! The state of an elaboration: the circuits being built, the frames of the calls under way, and what was
+//! reported.
+
+use super::program::{COMMAND_LINE, Definitions, Program};
+use super::scope::Frame;
+use super::values::{Array, Failed, Home, Tried, Var, VarId};
+use crate::circuit::{Circuit, Named, Origin, Shape, SlotId, ValueId};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, FileId, Severity, Span};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// No array has more elements for one example.
+const MAX_ELEMENTS: u64 = 1 << 30;
+
+/// No value has more dimensions: they are kept as bits of a word.
+const MAX_RANK: usize = 32;
+
+/// Calls within calls beyond this are refused, since each takes room on the stack.
+pub const MAX_CALLS: usize = 64;
+
+/// A parameter, a state, or another slot, as its owner sees it.
+#[derive(Clone, Debug)]
+pub struct Owned {
+    /// Its slot.
+    pub slot: SlotId,
+    /// Its leaf.
+    pub array: Array,
+    /// The call that made it.
+    pub call: Span,
+}
+
+/// Everything that elaboration writes to.
+pub struct Elaborator<'p> {
+    /// The program.
+    pub program: &'p Program,
+    /// Its top level.
+    pub definitions: Definitions<'p>,
+    /// The circuit of the net, or of the update.
+    pub circuit: Circuit,
+    /// The circuit of initial values. While [`Elaborator::home`] is [`Home::Initial`] the two are exchanged, so
+    /// that `circuit` is always the one being built.
+    pub other: Circuit,
+    /// Which circuit is being built.
+    pub home: Home,
+    /// Every index variable.
+    pub vars: Vec<Var>,
+    /// The net, and the calls under way; never empty while a body is elaborated.
+    pub frames: Vec<Frame<'p>>,
+    /// What was found.
+    pub diagnostics: Diagnostics,
+    /// What `training` means.
+    pub training: bool,
+    /// Whether anything asked for `training`.
+    pub asks_training: bool,
+    /// Whether a metric is being elaborated.
+    pub in_metric: bool,
+    /// Parameters and states by path.
+    pub owned: FxHashMap<String, Owned>,
+    /// Initial values, in the order of their slots.
+    pub initial_values: Vec<(SlotId, ValueId)>,
+    /// The next value of each state, and where it is assigned.
+    pub next_states: Vec<(SlotId, ValueId, Span)>,
+    /// Values that a path may name.
+    pub inner: FxHashMap<String, Array>,
+    /// Paths of occurrences of functions and layers.
+    pub paths: FxHashMap<(String, Span), String>,
+    /// Paths of calls, which differ from those of instances where an instance is called twice.
+    pub call_paths: FxHashMap<(String, Span, String), String>,
+    /// Every path given.
+    pub used_paths: FxHashSet<String>,
+    /// Layers called from the net, for the summary.
+    pub layers: Vec<super::model::LayerSummary>,
+    /// The data that inputs and targets are columns of, if it is at hand.
+    pub data: Option<&'p crate::data::Dataset>,
+    /// `output` and `metric` statements; those of metrics are marked.
+    pub results: Vec<(super::model::Output, bool)>,
+    /// States of an optimizer: name, leaf, and what they begin with.
+    pub moments: Vec<(String, ValueId, f64)>,
+}
+
+impl<'p> Elaborator<'p> {
+    /// Nothing elaborated yet.
+    pub fn new(program: &'p Program, training: bool) -> Self {
+        let mut diagnostics = vec![];
+        let definitions = Definitions::of(program, &mut diagnostics);
+        Elaborator {
+            program,
+            definitions,
+            circuit: Circuit::new(),
+            other: Circuit::new(),
+            home: Home::Main,
+            vars: vec![],
+            frames: vec![],
+            diagnostics,
+            training,
+            asks_training: false,
+            in_metric: false,
+            owned: FxHashMap::default(),
+            initial_values: vec![],
+            next_states: vec![],
+            inner: FxHashMap::default(),
+            paths: FxHashMap::default(),
+            call_paths: FxHashMap::default(),
+            used_paths: FxHashSet::default(),
+            layers: vec![],
+            data: None,
+            results: vec![],
+            moments: vec![],
+        }
+    }
+
+    /// Whether an error was reported.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|d| d.severity == Severity::Error)
+    }
+
+    /// The body being elaborated.
+    pub fn frame(&mut self) -> &mut Frame<'p> {
+        self.frames.last_mut().expect("a body is being elaborated")
+    }
+
+    /// The body being elaborated.
+    pub fn here(&self) -> &Frame<'p> {
+        self.frames.last().expect("a body is being elaborated")
+    }
+
+    /// Whether code of the library is being elaborated.
+    pub fn in_library(&self) -> bool {
+        self.frames.last().is_some_and(|frame| frame.library)
+    }
+
+    /// A short error with one place.
+    pub fn error<T>(&mut self, code: Code, message: impl Into<String>, span: Span, label: &str) -> Tried<T> {
+        self.report(Diagnostic::error(code, message).at(span, label))
+    }
+
+    /// Reports an error. One inside library code is told at the user's call, the library's line being the second
+    /// place, with the settings of the calls between as notes.
+    pub fn report<T>(&mut self, mut diagnostic: Diagnostic) -> Tried<T> {
+        let primary = diagnostic.labels.first().map(|label| label.span.file);
+        if primary.is_some_and(|file| self.is_library_file(file)) {
+            for frame in self.frames.iter().rev() {
+                let Some(call) = frame.call else { continue };
+                if let Some(note) = frame.describe_settings() {
+                    diagnostic = diagnostic.note(note);
+                }
+                if !self.is_library_file(call.file) {
+                    let callee = frame.callee.unwrap_or("the library");
+                    let label =
+                        crate::diagnostic::Label { span: call, text: format!("in this call of `{callee}`") };
+                    diagnostic.labels.retain(|known| known.span != call);
+                    diagnostic.labels.insert(0, label);
+                    break;
+                }
+            }
+        }
+        if diagnostic.labels.iter().any(|label| label.span.file == COMMAND_LINE) {
+            diagnostic.labels.retain(|label| label.span.file != COMMAND_LINE);
+            diagnostic = diagnostic.note("the value comes from the command line");
+        }
+        if !self.diagnostics.contains(&diagnostic) {
+            self.diagnostics.push(diagnostic);
+        }
+        Err(Failed)
+    }
+
+    fn is_library_file(&self, file: FileId) -> bool {
+        file != COMMAND_LINE && file.0 > 0
+    }
+
+    /// Tries something without reporting what goes wrong.
+    pub fn silently<T>(&mut self, f: impl FnOnce(&mut Self) -> Tried<T>) -> Option<T> {
+        let known = self.diagnostics.len();
+        let result = f(self);
+        self.diagnostics.truncate(known);
+        result.ok()
+    }
+
+    /// Values built by `f` come from `span`, if not from places within it.
+    pub fn at<T>(&mut self, span: Span, f: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.circuit.current_origin();
+        if span.file != COMMAND_LINE {
+            self.circuit.set_origin(Origin { span: Some(span), rule: None });
+        }
+        let result = f(self);
+        self.circuit.set_origin(before);
+        result
+    }
+
+    /// Builds into the circuit of initial values while `f` runs.
+    pub fn initially<T>(&mut self, f: impl FnOnce(&mut Self) -> T) -> T {
+        if self.home == Home::Initial {
+            return f(self);
+        }
+        std::mem::swap(&mut self.circuit, &mut self.other);
+        self.home = Home::Initial;
+        let result = f(self);
+        self.home = Home::Main;
+        std::mem::swap(&mut self.circuit, &mut self.other);
+        result
+    }
+
+    /// A new index variable, inside all those before.
+    pub fn new_var(&mut self, name: &str, extent: u32) -> VarId {
+        let id = VarId(u32::try_from(self.vars.len()).expect("fewer than 2^32 index variables"));
+        self.vars.push(Var { name: name.to_string(), extent });
+        id
+    }
+
+    /// What is known of an index variable.
+    pub fn var(&self, id: VarId) -> &Var {
+        &self.vars[id.0 as usize]
+    }
+
+    /// The extents of some index variables.
+    pub fn extents(&self, vars: &[VarId]) -> Vec<u32> {
+        vars.iter().map(|&var| self.var(var).extent).collect()
+    }
+
+    /// The shape of an array over some index variables with some dimensions of its own.
+    ///
+    /// # Errors
+    /// If it is larger than this version carries.
+    pub fn shape(&mut self, batch: bool, vars: &[VarId], dims: &[u32]) -> Tried<Shape> {
+        let mut all = self.extents(vars);
+        all.extend(dims);
+        let elements = all.iter().try_fold(1u64, |product, &dim| product.checked_mul(u64::from(dim)));
+        if elements.is_none_or(|elements| elements > MAX_ELEMENTS) || all.len() > MAX_RANK {
+            let span = self.circuit.current_origin().span;
+            let message = format!("an array {all:?} is larger than this version carries");
+            let diagnostic = Diagnostic::error(crate::diagnostic::codes::TOO_LARGE, message)
+                .help("at most 2^30 elements for one example, and 32 axes");
+            return self.report(match span {
+                Some(span) => diagnostic.at(span, "here"),
+                None => diagnostic,
+            });
+        }
+        Ok(Shape { batch, dims: all })
+    }
+
+    /// Gives a value a path by which it can be read, with a name for each of its dimensions: those of its index
+    /// variables, then `indices` as written, then letters that are free.
+    pub fn name(&mut self, path: &str, array: &Array, indices: &[String], span: Span) {
+        if self.home == Home::Initial || self.inner.contains_key(path) {
+            return;
+        }
+        let mapped: Vec<String> = array.vars.iter().map(|&var| self.var(var).name.clone()).collect();
+        let count = array.vars.len() + array.dims.len();
+        let given = mapped.iter().chain(indices).take(count);
+        let mut names: Vec<String> = vec![];
+        for name in given.cloned().map(Some).chain(std::iter::repeat(None)).take(count) {
+            let free = |name: &String| !names.contains(name);
+            let letters = || ('i'..='z').chain('a'..='h').map(String::from);
+            let numbered = || (0..).map(|k| format!("i{k}"));
+            let name = name.filter(free).or_else(|| letters().chain(numbered()).find(free));
+            names.push(name.expect("there are endless numbered names"));
+        }
+        self.inner.insert(path.to_string(), array.clone());
+        self.circuit.name(Named {
+            path: path.to_string(),
+            value: array.value,
+            indices: names,
+            mapped: array.vars.len(),
+            span: Some(span),
+        });
+    }
+}

@@ -1,0 +1,270 @@
+//! A net to its [`Model`].
+
+use super::context::Elaborator;
+use super::model::{Model, Output};
+use super::program::{Net, Program, setting_expression};
+use super::scope::{BodyKind, Frame};
+use super::values::{Array, Sort, Tried, Value};
+use super::{Choices, TRAIN_KEYS};
+use crate::circuit::{Circuit, Leaf, Node, SlotId, SlotRole, ValueId};
+use crate::data::Dataset;
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Span, codes, nearest};
+use crate::syntax::ast::{Expr, Name};
+
+/// Elaborates a net as its training or as its inference program. Sizes that the net leaves open come from the
+/// data.
+///
+/// # Errors
+/// Everything that is wrong with the net, or with how it fits the data.
+pub fn model(
+    program: &Program,
+    data: Option<&Dataset>,
+    choices: &Choices,
+) -> Result<(Model, Diagnostics), Diagnostics> {
+    let given = given_settings(choices)?;
+    let mut elaborator = Elaborator::new(program, choices.training);
+    elaborator.data = data;
+    let net = match elaborator.definitions.net(choices.net.as_deref()) {
+        Ok(net) => net,
+        Err(diagnostic) => {
+            elaborator.diagnostics.push(*diagnostic);
+            return Err(elaborator.diagnostics);
+        }
+    };
+    elaborator.frames.push(Frame::new(BodyKind::Net, false));
+    elaborator.frame().callee = Some(&net.name.text);
+    let settings = elaborator.net_settings(net, &given);
+    if settings.is_ok() {
+        elaborator.run_block(net.body);
+    }
+    let model = elaborator.finish(net);
+    let mut diagnostics = elaborator.diagnostics;
+    match model {
+        Ok(model) if !diagnostics.iter().any(|d| d.severity == Severity::Error) => {
+            diagnostics.extend(warnings(&model));
+            Ok((model, diagnostics))
+        }
+        _ => Err(diagnostics),
+    }
+}
+
+/// What the command line sets, as expressions.
+pub fn given_settings(choices: &Choices) -> Result<Vec<(String, Expr)>, Diagnostics> {
+    let mut given = vec![];
+    for (name, text) in &choices.settings {
+        match setting_expression(text) {
+            Ok(expr) => given.push((name.clone(), expr)),
+            Err(_) => {
+                let message = format!("`--set {name}={text}`: `{text}` is not an expression");
+                return Err(vec![Diagnostic::error(codes::BAD_SETTING_VALUE, message)]);
+            }
+        }
+    }
+    Ok(given)
+}
+
+impl<'p> Elaborator<'p> {
+    /// Gives a net's settings their values: those of the command line, else their defaults.
+    fn net_settings(&mut self, net: Net<'p>, given: &'p [(String, Expr)]) -> Tried<()> {
+        let mut values = vec![];
+        for (name, expr) in given {
+            let bare = name.strip_prefix(&format!("{}.", net.name.text)).unwrap_or(name);
+            if let Some(setting) = net.settings.iter().find(|setting| setting.name.text == bare) {
+                values.push((setting.name.text.as_str(), self.train_value(expr)?, expr.span));
+            } else if !TRAIN_KEYS.contains(&bare.strip_prefix("train.").unwrap_or(bare)) {
+                return self.unknown_choice(name, net);
+            }
+        }
+        self.bind_settings(net.settings, &values)
+    }
+
+    fn unknown_choice<T>(&mut self, name: &str, net: Net<'p>) -> Tried<T> {
+        let settings = net.settings.iter().map(|setting| setting.name.text.as_str());
+        let names: Vec<&str> = settings.chain(TRAIN_KEYS.iter().copied()).collect();
+        let message = format!(
+            "`--set {name}`: neither the net `{}` nor its training has such a setting",
+            net.name.text
+        );
+        let diagnostic = Diagnostic::error(codes::UNKNOWN_SETTING, message);
+        self.report(match nearest(name, names.iter().copied()) {
+            Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+            None => diagnostic.help(format!("there are: {}", names.join(", "))),
+        })
+    }
+
+    /// `output p = e`, `metric a = e`
+    pub fn result(&mut self, name: &'p Name, value: Option<&'p Expr>, is_metric: bool, span: Span) {
+        if self.here().kind != BodyKind::Net {
+            let word = if is_metric { "a metric" } else { "an output" };
+            let message = format!("{word} stands in a net only");
+            let _ = self.error::<()>(codes::WRONG_KIND_OF_NAME, message, span, "not in a net");
+            return;
+        }
+        self.frame().equation = Some(&name.text);
+        self.in_metric = is_metric;
+        let array = match value {
+            Some(expr) => self.array(expr),
+            None => self.resolve(name).and_then(|value| self.as_array(value, name.span)),
+        };
+        self.in_metric = false;
+        let array =
+            array.and_then(|array| if is_metric { self.metric_scalar(array, span) } else { Ok(array) });
+        if value.is_some() {
+            let known = self.here().names.contains_key(&name.text);
+            self.define(name, array.clone().map(Value::Array));
+            if let (Ok(array), false) = (&array, known) {
+                self.name(&name.text, array, &[], span);
+            }
+        }
+        if let Ok(array) = array {
+            self.results.push((Output { name: name.text.clone(), value: array.value, span }, is_metric));
+        }
+    }
+
+    fn metric_scalar(&mut self, array: Array, span: Span) -> Tried<Array> {
+        if !array.dims.is_empty() {
+            let message = format!("a metric is a single number, but this has the shape {:?}", array.dims);
+            return self.error(codes::EXPECTED_SCALAR, message, span, "an array");
+        }
+        if let Sort::Class(_) = array.sort {
+            return self.error(
+                codes::CLASS_ARITHMETIC,
+                "a metric is a number, but this is a class",
+                span,
+                "a class",
+            );
+        }
+        Ok(array)
+    }
+
+    /// The model of a net whose body has been elaborated.
+    fn finish(&mut self, net: Net<'p>) -> Tried<Model> {
+        let loss = self.loss();
+        if self.has_errors() {
+            return Err(super::values::Failed);
+        }
+        let loss = loss?;
+        self.check_data_use(net);
+        let settings = net.settings.iter().map(|setting| {
+            let name = setting.name.text.clone();
+            let value = match self.here().names.get(&name).map(|entry| &entry.value) {
+                Some(Ok(Value::Static(value))) => value.to_string(),
+                _ => "(per step)".to_string(),
+            };
+            (name, value)
+        });
+        let settings = settings.collect();
+        let of_role = |roles: &[SlotRole]| -> Vec<SlotId> {
+            let slots = self.circuit.slots().iter().enumerate();
+            slots.filter(|(_, slot)| roles.contains(&slot.role)).map(|(k, _)| SlotId(k as u32)).collect()
+        };
+        let (params, states) = (of_role(&[SlotRole::Param]), of_role(&[SlotRole::State]));
+        let initial_value = |slot: &SlotId| {
+            let found = self.initial_values.iter().find(|(known, _)| known == slot);
+            *found.expect("every parameter and state was given its initial value when it was declared")
+        };
+        let initial_values = params.iter().chain(&states).map(initial_value).collect();
+        let results = |metrics: bool| -> Vec<Output> {
+            self.results
+                .iter()
+                .filter(|(_, metric)| *metric == metrics)
+                .map(|(output, _)| output.clone())
+                .collect()
+        };
+        Ok(Model {
+            name: net.name.text.clone(),
+            settings,
+            training: self.training,
+            asks_training: self.asks_training,
+            inputs: of_role(&[SlotRole::Input, SlotRole::Target]),
+            params,
+            states,
+            loss,
+            outputs: results(false),
+            metrics: results(true),
+            next_states: if self.training {
+                self.next_states.iter().map(|&(slot, value, _)| (slot, value)).collect()
+            } else {
+                vec![]
+            },
+            initial_values,
+            layers: std::mem::take(&mut self.layers),
+            circuit: std::mem::take(&mut self.circuit),
+            initial: std::mem::take(&mut self.other),
+        })
+    }
+
+    /// The value of `loss`, a single number.
+    fn loss(&mut self) -> Tried<Option<ValueId>> {
+        let Some(entry) = self.here().names.get("loss").cloned() else { return Ok(None) };
+        let array = self.as_array(entry.value?, entry.span)?;
+        if !array.dims.is_empty() {
+            let diagnostic = Diagnostic::error(
+                codes::EXPECTED_SCALAR,
+                format!("the loss is a single number, but this has the shape {:?}", array.dims),
+            )
+            .at(entry.span, "an array")
+            .help("reduce it: `loss = mean[i] ...`");
+            return self.report(diagnostic);
+        }
+        if !matches!(array.sort, Sort::Real | Sort::Integer(_)) {
+            self.arithmetic_sort(&[(array.sort, entry.span)], crate::circuit::gates::NEG)?;
+        }
+        Ok(Some(array.value))
+    }
+
+    /// Warns of inputs that nothing reads.
+    fn check_data_use(&mut self, _net: Net<'p>) {
+        let slots: Vec<(String, Option<Span>)> = self
+            .circuit
+            .slots()
+            .iter()
+            .filter(|slot| slot.role == SlotRole::Input)
+            .map(|slot| (slot.name.clone(), slot.span))
+            .collect();
+        for (name, span) in slots {
+            if self.here().read.contains(&name) {
+                continue;
+            }
+            let mut warning =
+                Diagnostic::warning(codes::UNUSED_INPUT, format!("nothing reads the input `{name}`"));
+            if let Some(span) = span {
+                warning = warning.at(span, "declared here");
+            }
+            self.diagnostics.push(warning.help("use it, or take the declaration away"));
+        }
+    }
+}
+
+/// Warns of parameters that the loss does not reach.
+fn warnings(model: &Model) -> Diagnostics {
+    let Some(loss) = model.loss else { return vec![] };
+    let reached = reachable(&model.circuit, loss);
+    let is_reached = |slot: &SlotId| {
+        let leaf = |value: &ValueId| matches!(model.circuit.node(*value), Node::Leaf(Leaf::Slot(known)) if known == slot);
+        reached.iter().any(leaf)
+    };
+    let lost = model.params.iter().filter(|slot| !is_reached(slot));
+    lost.map(|&slot| {
+        let slot = model.circuit.slot(slot);
+        let message = format!("the loss does not depend on the parameter `{}`", slot.name);
+        let warning = Diagnostic::warning(codes::UNREACHED_PARAMETER, message);
+        match slot.span {
+            Some(span) => warning.at(span, "it will stay as it begins"),
+            None => warning,
+        }
+    })
+    .collect()
+}
+
+/// Every value that `root` depends on, itself included.
+fn reachable(circuit: &Circuit, root: ValueId) -> Vec<ValueId> {
+    let mut marked = vec![false; circuit.len()];
+    marked[root.index()] = true;
+    for value in circuit.values().rev() {
+        if marked[value.index()] {
+            circuit.node(value).for_each_operand(|operand| marked[operand.index()] = true);
+        }
+    }
+    circuit.values().filter(|value| marked[value.index()]).collect()
+}

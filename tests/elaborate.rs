@@ -1,0 +1,301 @@
+//! Programs to circuits: what is built, what it computes, and what a user is told of mistakes.
+
+use nnc::circuit::verify::verify;
+use nnc::circuit::{Circuit, Leaf, Node, SlotRole, ValueId};
+use nnc::data::{self, Dataset};
+use nnc::diagnostic::{Diagnostics, Sources, render};
+use nnc::elaborate::{Choices, Model, Program, from_text, model, training, update};
+use nnc::interpret::{Bindings, evaluate};
+use std::fmt::Write;
+use std::path::Path;
+
+/// A program, the data of its first data item, and its models for training and inference.
+struct Case {
+    program: Program,
+    data: Option<Dataset>,
+}
+
+impl Case {
+    fn read(path: &Path) -> Case {
+        let text = std::fs::read_to_string(path).expect("a case");
+        let program = from_text(&path.display().to_string(), &text);
+        let program = program.unwrap_or_else(|(sources, found)| panic!("{}", told(&found, &sources)));
+        let data = nnc::elaborate::data_item(&program, None).ok().map(|item| {
+            let data = data::load(item, &program.sources, path.parent().expect("a folder"));
+            data.unwrap_or_else(|found| panic!("{}", told(&found, &program.sources)))
+        });
+        Case { program, data }
+    }
+
+    fn model(&self, training: bool) -> (Model, Diagnostics) {
+        let choices = Choices { training, ..Choices::default() };
+        let found = model(&self.program, self.data.as_ref(), &choices);
+        let (model, warnings) =
+            found.unwrap_or_else(|found| panic!("{}", told(&found, &self.program.sources)));
+        verify(&model.circuit).expect("the circuit is well formed");
+        verify(&model.initial).expect("the circuit of initial values is well formed");
+        (model, warnings)
+    }
+}
+
+fn told(found: &Diagnostics, sources: &Sources) -> String {
+    found.iter().map(|diagnostic| render(diagnostic, sources, false) + "\n").collect()
+}
+
+/// The circuit, one line a value.
+fn dump(circuit: &Circuit) -> String {
+    let mut out = String::new();
+    for value in circuit.values() {
+        let node = match circuit.node(value) {
+            Node::Leaf(Leaf::Slot(slot)) => {
+                let slot = circuit.slot(*slot);
+                format!("{:?} {}", slot.role, slot.name).to_lowercase()
+            }
+            Node::Leaf(Leaf::Number(number)) => format!("{:?}", number.get()),
+            Node::Leaf(Leaf::Iota(extent)) => format!("0..{extent}"),
+            Node::Leaf(Leaf::Step(step)) => format!("{step:?}").to_lowercase(),
+            Node::Leaf(Leaf::Draw { site, .. }) => format!("draw {site:016x}"),
+            Node::Gate { gate, args } => format!("{gate:?}({})", list(args)),
+            Node::Reduce { reducer, arg, axes, batch } => {
+                let axes: Vec<String> = axes.iter().map(|axis| axis.to_string()).collect();
+                let batch = if *batch { " and the batch" } else { "" };
+                format!("{reducer:?} of {} over [{}]{batch}", list(&[*arg]), axes.join(", ")).to_lowercase()
+            }
+            Node::View { arg, view } => {
+                let coords: Vec<String> = view.coords.iter().map(|e| form(&e.c, e.b, e.d)).collect();
+                let guards: Vec<String> = view
+                    .guards
+                    .iter()
+                    .map(|g| format!(" if {} <= {} < {}", g.lo, form(&g.e.c, g.e.b, g.e.d), g.hi))
+                    .collect();
+                let fill = if view.fill.get() == 0.0 {
+                    String::new()
+                } else {
+                    format!(" else {:?}", view.fill.get())
+                };
+                format!("{}[{}]{}{fill}", list(&[*arg]), coords.join(", "), guards.concat())
+            }
+            Node::Merge { arg, axis } => format!("merge {axis} of {}", list(&[*arg])),
+            Node::Gather { table, index } => format!("gather {}", list(&[*table, *index])),
+            node => format!("{node:?}"),
+        };
+        let names: Vec<String> = circuit
+            .names()
+            .iter()
+            .filter(|named| named.value == value)
+            .map(|named| {
+                let (mapped, own) = named.indices.split_at(named.mapped);
+                format!("{}[{}; {}]", named.path, mapped.join(", "), own.join(", "))
+            })
+            .collect();
+        let names = if names.is_empty() { String::new() } else { format!("   # {}", names.join(", ")) };
+        writeln!(out, "%{} {} = {node}{names}", value.0, circuit.shape(value)).unwrap();
+    }
+    out
+}
+
+fn list(values: &[ValueId]) -> String {
+    values.iter().map(|value| format!("%{}", value.0)).collect::<Vec<_>>().join(", ")
+}
+
+/// `(2*o1 + 3)/2`
+fn form(c: &[i64], b: i64, d: i64) -> String {
+    let terms = c.iter().enumerate().filter(|(_, c)| **c != 0);
+    let mut terms: Vec<String> =
+        terms.map(|(k, c)| if *c == 1 { format!("o{k}") } else { format!("{c}*o{k}") }).collect();
+    if b != 0 || terms.is_empty() {
+        terms.push(b.to_string());
+    }
+    let sum = terms.join(" + ");
+    if d == 1 { sum } else { format!("({sum})/{d}") }
+}
+
+/// What a model computes for the first rows of its data, from its initial parameters.
+fn values(model: &Model, data: Option<&Dataset>) -> Vec<(String, Vec<f64>)> {
+    let rows = data.map_or(1, |data| data.rows.min(4));
+    let initial: Vec<ValueId> = model.initial_values.iter().map(|&(_, value)| value).collect();
+    let initial = evaluate::<f64>(&model.initial, &initial, &Bindings::new(1));
+    let mut bindings = Bindings::<f64>::new(rows);
+    for ((slot, _), array) in model.initial_values.iter().zip(initial) {
+        bindings.bind(&model.circuit, *slot, array.data);
+    }
+    for &slot in &model.inputs {
+        let column = data.and_then(|data| data.column(&model.circuit.slot(slot).name)).expect("a column");
+        let cells = column.data[..rows * column.row_len()].iter().map(|&cell| f64::from(cell)).collect();
+        bindings.bind(&model.circuit, slot, cells);
+    }
+    let loss = model.loss.map(|loss| ("loss".to_string(), loss));
+    let results =
+        model.outputs.iter().chain(&model.metrics).map(|output| (output.name.clone(), output.value));
+    let next = model
+        .next_states
+        .iter()
+        .map(|(slot, value)| (format!("{}'", model.circuit.slot(*slot).name), *value));
+    let named: Vec<(String, ValueId)> = loss.into_iter().chain(results).chain(next).collect();
+    let roots: Vec<ValueId> = named.iter().map(|(_, value)| *value).collect();
+    let arrays = evaluate(&model.circuit, &roots, &bindings);
+    named.into_iter().zip(arrays).map(|((name, _), array)| (name, array.data)).collect()
+}
+
+fn describe(case: &Case, training: bool) -> String {
+    let (model, warnings) = case.model(training);
+    let mut out = format!("== {}\n", if training { "training" } else { "inference" });
+    out.push_str(&told(&warnings, &case.program.sources));
+    out.push_str(&dump(&model.circuit));
+    if training && !model.initial.is_empty() {
+        write!(out, "-- initial values\n{}", dump(&model.initial)).unwrap();
+    }
+    for layer in &model.layers {
+        writeln!(
+            out,
+            "layer {}: {} gives {:?}, {} parameters",
+            layer.path, layer.call, layer.dims, layer.parameters
+        )
+        .unwrap();
+    }
+    for (name, values) in values(&model, case.data.as_ref()) {
+        let values: Vec<String> =
+            values.iter().map(|value| format!("{:?}", (value * 1e6).round() / 1e6)).collect();
+        writeln!(out, "{name} = {}", values.join(", ")).unwrap();
+    }
+    out
+}
+
+#[test]
+fn circuits() {
+    insta::glob!("cases/elaborate/*.nn", |path| {
+        let case = Case::read(path);
+        let mut out = describe(&case, true);
+        if case.model(true).0.asks_training {
+            out.push_str(&describe(&case, false));
+        }
+        insta::assert_snapshot!(out);
+    });
+}
+
+/// Each file of `cases/errors` holds several programs, separated by lines that begin with `#---`.
+#[test]
+fn mistakes() {
+    insta::glob!("cases/errors/*.nn", |path| {
+        let text = std::fs::read_to_string(path).expect("a case");
+        let mut out = String::new();
+        for program in text.split("#---") {
+            let (title, program) = program.split_once('\n').expect("a title, then a program");
+            writeln!(out, "#---{title}\n{}", mistakes_of(program, path)).unwrap();
+        }
+        insta::assert_snapshot!(out);
+    });
+}
+
+fn mistakes_of(text: &str, path: &Path) -> String {
+    let program = match from_text("example.nn", text) {
+        Ok(program) => program,
+        Err((sources, found)) => return told(&found, &sources),
+    };
+    let sources = &program.sources;
+    let folder = path.parent().expect("a folder");
+    let data = match nnc::elaborate::data_item(&program, None) {
+        Ok(item) => data::load(item, sources, folder).map(Some),
+        Err(found) if text.contains("train ") => return told(&found, sources),
+        Err(_) => Ok(None),
+    };
+    let choices = Choices { training: true, ..Choices::default() };
+    let elaborated = data.and_then(|data| model(&program, data.as_ref(), &choices));
+    let (model, warnings) = match elaborated {
+        Ok(found) => found,
+        Err(found) => return told(&found, sources),
+    };
+    let trained = if text.contains("train ") {
+        let parameters = model.params.iter().map(|&slot| model.circuit.slot(slot).shape.size() as u32).sum();
+        training(&program, &choices).and_then(|_| update(&program, &choices, parameters).map(drop))
+    } else {
+        Ok(())
+    };
+    let found = trained.err().unwrap_or(warnings);
+    if found.is_empty() { "nothing was found\n".into() } else { told(&found, sources) }
+}
+
+fn example(name: &str) -> Case {
+    Case::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name))
+}
+
+#[test]
+fn examples_elaborate_for_training_and_inference() {
+    for (name, parameters, layers) in [("xor.nn", 33, 2), ("iris.nn", 131, 2), ("digits.nn", 9610, 3)] {
+        let case = example(name);
+        for training in [true, false] {
+            let (model, warnings) = case.model(training);
+            assert_eq!(warnings, [], "{name}");
+            let size = |&slot| model.circuit.slot(slot).shape.size();
+            assert_eq!(model.params.iter().map(size).sum::<usize>(), parameters, "{name}");
+            assert_eq!(model.layers.len(), layers, "{name}: {:?}", model.layers);
+            let finite = |(figure, values): (String, Vec<f64>)| {
+                assert!(values.iter().all(|value| value.is_finite()), "{name}: {figure} = {values:?}");
+            };
+            values(&model, case.data.as_ref()).into_iter().for_each(finite);
+        }
+        let choices = Choices::default();
+        let checked = training(&case.program, &choices)
+            .unwrap_or_else(|found| panic!("{}", told(&found, &case.program.sources)));
+        assert_eq!(checked.seed, 1, "{name}");
+        let update = update(&case.program, &choices, parameters as u32);
+        let update = update.unwrap_or_else(|found| panic!("{}", told(&found, &case.program.sources)));
+        verify(&update.circuit).expect("the update is well formed");
+    }
+}
+
+#[test]
+fn the_optimizer_of_an_example_moves_weights_as_written() {
+    let case = example("iris.nn"); // adam(lr = 1e-2)
+    let update = update(&case.program, &Choices::default(), 2).expect("an optimizer");
+    assert_eq!(
+        update.moments.iter().map(|m| (m.name.as_str(), m.initial)).collect::<Vec<_>>(),
+        [("m", 0.0), ("v", 0.0)]
+    );
+    let mut bindings = Bindings::<f64>::new(1);
+    for (k, slot) in update.circuit.slots().iter().enumerate() {
+        let data = match slot.role {
+            SlotRole::Param => vec![1.0, -2.0],
+            SlotRole::Gradient => vec![0.5, -3.0],
+            _ => vec![0.0, 0.0],
+        };
+        bindings.bind(&update.circuit, nnc::circuit::SlotId(k as u32), data);
+    }
+    bindings.step = 1;
+    let next = evaluate(&update.circuit, &[update.next_weights], &bindings).remove(0).data;
+    // The first step of Adam is `lr` against the sign of the gradient, but for eps.
+    for (got, expected) in next.iter().zip([1.0 - 1e-2, -2.0 + 1e-2]) {
+        assert!((got - expected).abs() < 1e-8, "{next:?}");
+    }
+}
+
+#[test]
+fn the_command_line_sets_what_the_program_has() {
+    let case = example("digits.nn");
+    let set = |name: &str, value: &str| Choices {
+        settings: vec![(name.into(), value.into())],
+        ..Choices::default()
+    };
+    for name in ["width", "mlp.width"] {
+        let (model, _) = model(&case.program, case.data.as_ref(), &set(name, "4 * 8")).expect("it fits");
+        assert_eq!(model.settings, [("width".to_string(), "32".to_string())]);
+    }
+    assert_eq!(training(&case.program, &set("epochs", "7")).expect("it fits").epochs, 7);
+    for (name, value) in [("widht", "32"), ("width", "1 +"), ("width", "true"), ("width", "nothing")] {
+        let found = model(&case.program, case.data.as_ref(), &set(name, value)).expect_err("a mistake");
+        assert!(!told(&found, &case.program.sources).is_empty(), "{name}={value}");
+    }
+    assert!(training(&case.program, &set("batch", "0.5")).is_err());
+}
+
+#[test]
+fn both_programs_have_the_same_parameters() {
+    for name in ["xor.nn", "iris.nn", "digits.nn"] {
+        let case = example(name);
+        let slots = |training| {
+            let (model, _) = case.model(training);
+            model.params.iter().map(|&slot| model.circuit.slot(slot).clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(slots(true), slots(false), "{name}");
+    }
+}
