@@ -606,7 +606,12 @@ impl<'p> Elaborator<'p> {
             }
         };
         let unknown = Self::callable_name(cases).filter(|name| !self.here().names.contains_key(&name.text));
-        if let (Some(name), Sort::Class(count)) = (unknown, sort) {
+        let count = match sort {
+            Sort::Class(count) => Some(count),
+            Sort::Integer(Some((low, high))) if low >= 0 => u32::try_from(high + 1).ok(),
+            _ => None,
+        };
+        if let (Some(name), Some(count)) = (unknown, count) {
             let value = Value::Static(Static::Number(Number::whole(i64::from(count))));
             self.define_from(name, Ok(value), Some(span));
             return Ok(count);

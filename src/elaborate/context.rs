@@ -167,14 +167,6 @@ impl<'p> Elaborator<'p> {
         file != COMMAND_LINE && file.0 > 0
     }
 
-    /// Tries something without reporting what goes wrong.
-    pub fn silently<T>(&mut self, f: impl FnOnce(&mut Self) -> Tried<T>) -> Option<T> {
-        let known = self.diagnostics.len();
-        let result = f(self);
-        self.diagnostics.truncate(known);
-        result.ok()
-    }
-
     /// Values built by `f` come from `span`, if not from places within it.
     pub fn at<T>(&mut self, span: Span, f: impl FnOnce(&mut Self) -> T) -> T {
         let before = self.circuit.current_origin();

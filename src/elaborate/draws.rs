@@ -172,7 +172,12 @@ impl<'p> Elaborator<'p> {
             Distribution::Uniform(low, high) => {
                 let u = uniform(self, path)?;
                 let (a, b) = (self.parameter(low, dims)?, self.parameter(high, dims)?);
-                let width = self.pointwise(gates::SUB, &[&b, &a], Sort::Real)?;
+                let width = match (&low.0, &high.0) {
+                    (Value::Static(Static::Number(low)), Value::Static(Static::Number(high))) => {
+                        self.constant(Static::Number(high.minus(*low)))
+                    }
+                    _ => self.pointwise(gates::SUB, &[&b, &a], Sort::Real)?,
+                };
                 let scaled = self.scaled(&u, &width)?;
                 self.shifted(&scaled, &a)
             }

@@ -283,9 +283,8 @@ impl<'p> Elaborator<'p> {
         if let ExprKind::Name { name, primed } = &base.kind {
             self.force(&super::scope::target_key(&name.text, *primed), name.span)?;
         }
-        // What is wrong with the base is reported where the body is elaborated.
-        Ok(match self.silently(|this| this.expr(base)) {
-            Some(Value::Array(array)) => Some(array.dims),
+        Ok(match self.expr(base)? {
+            Value::Array(array) => Some(array.dims),
             _ => None,
         })
     }

@@ -6,7 +6,7 @@ use super::context::Elaborator;
 use super::scope::Bound;
 use super::statics::{Number, Static};
 use super::values::{Array, Sort, Tried, Value, VarId};
-use super::walk::ungrouped;
+use super::walk::{for_each_child, ungrouped};
 use crate::circuit::node::F64;
 use crate::circuit::view::Affine;
 use crate::circuit::{Kind, ValueId, View, gates};
@@ -162,7 +162,9 @@ impl<'p> Elaborator<'p> {
         if let ExprKind::Tuple(parts) = &ungrouped(expr).kind {
             return self.grouped_form(parts, expr.span);
         }
-        if let Some(affine) = self.affine(expr)? {
+        if may_be_affine(expr)
+            && let Some(affine) = self.affine(expr)?
+        {
             return Ok(Form::Affine(affine));
         }
         match self.expr(expr)? {
@@ -193,9 +195,7 @@ impl<'p> Elaborator<'p> {
             ExprKind::Binary { op, left, right }
                 if matches!(op, BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div) =>
             {
-                let (Some(left), Some(right)) = (self.affine(left)?, self.affine(right)?) else {
-                    return Ok(None);
-                };
+                let (Some(left), Some(right)) = (self.affine(left)?, self.affine(right)?) else { return Ok(None) };
                 Ok(combined(*op, &left, &right))
             }
             _ => self.constant_form(expr),
@@ -480,6 +480,21 @@ impl<'p> Elaborator<'p> {
 /// `3 axes`, `1 axis`
 pub fn plural(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// Whether an expression reads nothing of an array, so that it can be affine. Others are elaborated once, as values:
+/// to try both would double the work at each level of reads within reads.
+fn may_be_affine(expr: &Expr) -> bool {
+    let mut may = !matches!(
+        expr.kind,
+        ExprKind::Index { .. }
+            | ExprKind::Reduce { .. }
+            | ExprKind::Pipe(_)
+            | ExprKind::Default { .. }
+            | ExprKind::Field { .. }
+    );
+    for_each_child(expr, &mut |child| may = may && may_be_affine(child));
+    may
 }
 
 fn combined(op: BinaryOp, left: &AffineForm, right: &AffineForm) -> Option<AffineForm> {
