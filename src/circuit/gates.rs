@@ -2,6 +2,8 @@
 //! test case.
 
 use super::Kind;
+use super::expansions;
+use super::machine::build::Float;
 
 /// A row of [`GATES`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,6 +21,11 @@ pub struct Row {
     pub result: Option<Kind>,
     /// Its value in f64. Booleans are 0 and 1.
     pub value: fn(&[f64]) -> f64,
+    /// Its value in f32, as machine operations.
+    pub expand: Expand,
+    /// How far that may be off the exact result, in units of its last place (those of the smallest number for
+    /// results below the normal range): 0.5 is correctly rounded.
+    pub ulps: f32,
     /// Its vector-Jacobian product: for each operand, the operand's share of the cotangent `g`, as a formula in
     /// the operands `a`, `b`, `c`, the value `y` and `g`. `""` is no gradient at all; `absent` in a branch is a
     /// structural zero: the term is not there.
@@ -26,6 +33,9 @@ pub struct Row {
     /// What it computes, for `nnc explain` and the reference.
     pub doc: &'static str,
 }
+
+/// A formula over lanes that hold the operands.
+pub type Expand = for<'p> fn(&[Float<'p>]) -> Float<'p>;
 
 /// How a gate is written in the language.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -133,10 +143,12 @@ pub use named::*;
 const fn function(
     name: &'static str,
     value: fn(&[f64]) -> f64,
+    expand: Expand,
+    ulps: f32,
     vjp: &'static [&'static str],
     doc: &'static str,
 ) -> Row {
-    Row { name, arity: vjp.len(), form: Form::Call, result: Some(Kind::Real), value, vjp, doc }
+    Row { name, arity: vjp.len(), form: Form::Call, result: Some(Kind::Real), value, expand, ulps, vjp, doc }
 }
 
 /// Two operands, written between them.
@@ -145,10 +157,11 @@ const fn infix(
     sign: &'static str,
     result: Option<Kind>,
     value: fn(&[f64]) -> f64,
+    expand: Expand,
     vjp: &'static [&'static str],
     doc: &'static str,
 ) -> Row {
-    Row { name, arity: 2, form: Form::Infix(sign), result, value, vjp, doc }
+    Row { name, arity: 2, form: Form::Infix(sign), result, value, expand, ulps: 0.5, vjp, doc }
 }
 
 const fn truth(condition: bool) -> f64 {
@@ -157,33 +170,48 @@ const fn truth(condition: bool) -> f64 {
 
 /// The table.
 pub const GATES: &[Row] = &[
-    infix("add", "+", None, |v| v[0] + v[1], &["g", "g"], "Sum."),
-    infix("sub", "-", None, |v| v[0] - v[1], &["g", "-g"], "Difference."),
-    infix("mul", "*", None, |v| v[0] * v[1], &["g * b", "g * a"], "Product."),
-    infix("div", "/", Some(Kind::Real), |v| v[0] / v[1], &["g / b", "-(g * y / b)"], "Quotient."),
+    infix("add", "+", None, |v| v[0] + v[1], |v| v[0] + v[1], &["g", "g"], "Sum."),
+    infix("sub", "-", None, |v| v[0] - v[1], |v| v[0] - v[1], &["g", "-g"], "Difference."),
+    infix("mul", "*", None, |v| v[0] * v[1], |v| v[0] * v[1], &["g * b", "a * g"], "Product."),
+    infix(
+        "div",
+        "/",
+        Some(Kind::Real),
+        |v| v[0] / v[1],
+        |v| v[0] / v[1],
+        &["g / b", "-(g * y / b)"],
+        "Quotient.",
+    ),
     Row {
         name: "neg",
         arity: 1,
         form: Form::Prefix("-"),
         result: None,
         value: |v| -v[0],
+        expand: |v| -v[0],
+        ulps: 0.5,
         vjp: &["-g"],
         doc: "Negation.",
     },
-    infix(
-        "pow",
-        "^",
-        Some(Kind::Real),
-        |v| v[0].powf(v[1]),
-        &["if b == 0 then absent else g * b * a ^ (b - 1)", "if a > 0 then g * y * log(a) else absent"],
-        "Power. A constant whole exponent is multiplied out instead.",
-    ),
+    Row {
+        name: "pow",
+        arity: 2,
+        form: Form::Infix("^"),
+        result: Some(Kind::Real),
+        value: |v| v[0].powf(v[1]),
+        expand: |v| expansions::pow(v[0], v[1]),
+        ulps: 1.2,
+        vjp: &["if b == 0 then absent else g * b * a ^ (b - 1)", "if a > 0 then g * y * log(a) else absent"],
+        doc: "Power. A constant whole exponent is multiplied out instead.",
+    },
     Row {
         name: "max",
         arity: 2,
         form: Form::Call,
         result: None,
         value: |v| if v[0] >= v[1] || v[0].is_nan() { v[0] } else { v[1] },
+        expand: |v| expansions::max(v[0], v[1]),
+        ulps: 0.5,
         vjp: &["if a >= b then g else absent", "if a >= b then absent else g"],
         doc: "The larger; NaN if either is; the first where they are equal.",
     },
@@ -193,10 +221,12 @@ pub const GATES: &[Row] = &[
         form: Form::Call,
         result: None,
         value: |v| if v[0] <= v[1] || v[0].is_nan() { v[0] } else { v[1] },
+        expand: |v| expansions::min(v[0], v[1]),
+        ulps: 0.5,
         vjp: &["if a <= b then g else absent", "if a <= b then absent else g"],
         doc: "The smaller; NaN if either is; the first where they are equal.",
     },
-    function("abs", |v| v[0].abs(), &["g * sign(a)"], "Absolute value; slope 0 at 0."),
+    function("abs", |v| v[0].abs(), |v| v[0].abs(), 0.5, &["g * sign(a)"], "Absolute value; slope 0 at 0."),
     function(
         "sign",
         |v| {
@@ -208,43 +238,150 @@ pub const GATES: &[Row] = &[
                 v[0]
             }
         },
+        |v| expansions::sign(v[0]),
+        0.5,
         &[""],
         "1, 0 or -1 as the operand is above, at or below 0.",
     ),
-    function("exp", |v| v[0].exp(), &["g * y"], "e to the power."),
-    function("expm1", |v| v[0].exp_m1(), &["g * (y + 1)"], "exp(a) - 1, exact near 0."),
-    function("log", |v| v[0].ln(), &["g / a"], "Natural logarithm."),
-    function("log1p", |v| v[0].ln_1p(), &["g / (1 + a)"], "log(1 + a), exact near 0."),
-    function("sqrt", |v| v[0].sqrt(), &["g / (2 * y)"], "Square root."),
-    function("sin", |v| v[0].sin(), &["g * cos(a)"], "Sine."),
-    function("cos", |v| v[0].cos(), &["-(g * sin(a))"], "Cosine."),
-    function("tanh", |v| v[0].tanh(), &["g * (1 - y * y)"], "Hyperbolic tangent."),
+    function("exp", |v| v[0].exp(), |v| expansions::exp(v[0]), 1.1, &["g * y"], "e to the power."),
+    function(
+        "expm1",
+        |v| v[0].exp_m1(),
+        |v| expansions::expm1(v[0]),
+        1.5,
+        &["g * (y + 1)"],
+        "exp(a) - 1, exact near 0.",
+    ),
+    function("log", |v| v[0].ln(), |v| expansions::log(v[0]), 1.0, &["g / a"], "Natural logarithm."),
+    function(
+        "log1p",
+        |v| v[0].ln_1p(),
+        |v| expansions::log1p(v[0]),
+        1.5,
+        &["g / (1 + a)"],
+        "log(1 + a), exact near 0.",
+    ),
+    function("sqrt", |v| v[0].sqrt(), |v| v[0].sqrt(), 0.5, &["g / (2 * y)"], "Square root."),
+    function(
+        "sin",
+        |v| v[0].sin(),
+        |v| expansions::sin(v[0]),
+        1.6,
+        &["g * cos(a)"],
+        "Sine; as accurate as it says up to 1e5 on either side of 0.",
+    ),
+    function(
+        "cos",
+        |v| v[0].cos(),
+        |v| expansions::cos(v[0]),
+        1.6,
+        &["-(g * sin(a))"],
+        "Cosine; as accurate as it says up to 1e5 on either side of 0.",
+    ),
+    function(
+        "atan",
+        |v| v[0].atan(),
+        |v| expansions::atan(v[0]),
+        1.5,
+        &["g / (1 + a * a)"],
+        "Inverse of the tangent.",
+    ),
+    function(
+        "erf",
+        |v| expansions::erf_f64(v[0]),
+        |v| expansions::erf(v[0]),
+        6.5,
+        &["g * (2 / sqrt(pi)) * exp(-(a * a))"],
+        "Error function, of which gelu is made.",
+    ),
+    function(
+        "tanh",
+        |v| v[0].tanh(),
+        |v| expansions::tanh(v[0]),
+        5.5,
+        &["g * (1 - y * y)"],
+        "Hyperbolic tangent.",
+    ),
     function(
         "sigmoid",
         |v| if v[0] >= 0.0 { 1.0 / (1.0 + (-v[0]).exp()) } else { v[0].exp() / (1.0 + v[0].exp()) },
+        |v| expansions::sigmoid(v[0]),
+        2.5,
         &["g * (y * (1 - y))"],
         "Logistic function 1 / (1 + exp(-a)), without overflow at either end.",
     ),
     function(
         "softplus",
         |v| v[0].max(0.0) + (-v[0].abs()).exp().ln_1p(),
+        |v| expansions::softplus(v[0]),
+        3.0,
         &["g * sigmoid(a)"],
         "log(1 + exp(a)), without overflow at either end.",
     ),
-    function("floor", |v| v[0].floor(), &[""], "The largest whole number not above."),
-    function("ceil", |v| v[0].ceil(), &[""], "The smallest whole number not below."),
-    infix("lt", "<", Some(Kind::Boolean), |v| truth(v[0] < v[1]), &["", ""], "Less."),
-    infix("le", "<=", Some(Kind::Boolean), |v| truth(v[0] <= v[1]), &["", ""], "Less or equal."),
-    infix("eq", "==", Some(Kind::Boolean), |v| truth(v[0] == v[1]), &["", ""], "Equal."),
-    infix("ne", "!=", Some(Kind::Boolean), |v| truth(v[0] != v[1]), &["", ""], "Not equal."),
-    infix("and", "and", Some(Kind::Boolean), |v| truth(v[0] != 0.0 && v[1] != 0.0), &["", ""], "Both."),
-    infix("or", "or", Some(Kind::Boolean), |v| truth(v[0] != 0.0 || v[1] != 0.0), &["", ""], "Either."),
+    function("floor", |v| v[0].floor(), |v| v[0].floor(), 0.5, &[""], "The largest whole number not above."),
+    function("ceil", |v| v[0].ceil(), |v| v[0].ceil(), 0.5, &[""], "The smallest whole number not below."),
+    infix(
+        "lt",
+        "<",
+        Some(Kind::Boolean),
+        |v| truth(v[0] < v[1]),
+        |v| v[0].less(v[1]).number(),
+        &["", ""],
+        "Less.",
+    ),
+    infix(
+        "le",
+        "<=",
+        Some(Kind::Boolean),
+        |v| truth(v[0] <= v[1]),
+        |v| v[0].less_equal(v[1]).number(),
+        &["", ""],
+        "Less or equal.",
+    ),
+    infix(
+        "eq",
+        "==",
+        Some(Kind::Boolean),
+        |v| truth(v[0] == v[1]),
+        |v| v[0].equal(v[1]).number(),
+        &["", ""],
+        "Equal.",
+    ),
+    infix(
+        "ne",
+        "!=",
+        Some(Kind::Boolean),
+        |v| truth(v[0] != v[1]),
+        |v| v[0].not_equal(v[1]).number(),
+        &["", ""],
+        "Not equal.",
+    ),
+    infix(
+        "and",
+        "and",
+        Some(Kind::Boolean),
+        |v| truth(v[0] != 0.0 && v[1] != 0.0),
+        |v| (v[0].truth() & v[1].truth()).number(),
+        &["", ""],
+        "Both.",
+    ),
+    infix(
+        "or",
+        "or",
+        Some(Kind::Boolean),
+        |v| truth(v[0] != 0.0 || v[1] != 0.0),
+        |v| (v[0].truth() | v[1].truth()).number(),
+        &["", ""],
+        "Either.",
+    ),
     Row {
         name: "not",
         arity: 1,
         form: Form::Prefix("not"),
         result: Some(Kind::Boolean),
         value: |v| truth(v[0] == 0.0),
+        expand: |v| (!v[0].truth()).number(),
+        ulps: 0.5,
         vjp: &[""],
         doc: "The opposite.",
     },
@@ -254,15 +391,26 @@ pub const GATES: &[Row] = &[
         form: Form::Select,
         result: None,
         value: |v| if v[0] != 0.0 { v[1] } else { v[2] },
+        expand: |v| v[0].truth().select(v[1], v[2]),
+        ulps: 0.5,
         vjp: &["", "if a then g else absent", "if a then absent else g"],
         doc: "One of two values by a condition; the other takes no part, not even as NaN.",
     },
-    infix("int_div", "div", None, |v| (v[0] / v[1]).floor(), &["", ""], "Quotient rounded down."),
+    infix(
+        "int_div",
+        "div",
+        None,
+        |v| (v[0] / v[1]).floor(),
+        |v| (v[0] / v[1]).floor(),
+        &["", ""],
+        "Quotient rounded down.",
+    ),
     infix(
         "mod",
         "mod",
         None,
         |v| v[0] - v[1] * (v[0] / v[1]).floor(),
+        |v| (-v[1]).fma((v[0] / v[1]).floor(), v[0]),
         &["g", "-(g * (a div b))"],
         "Rest of `div`.",
     ),
@@ -272,6 +420,8 @@ pub const GATES: &[Row] = &[
         form: Form::Call,
         result: None,
         value: |v| v[0],
+        expand: |v| v[0],
+        ulps: 0.0,
         vjp: &[""],
         doc: "The operand itself, through which no gradient passes.",
     },

@@ -10,17 +10,23 @@
 //! - [`view`]: affine reads in closed form: composition and transposition.
 //! - [`gates`]: the table of pointwise gates; adding a gate is adding a row.
 //! - [`formula`]: the notation of its vector-Jacobian products, and of rewrite rules.
+//! - [`machine`]: straight-line programs that gates expand into, the same for every f32 backend.
+//! - [`expansions`]: those expansions that are more than one operation.
 //! - [`draw`]: random numbers as a pure function of where they are drawn.
 //! - [`graph`]: the circuit as a graph, for petgraph.
 //! - [`known`]: which values are known once a step.
 //! - [`verify`]: what must hold of every circuit.
 
 pub mod draw;
+pub mod expansions;
 pub mod formula;
 pub mod gates;
 pub mod graph;
 pub mod known;
+pub mod machine;
 pub mod node;
+#[cfg(test)]
+pub mod samples;
 pub mod shape;
 pub mod verify;
 pub mod view;
@@ -98,6 +104,15 @@ impl Circuit {
     /// An empty circuit.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A circuit with the slots of another, in their order, and their leaves.
+    pub fn with_slots_of(other: &Circuit) -> Self {
+        let mut circuit = Self::new();
+        for slot in &other.slots {
+            circuit.declare(slot.clone());
+        }
+        circuit
     }
 
     /// Number of values.
@@ -342,8 +357,13 @@ impl Circuit {
         self.lift(gates::SELECT, &[condition, a, b])
     }
 
-    /// Interns a node as it stands: no normalisation.
-    fn intern(&mut self, node: Node) -> ValueId {
+    /// The value of a node, if it is there.
+    pub fn find(&self, node: &Node) -> Option<ValueId> {
+        self.interned.get(node).copied()
+    }
+
+    /// Adds a node as it stands, unless it is there already: for passes that bring it into a form of their own.
+    pub fn intern(&mut self, node: Node) -> ValueId {
         if let Some(&known) = self.interned.get(&node) {
             return known;
         }
@@ -413,7 +433,7 @@ impl Circuit {
     }
 
     /// The kind that a node gives, from those of its operands.
-    fn kind_of(&self, node: &Node) -> Kind {
+    pub fn kind_of(&self, node: &Node) -> Kind {
         match node {
             Node::Leaf(Leaf::Slot(id)) => self.slot(*id).kind,
             Node::Leaf(Leaf::Iota(_)) => Kind::Integer,

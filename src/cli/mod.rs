@@ -1,6 +1,78 @@
-//! (being built)
+//! The command line: thin, one file a command.
 
-/// Runs the command line.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+mod check;
+mod common;
+mod emit;
+mod eval;
+mod fmt;
+mod grad;
+mod progress;
+mod run;
+mod show;
+mod summary;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Exit code of a wrong program or wrong data.
+const WRONG: u8 = 1;
+/// Exit code of a bug of ours, as a panic in Rust gives it.
+const BUG: u8 = 101;
+
+/// A compiler for neural networks that a person can read.
+///
+/// A model is a .nn file: the circuit of one example, in adds, multiplies and a few functions. nnc derives the
+/// backward circuit by the chain rule, as a program in the same language, and compiles forward, backward and
+/// update to native code.
+#[derive(Parser)]
+#[command(name = "nnc", version, after_help = "\
+Start here:
+  nnc run examples/xor.nn           train a small network
+  nnc grad examples/xor.nn          read its gradient
+  nnc check --grad examples/xor.nn  compare it with differences
+  nnc show dense                    read an entry of the library
+
+Exit codes: 0 done, 1 the program or its data is wrong, 2 wrong usage, 101 a bug in nnc.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(run::Args),
+    Check(check::Args),
+    Grad(grad::Args),
+    Eval(eval::Args),
+    Emit(emit::Args),
+    Fmt(fmt::Args),
+    Show(show::Args),
+}
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(report_bug));
+    let cli = Cli::parse();
+    let done = std::panic::catch_unwind(|| match cli.command {
+        Command::Run(args) => run::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Grad(args) => grad::run(args),
+        Command::Eval(args) => eval::run(args),
+        Command::Emit(args) => emit::run(args),
+        Command::Fmt(args) => fmt::run(args),
+        Command::Show(args) => show::run(args),
+    });
+    match done {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(common::Failed)) => ExitCode::from(WRONG),
+        Err(_) => ExitCode::from(BUG),
+    }
+}
+
+/// What is said when nnc itself is at fault.
+fn report_bug(panic: &std::panic::PanicHookInfo<'_>) {
+    let what = panic.payload_as_str().unwrap_or("no message");
+    let place = panic.location().map_or(String::new(), |at| format!(" at {}:{}", at.file(), at.line()));
+    eprintln!("nnc: this is a bug in nnc, not in your program: {what}{place}");
+    eprintln!("Please report it with the .nn file and this message.");
 }

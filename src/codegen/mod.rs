@@ -1,1 +1,269 @@
-//! (being built)
+//! `Schedule` to native code through Cranelift.
+//!
+//! [`compile`] makes one native function that runs many steps: for each batch it gathers the inputs, runs the
+//! schedule's steps and moves the places of results on. Short schedules are emitted into that loop whole; of longer
+//! ones each step is a function of its own, as compiling takes longer than in proportion to a function's length.
+//! Nothing is decided while the code runs but loops, guards and the number of examples.
+//!
+//! Bits are those of [`crate::plan::interpret`], on every machine.
+//!
+//! - [`call`](Call): calling it. The only unsafe call.
+//! - `driver`: the loop over steps.
+//! - `step`, `nest`, `fold`: what is emitted for a step, for loops and statements, for folds.
+//! - `lanes`, `address`: operations on four lanes; where elements lie.
+//! - `vectorise`: whether a loop may run in lanes. `invariant`: moves out of loops what does not change there.
+//! - `host`, `support`: this machine; Rust functions that native code calls.
+
+mod address;
+mod call;
+mod driver;
+mod emitter;
+mod fold;
+mod host;
+mod invariant;
+mod lanes;
+mod nest;
+mod step;
+mod support;
+mod vectorise;
+mod walk;
+
+
+#[cfg(test)]
+mod tests;
+
+pub use call::{Call, Workspace};
+
+use crate::circuit::{expansions, machine};
+use crate::kernels::Task;
+use crate::plan::schedule::*;
+use call::Frame;
+use cranelift_codegen::Context;
+use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::ir::{AbiParam, InstBuilder, Signature, Value};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use cranelift_jit::JITModule;
+use cranelift_module::{FuncId, Linkage, Module as _};
+use emitter::{Emitter, Operands};
+use std::fmt::Write;
+use step::{Callees, Prepared};
+
+/// How code is made. Never changes bits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// Whether Cranelift's optimiser runs.
+    pub optimise: bool,
+    /// Whether Cranelift checks what it is given: to find bugs of this room.
+    pub verify: bool,
+    /// Whether the text of the code is kept for [`Module::clif`] and [`Module::asm`].
+    pub listing: bool,
+    /// Whether to do without the processor's fused multiply-add, even if it has one.
+    pub without_fma: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { optimise: false, verify: cfg!(debug_assertions), listing: false, without_fma: false }
+    }
+}
+
+/// Native code, ready to run.
+pub struct Module {
+    /// Present until dropped.
+    jit: Option<JITModule>,
+    entry: unsafe extern "C" fn(*const Frame),
+    schedule: Schedule,
+    tasks: Vec<Box<Task>>,
+    clif: String,
+    asm: String,
+}
+
+impl Module {
+    /// The code as given to Cranelift, if it was kept.
+    pub fn clif(&self) -> &str {
+        &self.clif
+    }
+
+    /// The machine code as assembly, if it was kept.
+    pub fn asm(&self) -> &str {
+        &self.asm
+    }
+}
+
+impl Drop for Module {
+    fn drop(&mut self) {
+        if let Some(jit) = self.jit.take() {
+            // SAFETY: the code runs only inside `Module::run`, which borrows the module.
+            unsafe { jit.free_memory() };
+        }
+    }
+}
+
+/// Elements of one step's record: scalars, then keys of two words each.
+fn record_len(schedule: &Schedule) -> usize {
+    schedule.scalars.len() + 2 * schedule.draws.len()
+}
+
+/// Makes native code for a schedule.
+///
+/// # Errors
+/// If Cranelift does not support this machine, or refuses the code: a bug of this room.
+pub fn compile(schedule: &Schedule, options: Options) -> Result<Module, String> {
+    let tasks: Vec<Box<Task>> = schedule
+        .steps
+        .iter()
+        .filter_map(|step| match step {
+            Step::Contract(contract) => Some(Box::new(Task::prepare(contract, schedule.capacity))),
+            Step::Nest(_) | Step::Scatter(_) => None,
+        })
+        .collect();
+    let mut compiler = Compiler::new(schedule, options)?;
+    let steps = prepare(schedule, &tasks);
+    let whole: usize = schedule.steps.iter().map(weight).sum();
+    let parts = if whole <= WHOLE { vec![] } else { compiler.parts(&steps)? };
+    let entry = compiler.entry(if parts.is_empty() { &steps } else { &[] }, &parts)?;
+    compiler.jit.finalize_definitions().map_err(|error| error.to_string())?;
+    let entry = compiler.jit.get_finalized_function(entry);
+    // SAFETY: the function was defined with this signature.
+    let entry = unsafe { std::mem::transmute::<*const u8, unsafe extern "C" fn(*const Frame)>(entry) };
+    let Compiler { jit, clif, asm, .. } = compiler;
+    Ok(Module { jit: Some(jit), entry, schedule: schedule.clone(), tasks, clif, asm })
+}
+
+/// Operations up to which a whole schedule is one function.
+const WHOLE: usize = 600;
+
+/// About how many operations a step is.
+fn weight(step: &Step) -> usize {
+    let Step::Nest(nest) = step else { return 10 };
+    let mut sum = 0;
+    walk::statements(&nest.body, &mut |stmt| {
+        sum += match stmt {
+            Stmt::Let { op: Op::Gate(gate), .. } => machine::program(*gate).ops.len(),
+            Stmt::Let { op: Op::Draw { .. }, .. } => expansions::uniform().ops.len(),
+            _ => 5,
+        };
+    });
+    sum
+}
+
+/// Steps with their tasks.
+fn prepare<'a>(schedule: &'a Schedule, tasks: &'a [Box<Task>]) -> Vec<Prepared<'a>> {
+    let mut tasks = tasks.iter();
+    let mut prepared = |step: &'a Step| match step {
+        Step::Nest(nest) => Prepared::Nest(nest),
+        Step::Contract(contract) => Prepared::Contract(contract, tasks.next().expect("a task for each contraction")),
+        Step::Scatter(scatter) => Prepared::Scatter(scatter),
+    };
+    schedule.steps.iter().map(&mut prepared).collect()
+}
+
+/// A module while it is made.
+struct Compiler<'a> {
+    schedule: &'a Schedule,
+    options: Options,
+    jit: JITModule,
+    /// `contract`, `scatter`, `gather`.
+    helpers: [FuncId; 3],
+    frontend: FunctionBuilderContext,
+    clif: String,
+    asm: String,
+}
+
+impl<'a> Compiler<'a> {
+    fn new(schedule: &'a Schedule, options: Options) -> Result<Self, String> {
+        let mut jit = host::module(options)?;
+        let mut import = |name: &str, operands: usize| {
+            let signature = pointers(&jit, operands);
+            jit.declare_function(name, Linkage::Import, &signature).map_err(|error| error.to_string())
+        };
+        let helpers = [import("contract", 6)?, import("scatter", 7)?, import("gather", 5)?];
+        let (clif, asm) = (String::new(), String::new());
+        Ok(Compiler { schedule, options, jit, helpers, frontend: FunctionBuilderContext::new(), clif, asm })
+    }
+
+    /// A function for each step.
+    fn parts(&mut self, steps: &[Prepared<'a>]) -> Result<Vec<FuncId>, String> {
+        let mut parts = vec![];
+        for (k, &step) in steps.iter().enumerate() {
+            let emit = |e: &mut Emitter, callees: Callees, _: &[Value]| e.step(step, callees);
+            parts.push(self.define(&format!("step{k}"), &step.what(), Operands::COUNT, &[], emit)?);
+        }
+        Ok(parts)
+    }
+
+    /// The function that is called from outside: the loop over steps, each of which is `steps` in place and a call
+    /// of each of `parts`.
+    fn entry(&mut self, steps: &[Prepared<'a>], parts: &[FuncId]) -> Result<FuncId, String> {
+        let what = match parts {
+            [] => steps.iter().map(Prepared::what).collect::<Vec<_>>().join("; "),
+            _ => "the loop over steps".to_string(),
+        };
+        self.define("run", &what, 1, parts, |e, callees, params| {
+            let parts = e.callees.clone();
+            e.drive(params[0], callees, |e| {
+                for &step in steps {
+                    e.step(step, callees);
+                }
+                for &part in &parts {
+                    let operands = e.operands.to_params();
+                    e.b.ins().call(part, &operands);
+                }
+            });
+        })
+    }
+
+    /// Defines a function of pointers; `calls` are further functions that it may call.
+    fn define(
+        &mut self,
+        name: &str,
+        what: &str,
+        operands: usize,
+        calls: &[FuncId],
+        emit: impl FnOnce(&mut Emitter, Callees, &[Value]),
+    ) -> Result<FuncId, String> {
+        let mut context = self.jit.make_context();
+        context.func.signature = pointers(&self.jit, operands);
+        let [contract, scatter, gather] =
+            self.helpers.map(|id| self.jit.declare_func_in_func(id, &mut context.func));
+        let callees = Callees { contract, scatter, gather };
+        let calls = calls.iter().map(|&id| self.jit.declare_func_in_func(id, &mut context.func)).collect();
+
+        let mut b = FunctionBuilder::new(&mut context.func, &mut self.frontend);
+        let block = b.create_block();
+        b.append_block_params_for_function_params(block);
+        b.switch_to_block(block);
+        let params = b.block_params(block).to_vec();
+        let mut emitter = Emitter::new(b, self.schedule, Operands::from_params(&params), calls);
+        emit(&mut emitter, callees, &params);
+        let mut b = emitter.b;
+        b.ins().return_(&[]);
+        b.seal_all_blocks();
+        b.finalize(self.jit.target_config());
+
+        let id = self.jit.declare_function(name, Linkage::Local, &context.func.signature);
+        let id = id.map_err(|error| error.to_string())?;
+        self.finish(id, context, &format!("{name}: {what}"))?;
+        Ok(id)
+    }
+
+    fn finish(&mut self, id: FuncId, mut context: Context, title: &str) -> Result<(), String> {
+        context.set_disasm(self.options.listing);
+        if self.options.listing {
+            let _ = writeln!(self.clif, "; {title}\n{}", context.func.display());
+        }
+        self.jit.define_function(id, &mut context).map_err(|error| format!("{title}: {error:?}"))?;
+        if self.options.listing {
+            let assembly = context.compiled_code().and_then(|code| code.vcode.clone());
+            let _ = writeln!(self.asm, "; {title}\n{}", assembly.unwrap_or_default());
+        }
+        Ok(())
+    }
+}
+
+/// A function of so many pointers or 64-bit integers that gives nothing.
+fn pointers(jit: &JITModule, operands: usize) -> Signature {
+    let mut signature = jit.make_signature();
+    signature.params.extend((0..operands).map(|_| AbiParam::new(I64)));
+    signature
+}

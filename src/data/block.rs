@@ -1,6 +1,6 @@
 //! Data blocks: sorts the statements, opens the files, splits the rows, computes the columns.
 
-use super::expression::{Meaning, Scope, Value, counted, evaluate};
+use super::expression::{Meaning, Scope, Value, Values, counted, evaluate};
 use super::file::{self, CsvFile, Home};
 use super::finish::{self, Sizes};
 use super::split::{self, Parts};
@@ -238,10 +238,8 @@ fn compute_columns(sorted: &Sorted, scope: &mut Scope, errors: &mut Diagnostics)
     let mut sizes = Sizes::default();
     let mut columns = vec![];
     for &(decl, expr) in &sorted.columns {
-        let computed = compute(decl, expr, scope);
-        let finished = computed.and_then(|values| {
-            let column =
-                finish::column(decl, values.clone(), expr.span, &mut sizes, |row| place(scope, row))?;
+        let finished = compute(decl, expr, scope).and_then(|values| {
+            let column = finish::column(decl, &values, expr.span, &mut sizes, |row| place(scope, row))?;
             Ok((column, values))
         });
         let meaning = match told(finished, errors) {
@@ -257,7 +255,7 @@ fn compute_columns(sorted: &Sorted, scope: &mut Scope, errors: &mut Diagnostics)
 }
 
 /// The values of one column.
-fn compute(decl: &Decl, expr: &Expr, scope: &Scope) -> Result<super::expression::Values, Diagnostics> {
+fn compute(decl: &Decl, expr: &Expr, scope: &Scope) -> Result<Values, Diagnostics> {
     if let Some(diagnostic) = misspelt_key(&decl.name, expr) {
         return Err(vec![diagnostic]);
     }

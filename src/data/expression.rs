@@ -3,12 +3,13 @@
 //! Everything is computed in f64, all rows at once. The gates of the language work elementwise here as they do in
 //! a net, on equal shapes or with a scalar.
 
+use super::columns::columns_of;
 use super::file::CsvFile;
 use super::standardize::standardize;
 use super::{Standardized, finish};
 use crate::circuit::gates::{self, Form, Gate};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes, nearest};
-use crate::syntax::ast::{Arg, BinaryOp, Expr, ExprKind, IndexArg, Name, UnaryOp};
+use crate::syntax::ast::{Arg, BinaryOp, Expr, ExprKind, Name, UnaryOp};
 
 /// What an expression stands for.
 #[derive(Clone, Debug)]
@@ -61,7 +62,7 @@ pub struct Scope {
 
 impl Scope {
     /// The meaning of a name.
-    fn get(&self, name: &Name) -> Result<&Meaning, Diagnostics> {
+    pub fn get(&self, name: &Name) -> Result<&Meaning, Diagnostics> {
         if let Some((_, meaning)) = self.names.iter().find(|(known, _)| known == name) {
             return match meaning {
                 Meaning::Failed => Err(vec![]),
@@ -269,30 +270,43 @@ fn elementwise(gate: Gate, span: Span, args: &[&Expr], scope: &Scope) -> Result<
         operands.push((value, arg.span));
     }
     let dims = common_dims(&operands, span)?;
-    let Some(dims) = dims else {
-        let numbers: Vec<f64> = operands.iter().map(|(value, _)| element(value, 0, 0)).collect();
-        return Ok(Value::Number((row.value)(&numbers)));
+    let width: usize = dims.iter().flatten().map(|&d| d as usize).product();
+    let reads: Vec<Read> = operands.iter().map(|(value, _)| Read::of(value)).collect();
+    let mut numbers = vec![0.0; reads.len()];
+    let mut at = |example, k| {
+        numbers.iter_mut().zip(&reads).for_each(|(number, read)| *number = read.get(example, k));
+        (row.value)(&numbers)
     };
-    let width: usize = dims.iter().map(|&d| d as usize).product();
+    let Some(dims) = dims else { return Ok(Value::Number(at(0, 0))) };
     let mut data = Vec::with_capacity(scope.rows * width);
-    let mut numbers = vec![0.0; operands.len()];
     for example in 0..scope.rows {
-        for k in 0..width {
-            for (number, (value, _)) in numbers.iter_mut().zip(&operands) {
-                *number = element(value, example, k);
-            }
-            data.push((row.value)(&numbers));
-        }
+        data.extend((0..width).map(|k| at(example, k)));
     }
     Ok(Value::Column(Values { dims, data, ..Values::default() }))
 }
 
-/// An element of an operand; a scalar is the same for every element.
-fn element(value: &Value, example: usize, k: usize) -> f64 {
-    match value {
-        Value::Number(number) => *number,
-        Value::Column(values) if values.dims.is_empty() => values.data[example],
-        Value::Column(values) => values.data[example * values.width() + k],
+/// How an operand is read: a number is the same everywhere, a scalar for every element of its row.
+struct Read<'a> {
+    data: &'a [f64],
+    /// From one row to the next.
+    row: usize,
+    /// From one element to the next.
+    element: usize,
+}
+
+impl<'a> Read<'a> {
+    fn of(value: &'a Value) -> Self {
+        match value {
+            Value::Number(number) => Read { data: std::slice::from_ref(number), row: 0, element: 0 },
+            Value::Column(values) if values.dims.is_empty() => {
+                Read { data: &values.data, row: 1, element: 0 }
+            }
+            Value::Column(values) => Read { data: &values.data, row: values.width(), element: 1 },
+        }
+    }
+
+    fn get(&self, example: usize, k: usize) -> f64 {
+        self.data[example * self.row + k * self.element]
     }
 }
 
@@ -315,92 +329,4 @@ fn common_dims(operands: &[(Value, Span)], span: Span) -> Result<Option<Vec<u32>
         }
     }
     Ok(common.map(|(dims, _)| dims.to_vec()))
-}
-
-/// Columns that an index names.
-struct Columns {
-    /// Places in the header.
-    places: Vec<usize>,
-    /// Exactly one by its name alone: a scalar, not `[1]`.
-    scalar: bool,
-}
-
-impl Columns {
-    fn dims(&self) -> Vec<u32> {
-        if self.scalar { vec![] } else { vec![self.places.len() as u32] }
-    }
-}
-
-/// `rows[a, p_0 .. p_63, "odd name"]`: the file and the columns.
-fn columns_of<'a>(
-    base: &Expr,
-    indices: &[IndexArg],
-    scope: &'a Scope,
-) -> Result<(&'a CsvFile, Columns), Diagnostics> {
-    let ExprKind::Name { name, primed: false } = &base.kind else {
-        let help = "give the file a name: `rows = csv(...)`";
-        let message = "columns are read from a file by its name";
-        return Err(vec![
-            Diagnostic::error(codes::BAD_DATA_EXPRESSION, message).at(base.span, "is not a name").help(help),
-        ]);
-    };
-    let Meaning::File(file) = scope.get(name)? else {
-        let message = "this version does not read single elements of a column yet";
-        return Err(vec![
-            Diagnostic::error(codes::NOT_YET, message).at(base.span, "is a column, not a file"),
-        ]);
-    };
-    let mut places = vec![];
-    let mut errors = vec![];
-    for index in indices {
-        match places_of(index, file, base.span) {
-            Ok(found) => places.extend(found),
-            Err(told) => errors.extend(told),
-        }
-    }
-    if places.is_empty() && errors.is_empty() {
-        let diagnostic =
-            Diagnostic::error(codes::BAD_DATA_EXPRESSION, "no column is named between the brackets");
-        errors.push(diagnostic.at(base.span, "reads nothing"));
-    }
-    let scalar = matches!(indices, [IndexArg::Expr(_)]);
-    if errors.is_empty() { Ok((file, Columns { places, scalar })) } else { Err(errors) }
-}
-
-/// The columns of one entry between the brackets; a range goes in the order of the header.
-fn places_of(index: &IndexArg, file: &CsvFile, base: Span) -> Result<Vec<usize>, Diagnostics> {
-    match index {
-        IndexArg::Expr(expr) => Ok(vec![file.column(column_name(expr)?, expr.span)?]),
-        IndexArg::Range { first, last } => {
-            let from = file.column(column_name(first)?, first.span)?;
-            let to = file.column(column_name(last)?, last.span)?;
-            if from <= to {
-                return Ok((from..=to).collect());
-            }
-            let message = format!("`{}` stands before `{}` in the file", file.header[to], file.header[from]);
-            let diagnostic = Diagnostic::error(codes::UNKNOWN_COLUMN, message)
-                .at(first.span, format!("is column {} of {}", from + 1, file.header.len()))
-                .at(last.span, format!("is column {}", to + 1));
-            Err(vec![diagnostic.help("a range goes from left to right in the first line of the file")])
-        }
-        IndexArg::Pack(name) => {
-            let message = "columns are read by name; `..` alone names none";
-            let diagnostic =
-                Diagnostic::error(codes::BAD_DATA_EXPRESSION, message).at(name.span, "is not a column");
-            Err(vec![diagnostic.at(base, "").help("a range is `first .. last`")])
-        }
-    }
-}
-
-/// A column's name, as a word or as a string.
-fn column_name(expr: &Expr) -> Result<&str, Diagnostics> {
-    match &expr.kind {
-        ExprKind::Name { name, primed: false } => Ok(&name.text),
-        ExprKind::String(text) => Ok(text.trim_ascii()),
-        _ => {
-            let message = "columns are read by name";
-            let diagnostic = Diagnostic::error(codes::UNKNOWN_COLUMN, message).at(expr.span, "is not a name");
-            Err(vec![diagnostic.help("a name that is not a single word goes into quotes: `rows[\"2020\"]`")])
-        }
-    }
 }

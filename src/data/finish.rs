@@ -32,7 +32,7 @@ pub fn countable(cases: u64, span: Span) -> Result<(), Diagnostics> {
 /// Where sizes or type do not fit, or a number is not finite in f32.
 pub fn column(
     decl: &Decl,
-    values: Values,
+    values: &Values,
     found_at: Span,
     sizes: &mut Sizes,
     place: impl Fn(usize) -> String,
@@ -55,8 +55,15 @@ pub fn column(
         let row_of = |k: usize| place(k / width);
         of_class(decl, ty, cases, values.vocabulary.as_deref(), &data, row_of)?;
     }
-    let Values { dims, vocabulary, standardized, .. } = values;
-    Ok(Column { name: decl.name.text.clone(), span: decl.span, dims, kind, vocabulary, standardized, data })
+    Ok(Column {
+        name: decl.name.text.clone(),
+        span: decl.span,
+        dims: values.dims.clone(),
+        kind,
+        vocabulary: values.vocabulary.clone(),
+        standardized: values.standardized.clone(),
+        data,
+    })
 }
 
 /// Holds the sizes of a declaration against the shape that was found; a name that is new is bound.

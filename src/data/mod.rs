@@ -2,13 +2,15 @@
 //! before a net is elaborated.
 //!
 //! - `table`: tables in place; `block`: data blocks, statement by statement.
-//! - `file`: a CSV file as cells; `number` and [`vocabulary`]: cells as numbers and as classes.
+//! - `file`: a CSV file as cells; `columns`: those that an expression names; `number` and
+//!   [`vocabulary`]: cells as numbers and as classes.
 //! - `expression`: what stands right of `=` in a data block, computed in f64.
 //! - [`split`]: which rows are held out.
 //! - `standardize`: mean and deviation, learned from the training part.
 //! - `finish`: a computed column against its declaration, rounded to f32.
 
 mod block;
+mod columns;
 mod expression;
 mod file;
 mod finish;

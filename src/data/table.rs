@@ -112,7 +112,7 @@ fn column(
         let data = encoded.numbers.iter().map(|&number| f64::from(number)).collect();
         Values { dims, data, vocabulary: Some(encoded.vocabulary), standardized: None }
     };
-    finish::column(decl, values, whole(rows), sizes, |row| format!("in row {}", row + 1))
+    finish::column(decl, &values, whole(rows), sizes, |row| format!("in row {}", row + 1))
 }
 
 /// From the first row to the last.

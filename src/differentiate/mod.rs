@@ -12,6 +12,9 @@
 //! which says where the term is there. The guard travels through gates and views, and becomes a number
 //! (`if guard then value else 0`) only where terms are added, where a sum absorbs it, or at the end.
 
+#[cfg(test)]
+pub(crate) mod corpus;
+pub mod differences;
 mod names;
 #[cfg(test)]
 pub(crate) mod oracle;
@@ -35,6 +38,7 @@ use term::Term;
 /// If `of` is not a scalar, or depends on a recurrence (elaboration refuses those).
 pub fn differentiate(circuit: &mut Circuit, of: ValueId, wrt: &[ValueId]) -> Vec<Option<ValueId>> {
     assert!(circuit.shape(of).dims.is_empty(), "only a scalar has a gradient");
+    let before = circuit.current_origin();
     let depends = dependents(circuit, of, wrt);
     let mut naming = names::Naming::of(circuit);
     let wanted: FxHashSet<ValueId> = wrt.iter().copied().collect();
@@ -65,7 +69,7 @@ pub fn differentiate(circuit: &mut Circuit, of: ValueId, wrt: &[ValueId]) -> Vec
             shares[operand.index()].push(share);
         }
     }
-    circuit.set_origin(Origin::default());
+    circuit.set_origin(before);
     wrt.iter().map(|value| found.get(value.index()).copied().flatten()).collect()
 }
 

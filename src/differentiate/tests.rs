@@ -1,15 +1,13 @@
 //! Every rule against central differences, in first and second derivatives; structural zeros; names.
 
+use super::corpus::{self, affine, per_example, shared};
 use super::differentiate;
-use super::oracle::{BATCH, class, compare, objective, real, reals, weighed};
-use crate::circuit::view::{Affine, Guard};
-use crate::circuit::{
-    AxisSet, Circuit, F64, Gate, Kind, Named, Reducer, Shape, SlotId, ValueId, View, gates,
-};
+use super::oracle::{BATCH, compare, objective, real, reals, weighed};
+use crate::circuit::{AxisSet, Circuit, Gate, Named, Node, Reducer, SlotId, ValueId, gates};
 use crate::interpret::{Bindings, evaluate};
 
 /// Builds a circuit, and checks the first and second derivatives of its value, weighed to a scalar.
-fn check(build: impl Fn(&mut Circuit) -> ValueId) {
+fn check(build: &dyn Fn(&mut Circuit) -> ValueId) {
     let mut circuit = Circuit::new();
     let value = build(&mut circuit);
     let of = weighed(&mut circuit, &[value]);
@@ -24,122 +22,44 @@ fn check(build: impl Fn(&mut Circuit) -> ValueId) {
     compare(&circuit, of, &wrt, &seconds);
 }
 
-fn shared(dims: &[u32]) -> Shape {
-    Shape::shared(dims)
-}
-
-fn per_example(dims: &[u32]) -> Shape {
-    Shape::per_example(dims)
-}
-
-/// `{ out, coordinates (c, b, d), no guards }`
-fn affine(out: Shape, coords: &[(&[i64], i64, i64)], fill: f64) -> View {
-    let coords = coords.iter().map(|&(c, b, d)| Affine { c: c.to_vec(), b, d }).collect();
-    View { out, coords, guards: vec![], fill: F64::new(fill) }
-}
-
 #[test]
 fn gates_follow_their_rows() {
-    for gate in Gate::all().filter(|gate| gate.row().result != Some(Kind::Boolean)) {
-        for batch in [false, true] {
-            check(|circuit| {
-                let names = ["positive_a", "positive_b", "positive_c"];
-                let shape = Shape { batch, dims: vec![2] };
-                let mut args: Vec<ValueId> = (names[..gate.row().arity].iter())
-                    .map(|name| real(circuit, name, shape.clone()))
-                    .collect();
-                if gate == gates::SELECT {
-                    let one = circuit.fill(1.0, &shape);
-                    args[0] = circuit.gate(gates::LT, &[one, args[0]]);
-                }
-                let value = circuit.gate(gate, &args);
-                // A second layer, so that the cotangent is not a constant.
-                circuit.mul(value, value)
-            });
-        }
-    }
+    corpus::gates(&mut check);
 }
 
 #[test]
 fn a_dense_layer() {
-    check(|circuit| {
-        let (x, w) = (real(circuit, "x", per_example(&[3])), real(circuit, "w", shared(&[2, 3])));
-        let b = real(circuit, "b", shared(&[2]));
-        let wide = per_example(&[2, 3]);
-        let x = circuit.view(x, View::select(wide.clone(), &[1], &[3]));
-        let w = circuit.broadcast(w, &wide);
-        let products = circuit.mul(w, x);
-        let sum = circuit.sum(products, AxisSet::of([1]));
-        let y = circuit.add(b, sum);
-        circuit.lift(Gate::named("tanh").unwrap(), &[y])
-    });
+    corpus::dense(&mut check);
 }
 
 #[test]
 fn reductions() {
-    for reducer in [Reducer::Sum, Reducer::Max, Reducer::Min, Reducer::Prod] {
-        for axes in [vec![0], vec![1], vec![2], vec![0, 2], vec![0, 1], vec![0, 1, 2]] {
-            for batch in [false, true] {
-                check(|circuit| {
-                    let x = real(circuit, "x", Shape { batch, dims: vec![2, 3, 2] });
-                    let y = circuit.reduce(reducer, x, AxisSet::of(axes.clone()), false);
-                    circuit.mul(y, y)
-                });
-            }
-        }
-    }
+    corpus::reductions(&mut check);
 }
 
 #[test]
 fn a_mean_over_the_batch_and_its_use() {
-    check(|circuit| {
-        let x = real(circuit, "x", per_example(&[2]));
-        let mean = circuit.mean_batch(x);
-        let away = circuit.sub(x, mean);
-        let squares = circuit.mul(away, away);
-        let variance = circuit.mean_batch(squares);
-        circuit.div(away, variance)
-    });
+    corpus::statistics(&mut check);
 }
 
 #[test]
 fn views_of_all_kinds() {
-    let views: [(&[u32], View); 7] = [
-        // A strided, padded, dilated window.
-        (&[7], affine(per_example(&[3, 3]), &[(&[2, 1], -1, 1)], 0.0)),
-        // The adjoint of such a window.
-        (&[3, 3], affine(per_example(&[7, 3]), &[(&[1, -1], 1, 2), (&[0, 1], 0, 1)], 0.0)),
-        // A diagonal, reversed, and spread.
-        (&[3, 3], affine(per_example(&[2, 3]), &[(&[0, -1], 2, 1), (&[0, 1], 0, 1)], 0.0)),
-        // A slice, a constant fill.
-        (&[5], affine(per_example(&[5]), &[(&[1], 2, 1)], 3.0)),
-        // A dimension taken apart, in another order, beside another.
-        (&[6, 2], affine(per_example(&[3, 2, 2]), &[(&[1, 3, 0], 0, 1), (&[0, 0, 1], 0, 1)], 0.0)),
-        // Two dimensions taken apart.
-        (&[4, 6], affine(per_example(&[2, 3, 2, 2]), &[(&[2, 0, 1, 0], 0, 1), (&[0, 2, 0, 1], 0, 1)], 0.0)),
-        // A scalar spread.
-        (&[], affine(per_example(&[2]), &[], 0.0)),
-    ];
-    for (dims, view) in views {
-        for batch in [false, true] {
-            check(|circuit| {
-                let x = real(circuit, "x", Shape { batch, dims: dims.to_vec() });
-                let read = circuit.view(x, view.clone());
-                circuit.mul(read, read)
-            });
-        }
-    }
+    corpus::views(&mut check);
 }
 
 #[test]
 fn a_view_with_a_guard() {
-    check(|circuit| {
-        let x = real(circuit, "x", per_example(&[4]));
-        let mut view = affine(per_example(&[3, 4]), &[(&[1, 0], 0, 1)], 0.0);
-        view.guards.push(Guard { e: Affine { c: vec![1, 1], b: 0, d: 2 }, lo: 1, hi: 3 });
-        let read = circuit.view(x, view);
-        circuit.mul(read, read)
-    });
+    corpus::guarded(&mut check);
+}
+
+#[test]
+fn merge_gather_scatter() {
+    corpus::integers(&mut check);
+}
+
+#[test]
+fn a_softmax_with_its_loss() {
+    corpus::cross_entropy(&mut check);
 }
 
 #[test]
@@ -152,56 +72,8 @@ fn taking_apart_is_undone_by_joining() {
     let before = circuit.len() as u32;
     differentiate(&mut circuit, of, &[x]);
     let sums = (before..circuit.len() as u32).map(ValueId);
-    let sums = sums.filter(|&value| matches!(circuit.node(value), crate::circuit::Node::Reduce { .. }));
+    let sums = sums.filter(|&value| matches!(circuit.node(value), Node::Reduce { .. }));
     assert_eq!(sums.count(), 0);
-}
-
-#[test]
-fn merge_gather_scatter() {
-    check(|circuit| {
-        let x = real(circuit, "x", per_example(&[2, 3, 2]));
-        let joined = circuit.merge(x, 1);
-        circuit.mul(joined, joined)
-    });
-    check(|circuit| {
-        let z = real(circuit, "z", per_example(&[2, 4]));
-        let index = class(circuit, "index", per_example(&[2]), 4);
-        let read = circuit.gather(z, index);
-        circuit.mul(read, read)
-    });
-    // An embedding: rows of a shared table by a per-example index.
-    check(|circuit| {
-        let table = real(circuit, "table", shared(&[4, 2]));
-        let token = class(circuit, "token", per_example(&[3]), 4);
-        let wide = circuit.view(table, View::select(per_example(&[3, 2, 4]), &[2, 1], &[4, 2]));
-        let token = circuit.view(token, View::select(per_example(&[3, 2]), &[0], &[3]));
-        let rows = circuit.gather(wide, token);
-        circuit.mul(rows, rows)
-    });
-    for batch in [false, true] {
-        check(|circuit| {
-            let value = real(circuit, "value", Shape { batch, dims: vec![3, 2] });
-            let index = class(circuit, "index", Shape { batch, dims: vec![3] }, 4);
-            let added = circuit.scatter(index, value, 4);
-            circuit.mul(added, added)
-        });
-    }
-}
-
-#[test]
-fn a_softmax_with_its_loss() {
-    check(|circuit| {
-        let z = real(circuit, "z", per_example(&[4]));
-        let y = class(circuit, "y", per_example(&[]), 4);
-        let largest = circuit.reduce(Reducer::Max, z, AxisSet::of([0]), false);
-        let away = circuit.sub(z, largest);
-        let e = circuit.lift(gates::EXP, &[away]);
-        let total = circuit.sum(e, AxisSet::of([0]));
-        let log = circuit.lift(gates::LOG, &[total]);
-        let read = circuit.gather(z, y);
-        let all = circuit.add(largest, log);
-        circuit.sub(all, read)
-    });
 }
 
 /// The gradient of a per-example scalar by the one per-example slot, at the given values.

@@ -1,6 +1,6 @@
 //! The two precisions.
 
-use crate::circuit::Gate;
+use crate::circuit::{Gate, machine};
 use std::ops::{Add, Div, Mul};
 
 /// A number of one of the precisions in which a circuit is evaluated. Integers are stored as such numbers, and
@@ -33,7 +33,13 @@ impl Element for f64 {
     }
 
     fn apply(gate: Gate, operands: &[&[f64]], out: &mut [f64]) {
-        by_value(gate, operands, out);
+        let mut values = vec![0.0; operands.len()];
+        for (k, out) in out.iter_mut().enumerate() {
+            for (value, operand) in values.iter_mut().zip(operands) {
+                *value = operand[k];
+            }
+            *out = (gate.row().value)(&values);
+        }
     }
 }
 
@@ -47,18 +53,6 @@ impl Element for f32 {
     }
 
     fn apply(gate: Gate, operands: &[&[f32]], out: &mut [f32]) {
-        by_value(gate, operands, out);
-    }
-}
-
-/// The gate's value in f64, rounded once.
-fn by_value<T: Element>(gate: Gate, operands: &[&[T]], out: &mut [T]) {
-    let row = gate.row();
-    let mut values = vec![0.0; operands.len()];
-    for (k, out) in out.iter_mut().enumerate() {
-        for (value, operand) in values.iter_mut().zip(operands) {
-            *value = operand[k].get();
-        }
-        *out = T::of((row.value)(&values));
+        machine::program(gate).run(operands, out);
     }
 }

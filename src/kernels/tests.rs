@@ -1,7 +1,7 @@
 //! Every variant gives the bits of the reference, for every way in which operands can lie.
 
 use super::*;
-use crate::plan::schedule::{BufferId, Operand};
+use crate::plan::schedule::{BufferId, Contract, ContractAxis, Extent, Operand};
 
 /// Small deterministic numbers in (-1, 1).
 fn numbers(count: usize, seed: u32) -> Vec<f32> {

@@ -1,4 +1,101 @@
 //! `Circuit` to [`schedule::Schedule`]: what is fused, what is stored, in which order loops and sums run, and
 //! where everything lies in one arena.
+//!
+//! A step is planned phase by phase, a circuit each:
+//!
+//! 1. [`facts`]: what is needed, what is known once a step, on which axes a value depends.
+//! 2. [`kernels`]: what is computed by itself and what is part of its readers; [`product`] recognises
+//!    contractions, [`reads`] finds who reads whom, and how far in the same iteration.
+//! 3. [`fuse`]: which kernels share loops.
+//! 4. [`places`]: what is kept in registers, in the arena, or in a home outside.
+//! 5. [`emit`] and [`steps`] write the statements, [`order`] gives the folds their order.
+//! 6. For all phases together: [`loops`] joins loops and finds vectors, [`arena`] lays out the arena.
+//!
+//! [`schedule`] is the result.
 
+mod arena;
+mod body;
+mod emit;
+mod facts;
+mod fuse;
+mod kernels;
+mod linear;
+mod loops;
+mod order;
+mod places;
+pub mod print;
+mod product;
+mod reads;
+pub mod contraction;
+pub mod cost;
+pub mod interpret;
+pub mod memory;
 pub mod schedule;
+mod steps;
+#[cfg(test)]
+mod tests;
+pub mod verify;
+
+use crate::circuit::{Circuit, ValueId};
+use body::Body;
+use emit::{Emit, Tables};
+use facts::Facts;
+use schedule::{Region, Schedule};
+
+/// A circuit to run, and where what it reads and gives lies.
+#[derive(Clone, Debug)]
+pub struct Phase<'a> {
+    /// What is computed.
+    pub circuit: &'a Circuit,
+    /// Where the value of each slot lies, parallel to [`Circuit::slots`].
+    pub homes: Vec<Home>,
+    /// What is wanted.
+    pub roots: Vec<Root>,
+}
+
+/// Where a whole value lies: row-major, the example outermost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Home {
+    /// In which memory.
+    pub region: Region,
+    /// Its first element there.
+    pub offset: u32,
+}
+
+/// A value that is wanted.
+#[derive(Clone, Debug)]
+pub struct Root {
+    /// Which.
+    pub value: ValueId,
+    /// Where it is to be written. It may be where a slot of the same phase lies: all reads of the slot give its
+    /// old value.
+    pub home: Home,
+    /// For people.
+    pub name: String,
+}
+
+/// Plans phases, one after another, for batches of up to `capacity` examples. A later phase reads in a slot's
+/// home what earlier ones have written there.
+///
+/// # Panics
+/// If a phase's homes are not parallel to its circuit's slots, or the arena would exceed 2^32 elements.
+pub fn plan(phases: &[Phase], capacity: u32) -> Schedule {
+    let mut schedule = Schedule { capacity, ..Schedule::default() };
+    let mut tables = Tables::default();
+    for (k, phase) in phases.iter().enumerate() {
+        assert_eq!(phase.homes.len(), phase.circuit.slots().len(), "a home for each slot");
+        plan_phase(phase, k as u32, &mut schedule, &mut tables);
+    }
+    loops::finish(&mut schedule);
+    arena::lay_out(&mut schedule);
+    schedule
+}
+
+fn plan_phase(phase: &Phase, number: u32, schedule: &mut Schedule, tables: &mut Tables) {
+    let facts = Facts::of(phase.circuit, &phase.roots);
+    let kernels = kernels::kernels(&facts, &phase.roots);
+    let fused = fuse::fuse(&kernels);
+    let places = places::places(&kernels, &fused, phase, schedule);
+    let (kernels, places) = (&kernels, &places);
+    Emit { kernels, places, phase: number, schedule, tables, body: Body::default(), loops: vec![] }.phase(&fused);
+}

@@ -7,11 +7,12 @@
 //!
 //! - An element of a contraction: `k` in even blocks of at most `k_block`; within a block one ascending chain of
 //!   fused multiply-adds from 0; the blocks' sums added in order.
-//! - A fold by [`Order::Lanes`]: element `i` goes to lane `i mod 16`; a lane is one ascending chain from the
+//! - A fold by [`Order::Lanes`]: element `i` of a block goes to lane `i mod 16`; a lane is one ascending chain from the
 //!   identity; lanes combine pairwise: `l + (l + 8)`, then `+ 4`, `+ 2`, `+ 1`. Blocks' results combine in order.
 //! - A fold by [`Order::Chain`]: one ascending chain from the identity in even blocks of at most `block`, the
 //!   blocks' results combined in order.
-//! - Max and min (and their positions) do not depend on the order: NaN wins, ties go to the first.
+//! - Max and min combine by the gates of those names, in the fold's order: NaN wins, and ties go to the first operand
+//!   (which only a zero's sign can show). Positions do not depend on the order: the first largest, the first smallest.
 //! - The mean over the batch is the sum divided by the actual number of examples.
 //! - Every other operation is the gate's program (`circuit::machine`); no multiply and add are fused unless a
 //!   program says so.
@@ -176,6 +177,16 @@ pub enum Extent {
     Batch,
 }
 
+impl Extent {
+    /// How far for `n` examples.
+    pub fn len_for(self, n: usize) -> usize {
+        match self {
+            Extent::Fixed(extent) => extent as usize,
+            Extent::Batch => n,
+        }
+    }
+}
+
 /// How a loop is to run. Never changes bits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Hint {
@@ -240,6 +251,18 @@ pub struct Linear {
     pub offset: i64,
     /// In ascending order of variables, without zeros.
     pub terms: Vec<(Var, i64)>,
+}
+
+impl Linear {
+    /// Coefficient of a variable; 0 where it does not occur.
+    pub fn coefficient(&self, var: Var) -> i64 {
+        self.terms.iter().find(|term| term.0 == var).map_or(0, |term| term.1)
+    }
+
+    /// Its value where each variable has a value.
+    pub fn value(&self, of: impl Fn(Var) -> i64) -> i64 {
+        self.terms.iter().fold(self.offset, |sum, &(var, coefficient)| sum + coefficient * of(var))
+    }
 }
 
 /// An element of a buffer, in elements from its first. Always inside where it is reached.

@@ -12,7 +12,6 @@ use crate::simplify::simplify;
 use std::time::{Duration, Instant};
 
 /// A native program with all that it was made from.
-#[derive(Debug)]
 pub struct Built {
     /// The circuits, one a phase, as they were planned.
     pub circuits: Vec<Circuit>,
@@ -62,7 +61,7 @@ pub fn training_stage(model: &Model, layout: &Layout, states: &Layout) -> Stage 
         let piece = states.piece(slot).expect("every state has its place");
         wanted.push((next, Region::States, piece.offset, format!("{}'", piece.name)));
     }
-    Stage { homes: homes(model, layout, states), circuit, wanted }
+    Stage { homes: homes(&circuit, layout, states), circuit, wanted }
 }
 
 /// The update of all parameters.
@@ -86,9 +85,9 @@ pub fn update_stage(update: &Update) -> Stage {
 }
 
 /// Where the slots of a model live: parameters and states in their flat regions, data columns in theirs.
-pub fn homes(model: &Model, layout: &Layout, states: &Layout) -> Vec<Home> {
+pub fn homes(circuit: &Circuit, layout: &Layout, states: &Layout) -> Vec<Home> {
     let mut input = 0;
-    let slots = model.circuit.slots().iter().enumerate();
+    let slots = circuit.slots().iter().enumerate();
     let home = |(k, _)| {
         let slot = SlotId(k as u32);
         if let Some(piece) = layout.piece(slot) {
@@ -140,8 +139,7 @@ pub fn simplify_stage(stage: Stage) -> Stage {
 fn phase(stage: &Stage) -> Phase<'_> {
     let root = |(value, region, offset, name): &(ValueId, Region, u32, String)| Root {
         value: *value,
-        region: *region,
-        offset: *offset,
+        home: Home { region: *region, offset: *offset },
         name: name.clone(),
     };
     Phase { circuit: &stage.circuit, homes: stage.homes.clone(), roots: stage.wanted.iter().map(root).collect() }

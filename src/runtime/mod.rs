@@ -1,1 +1,15 @@
-//! (being built)
+//! Model and data to trained parameters: the whole pipeline from circuits to native steps, epochs, evaluation and
+//! checkpoints. Knows nothing of terminals: who watches a run is an [`train::Observer`].
+
+pub mod build;
+pub mod checkpoint;
+pub mod evaluate;
+pub mod figures;
+pub mod initial;
+pub mod layout;
+pub mod once;
+pub mod order;
+pub mod records;
+pub mod store;
+pub mod train;
+pub mod weights;

@@ -1,1 +1,129 @@
-//! (being built)
+//! Directed rewriting: every rule makes a circuit smaller, cheaper or plainer, and none may lose a value.
+//!
+//! The circuit is rebuilt from its leaves upwards, each node through a constructor that knows the rules: those of
+//! [`table`] for gates, those of [`views`] and [`sums`] for what changes shapes. Equal nodes fall together by
+//! interning, and what no root needs falls out. This is repeated until nothing changes, a few times at most.
+//!
+//! # What a rule may change
+//!
+//! No rule turns NaN or infinity into a number, so `0 * x` stays as it is. None changes a finite result by more
+//! than rounding, where rounding includes what an *intermediate* result loses beyond the ends of the format: a
+//! product may be associated otherwise. The sign of a zero is not kept: `x + 0` is `x`.
+//!
+//! # The normal form
+//!
+//! - A gate is computed over the dimensions on which its operands depend; what only spreads it comes after
+//!   ([`views::Builder::narrowed`]). So an intermediate value is never larger than what it is made of.
+//! - A read that does not spread goes through gates and reductions down to what is stored: inputs, parameters, values
+//!   with a name or with several users. So a contraction is a sum of a product of two plain reads.
+//! - A reduction is over the trailing dimensions of its operand, as `sum[k] ..` of an equation over `m, n` is.
+
+mod builder;
+mod facts;
+mod gates;
+mod scatters;
+mod sums;
+mod table;
+#[cfg(test)]
+mod tests;
+mod views;
+
+use crate::circuit::{Circuit, CotangentName, Named, Node, ValueId, graph};
+use builder::Builder;
+
+/// No chain of rules is this long; were one longer, the result would be right, only not yet simple.
+const ROUNDS: usize = 12;
+
+/// The same values, simpler. Returns the circuit and the roots in it.
+///
+/// Slots keep their order. A name stays with the value that it names as long as a root still needs that. Simplify
+/// after differentiating: names are kept, but not every value on the way.
+pub fn simplify(circuit: &Circuit, roots: &[ValueId]) -> (Circuit, Vec<ValueId>) {
+    let (mut circuit, mut roots) = (circuit.clone(), roots.to_vec());
+    for _ in 0..ROUNDS {
+        let (next, next_roots) = round(&circuit, &roots);
+        let stable = next.len() == circuit.len()
+            && next_roots == roots
+            && circuit.values().all(|value| circuit.node(value) == next.node(value));
+        (circuit, roots) = (next, next_roots);
+        if stable {
+            break;
+        }
+    }
+    (circuit, roots)
+}
+
+/// Every value that the roots need through its constructor once.
+fn round(circuit: &Circuit, roots: &[ValueId]) -> (Circuit, Vec<ValueId>) {
+    let stored = stored(circuit, roots);
+    let mut builder = Builder::new(circuit);
+    let map = rebuilt(circuit, roots, |value, node, map| {
+        builder.circuit.set_origin(circuit.origin(value));
+        let new = builder.node(node.with_operands(|operand| map[operand.index()].expect("operands first")));
+        if stored[value.index()] {
+            builder.store(new);
+        }
+        new
+    });
+    let renamed = |value: ValueId| map[value.index()];
+    let mut next = builder.circuit;
+    rename(circuit, &mut next, renamed);
+    let roots: Vec<ValueId> = roots.iter().filter_map(|&root| renamed(root)).collect();
+    swept(&next, &roots)
+}
+
+/// Which values are stored whatever is done about them: roots, values with a name, and those of several users.
+fn stored(circuit: &Circuit, roots: &[ValueId]) -> Vec<bool> {
+    let mut stored = vec![false; circuit.len()];
+    let mut user: Vec<Option<ValueId>> = vec![None; circuit.len()];
+    for value in graph::reachable(circuit, roots.iter().copied()).iter() {
+        circuit.node(value).for_each_operand(|operand| {
+            let first = *user[operand.index()].get_or_insert(value);
+            stored[operand.index()] |= first != value;
+        });
+    }
+    roots.iter().for_each(|root| stored[root.index()] = true);
+    circuit.names().iter().for_each(|named| stored[named.value.index()] = true);
+    stored
+}
+
+/// Calls `build` for each slot's leaf and each value that the roots need, in forward order, with what the values
+/// before became.
+fn rebuilt(
+    circuit: &Circuit,
+    roots: &[ValueId],
+    mut build: impl FnMut(ValueId, &Node, &[Option<ValueId>]) -> ValueId,
+) -> Vec<Option<ValueId>> {
+    let needed = graph::reachable(circuit, roots.iter().copied());
+    let mut map = vec![None; circuit.len()];
+    for value in circuit.values().filter(|&value| needed.contains(value)) {
+        map[value.index()] = Some(build(value, circuit.node(value), &map));
+    }
+    map
+}
+
+/// Gives the names of one circuit to the values of another that they became, in order.
+fn rename(from: &Circuit, to: &mut Circuit, renamed: impl Fn(ValueId) -> Option<ValueId>) {
+    let mut cotangents = from.cotangents().iter().peekable();
+    for (k, named) in from.names().iter().enumerate() {
+        let cotangent: Option<&CotangentName> = cotangents.next_if(|cotangent| cotangent.name == k);
+        let Some(value) = renamed(named.value) else { continue };
+        let named = Named { value, ..named.clone() };
+        match cotangent {
+            Some(cotangent) => to.name_cotangent(named, cotangent.of.clone(), cotangent.origin),
+            None => to.name(named),
+        }
+    }
+}
+
+/// The same circuit without what no root needs.
+fn swept(circuit: &Circuit, roots: &[ValueId]) -> (Circuit, Vec<ValueId>) {
+    let mut next = Circuit::with_slots_of(circuit);
+    let map = rebuilt(circuit, roots, |value, node, map| {
+        next.set_origin(circuit.origin(value));
+        next.intern(node.with_operands(|operand| map[operand.index()].expect("operands first")))
+    });
+    let renamed = |value: ValueId| map[value.index()];
+    rename(circuit, &mut next, renamed);
+    (next, roots.iter().filter_map(|&root| renamed(root)).collect())
+}

@@ -1,12 +1,14 @@
 //! Text to [`ast::File`] and back.
 //!
-//! `lexer` (logos) and a hand-written recursive-descent parser that recovers: it reports several errors in one
-//! run and never panics, whatever the bytes. `printer` turns a tree back into text; it is also `nnc fmt`, so it
-//! keeps comments. The whole grammar is in `grammar/nn.ebnf`.
+//! `lexer` (logos) and `parser`, a hand-written recursive descent that recovers: it reports several errors in one
+//! run and never panics, whatever the bytes. `printer` turns a tree back into text, `build` makes trees by hand for
+//! it. `format` is `nnc fmt`: it tidies a text and keeps its lines and comments. The whole grammar is in
+//! `grammar/nn.ebnf`.
 
 pub mod ast;
+pub mod build;
 mod format;
-mod lexer;
+pub mod lexer;
 mod parser;
 mod printer;
 mod table;

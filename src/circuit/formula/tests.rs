@@ -107,12 +107,16 @@ fn difference(f: impl Fn(f64) -> f64, x: f64) -> (f64, f64) {
 
 #[test]
 fn every_vjp_is_the_derivative() {
-    let mut state = 1;
-    for gate in Gate::all() {
+    // `stop` has no derivative by design, whatever differences say.
+    for gate in Gate::all().filter(|gate| gate.row().name != "stop") {
         let row = gate.row();
+        let mut state = 1;
         let mut compared = 0;
         for _ in 0..400 {
-            let x: Vec<f64> = (0..row.arity).map(|_| uniform(&mut state) * 6.0 - 3.0).collect();
+            // From 1/2 to 3 on either side: steps nearer to each other than the differences are wide, as those
+            // of a / b rounded near b = 0 are, could pass for a slope.
+            let mut operand = || (0.5 + 2.5 * uniform(&mut state)) * (uniform(&mut state) - 0.5).signum();
+            let x: Vec<f64> = (0..row.arity).map(|_| operand()).collect();
             let g = uniform(&mut state) * 4.0 - 2.0;
             for operand in 0..row.arity {
                 let value = |t: f64| {

@@ -12,13 +12,12 @@ pub(super) fn lines(lexed: &Lexed, text: &str) -> Vec<Line> {
     let mut comments = lexed.comments.iter().peekable();
     for (token, place) in lexed.tokens.iter().zip(places(&lexed.tokens)) {
         while let Some(comment) = comments.next_if(|comment| comment.span.start < token.span.start) {
-            liner.comment(comment, *token);
+            liner.comment(comment, *token, place.table);
         }
         if token.kind != TokenKind::End {
             liner.token(*token, place);
         }
     }
-    comments.for_each(|comment| liner.comment(comment, lexed.tokens[lexed.tokens.len() - 1]));
     liner.lines
 }
 
@@ -39,13 +38,13 @@ struct Liner<'t> {
 }
 
 impl Liner<'_> {
-    fn comment(&mut self, comment: &Comment, next: Token) {
+    fn comment(&mut self, comment: &Comment, next: Token, table: Option<usize>) {
         let start = comment.span.start as usize;
         if comment.own_line {
             // As what follows, or as what a bracket holds that closes next.
             let indent = match self.open.last() {
                 Some((_, indent)) if closes(next.kind) => indent + 2,
-                _ => self.indent(next, None),
+                _ => self.indent(next, table),
             };
             self.begin(LineKind::Comment, indent, start);
         }

@@ -34,7 +34,7 @@ enum Open {
 /// A place for each token of a text that parses.
 pub(super) fn places(tokens: &[Token]) -> Vec<Place> {
     let mut open: Vec<Open> = vec![];
-    let mut ended = Open::Other;
+    let mut ends: Vec<bool> = Vec::with_capacity(tokens.len());
     let mut header = 0;
     let mut places = Vec::with_capacity(tokens.len());
     for (i, token) in tokens.iter().enumerate() {
@@ -45,7 +45,7 @@ pub(super) fn places(tokens: &[Token]) -> Vec<Place> {
         if starts_line && table.is_some() {
             header += 1;
         }
-        let spaced = before(1).is_some_and(|last| needs_blank(tokens, i, last, ended));
+        let spaced = before(1).is_some_and(|last| needs_blank(tokens, i, last, &ends));
         let join = match table {
             Some(_) if token.kind == CloseBrace => Join::Apart,
             Some(_) if header == 1 => header_join(&open, before(1), token.kind, spaced),
@@ -54,6 +54,7 @@ pub(super) fn places(tokens: &[Token]) -> Vec<Place> {
             _ => Join::Tight,
         };
         places.push(Place { join, table: table.filter(|_| token.kind != CloseBrace) });
+        let mut ends_operand = matches!(token.kind, Name | Number | Percent | Text | Prime | Reducer);
         match token.kind {
             OpenParen | OpenBracket => {
                 let is_prefix = before(1).is_some_and(|last| match token.kind {
@@ -67,9 +68,10 @@ pub(super) fn places(tokens: &[Token]) -> Vec<Place> {
                 header = 0;
                 open.push(if is_table { Open::Table(i) } else { Open::Other });
             }
-            CloseParen | CloseBracket | CloseBrace => ended = open.pop().unwrap_or(Open::Other),
+            CloseParen | CloseBracket | CloseBrace => ends_operand = open.pop() == Some(Open::Other),
             _ => {}
         }
+        ends.push(ends_operand);
     }
     places
 }
@@ -84,25 +86,19 @@ fn header_join(open: &[Open], last: Option<Token>, kind: TokenKind, spaced: bool
     }
 }
 
-/// Whether what stands before ends an operand, so that an operator and no operand follows.
-fn ends_operand(kind: TokenKind) -> bool {
-    matches!(kind, Name | Number | Percent | Text | Prime | CloseParen | CloseBracket | Reducer)
-}
-
-/// Whether a blank stands between the token `i` and the one before it; `ended` is what the last closing bracket closed.
-fn needs_blank(tokens: &[Token], i: usize, last: Token, ended: Open) -> bool {
-    let token = tokens[i];
-    let after_prefix = matches!(last.kind, CloseParen | CloseBracket) && ended == Open::Prefix;
-    let operand_before = |i: usize| i > 0 && ends_operand(tokens[i - 1].kind);
-    match (last.kind, token.kind) {
+/// Whether a blank stands between the token `i` and the one before it; `ends` says of each token so far whether an
+/// operand ends with it, so that an operator, a call or an index may follow, but no operand.
+fn needs_blank(tokens: &[Token], i: usize, last: Token, ends: &[bool]) -> bool {
+    let operand_before_last = i > 1 && ends[i - 2];
+    match (last.kind, tokens[i].kind) {
         (OpenParen | OpenBracket | Dot | Caret, _) => false,
         (_, CloseParen | CloseBracket | Comma | Prime | Colon | Dot | Caret) => false,
         (OpenBrace, CloseBrace) => false,
-        (DotDot, _) => operand_before(i - 1),
-        (Minus, _) if !operand_before(i - 1) => false,
+        (DotDot, _) => operand_before_last,
+        (Minus, _) if !operand_before_last => false,
         (Star | Slash, _) => !is_tight(tokens, i - 1),
         (_, Star | Slash) => !is_tight(tokens, i),
-        (_, OpenParen | OpenBracket) => after_prefix || !(ends_operand(last.kind) || last.kind == Repeat),
+        (_, OpenParen | OpenBracket) => !ends[i - 1] && last.kind != Repeat,
         _ => true,
     }
 }

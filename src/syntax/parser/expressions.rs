@@ -98,12 +98,15 @@ impl Parser<'_> {
         self.nested(|p| p.binary(level::SUM))
     }
 
-    /// A type after a colon: `class(10)`.
+    /// `type = NAME [ arguments ]`, after a colon: `class(10)`
     pub(super) fn type_expr(&mut self) -> Parsed<Expr> {
         if !self.at(TokenKind::Name) {
             return Err(self.unexpected("a type such as `class(10)`"));
         }
-        self.postfix().map(|tree| tree.expr)
+        let token = self.bump();
+        let name = Tree::leaf(token.span, ExprKind::Name { name: self.name_of(token), primed: false });
+        let ty = if self.at_opener(TokenKind::OpenParen) { self.call(name)? } else { name };
+        Ok(ty.expr)
     }
 
     /// Makes a node over children of at most this height.
@@ -471,6 +474,10 @@ impl Parser<'_> {
             }
             TokenKind::Name => {
                 let name = self.expect_name("the name of an index")?;
+                if self.kind().is_binary_operator() {
+                    let help = "an index is bound by its name alone; arithmetic on it stands in reads".into();
+                    return Err(self.unexpected_with("`,` or `]`", Some(help)));
+                }
                 if !self.eat(TokenKind::Colon) {
                     return Ok(Index::Name { name, range: None });
                 }

@@ -1,8 +1,7 @@
 //! Items: what a file holds, and their headers.
 
 use super::expressions::unquoted;
-use super::{Brackets, ITEM_WORDS, Parsed, Parser};
-use crate::diagnostic::Span;
+use super::{Brackets, ITEM_WORDS, Parsed, Parser, Reported};
 use crate::syntax::ast::{
     Body, Cell, DataStmt, DataStmtKind, Decl, Definition, DefinitionKind, Item, ItemKind, Setting, Table,
     TableRow, TrainSetting,
@@ -21,7 +20,7 @@ impl Parser<'_> {
             match self.kind() {
                 TokenKind::End => return items,
                 TokenKind::CloseBrace => {
-                    self.unexpected_with("an item", Some("nothing opens this `}`".into()));
+                    self.stray_brace();
                     self.bump();
                 }
                 _ => items.extend(self.recovering(&mut Self::item)),
@@ -218,26 +217,27 @@ impl Parser<'_> {
         Ok(TableRow { span: self.since(start), cells })
     }
 
-    /// `cell = TEXT | word`, where a word is what stands between blanks: `-0.5`, `Iris-setosa`, `2024-05-01`
+    /// `CELL`, a text or a word, where a word is what stands between blanks: `-0.5`, `Iris-setosa`, `2024-05-01`
     fn cell(&mut self) -> Parsed<Cell> {
-        let first = self.token();
-        if first.kind == TokenKind::Text {
-            self.bump();
-            return Ok(Cell { span: first.span, text: unquoted(self.slice(first.span)) });
+        let is_text = self.at(TokenKind::Text);
+        if !is_text && !is_cell_part(self.kind()) {
+            return Err(self.no_cell());
         }
-        let mut span = Span { end: first.span.start, ..first.span };
-        loop {
-            if !is_cell_part(self.token().kind) {
-                let help = "cells are numbers, words or quoted texts, with blanks between them".to_string();
-                return Err(self.unexpected_with("a cell of the table", Some(help)));
+        let mut span = self.bump().span;
+        while self.token().span.start == span.end
+            && !matches!(self.kind(), TokenKind::CloseBrace | TokenKind::End)
+        {
+            if is_text || !is_cell_part(self.kind()) {
+                return Err(self.no_cell());
             }
             span.end = self.bump().span.end;
-            let next = self.token();
-            let touches = next.span.start == span.end && !next.newline_before;
-            if !touches || matches!(next.kind, TokenKind::CloseBrace | TokenKind::End) {
-                break;
-            }
         }
-        Ok(Cell { span, text: self.slice(span).to_string() })
+        let text = self.slice(span);
+        Ok(Cell { span, text: if is_text { unquoted(text) } else { text.to_string() } })
+    }
+
+    fn no_cell(&mut self) -> Reported {
+        let help = "cells are numbers, words or quoted texts, with blanks between them".to_string();
+        self.unexpected_with("a cell of the table", Some(help))
     }
 }

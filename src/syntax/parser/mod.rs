@@ -106,10 +106,10 @@ impl<'t> Parser<'t> {
         self.tokens[(self.pos + by).min(self.tokens.len() - 1)]
     }
 
-    /// Whether the next token is a name directly followed, on its line, by a token of this kind.
+    /// Whether the next token is a name followed, in the same statement, by a token of this kind.
     fn at_name_then(&self, kind: TokenKind) -> bool {
         let next = self.ahead(1);
-        self.at(TokenKind::Name) && next.kind == kind && !next.newline_before
+        self.at(TokenKind::Name) && next.kind == kind && !(next.breaks && self.open.is_empty())
     }
 
     /// Whether the next token opens a call or an index on what stands before it: the same line only.

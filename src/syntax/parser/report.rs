@@ -66,6 +66,9 @@ impl Parser<'_> {
             kind if kind.is_reserved() => {
                 Some(format!("`{text}` belongs to the language; another name is needed"))
             }
+            TokenKind::Dot if self.pos > 0 && self.tokens[self.pos - 1].kind == TokenKind::Number => {
+                Some("a number ends with a digit: `1` or `1.0`".into())
+            }
             TokenKind::Dot if self.ahead(1).kind == TokenKind::Number => {
                 Some(format!("a number begins with a digit: `0.{}`", self.slice(self.ahead(1).span)))
             }
@@ -80,8 +83,12 @@ impl Parser<'_> {
         let article = if what.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
         let error = Diagnostic::error(codes::UNEXPECTED_TOKEN, format!("`{word}` begins no {what}"))
             .at(place, format!("expected {article} {what}"));
-        let help = match nearest(word, words.iter().copied()) {
+        let begun = words.iter().find(|known| word.starts_with(*known)).copied();
+        let help = match nearest(word, words.iter().copied()).or(begun) {
             Some(meant) => format!("did you mean `{meant}`?"),
+            None if self.ahead(2).kind == TokenKind::Equals => {
+                format!("an equation needs no keyword: `{} = ...`", self.slice(self.ahead(1).span))
+            }
             None => format!("{article} {what} begins with {}", listed(words)),
         };
         self.report(error.help(help))
@@ -108,30 +115,40 @@ impl Parser<'_> {
         self.unexpected_with("an operator or the end of the line", help)
     }
 
-    /// `(` or `[` that is not closed where it should be: both places.
+    /// A list goes on with neither `,` nor its closing bracket: the bracket is missing, or something else is wrong.
     pub(super) fn unclosed(&mut self, open: Token, brackets: Brackets) -> Reported {
         let token = self.token();
         if token.kind == TokenKind::Foreign {
             return Reported;
         }
-        let opener = self.slice(open.span);
-        let closer = brackets.closer;
+        let (opener, closer) = (self.slice(open.span), brackets.closer);
         let (found, place) = match token.kind {
             TokenKind::End | TokenKind::CloseBrace => self.found(),
             _ => (self.shown(token), token.span),
         };
         let stray = matches!(token.kind, TokenKind::CloseParen | TokenKind::CloseBracket);
-        let error =
-            Diagnostic::error(codes::UNCLOSED_BRACKET, format!("expected `,` or `{closer}`, found {found}"))
-                .at(place, format!("expected `,` or `{closer}`"))
-                .at(open.span, format!("this `{opener}` is not closed"));
-        let error = match token.kind {
-            _ if stray => error.help(format!("close `{opener}` with `{closer}` before")),
-            TokenKind::Equals => error.help("`==` compares; a named argument is written `name = value`"),
-            TokenKind::Else => error.help("a default is written `(x[i] else 0)`: it follows a read"),
-            _ => error.help(format!("close it with `{closer}`, or continue the list after a `,`")),
+        let closed_later = !stray
+            && self.past_brackets(self.pos, 1).is_some_and(|end| self.tokens[end - 1].kind == brackets.close);
+        let (code, at_open) = match closed_later {
+            true => (codes::UNEXPECTED_TOKEN, "in the list that begins here".to_string()),
+            false => (codes::UNCLOSED_BRACKET, format!("this `{opener}` is not closed")),
         };
-        self.report(error)
+        let error = Diagnostic::error(code, format!("expected `,` or `{closer}`, found {found}"))
+            .at(place, format!("expected `,` or `{closer}`"))
+            .at(open.span, at_open);
+        self.report(match token.kind {
+            TokenKind::Equals => error.help("`==` compares; a named argument is written `name = value`"),
+            _ if stray => error.help(format!("close the `{opener}` with `{closer}` first")),
+            _ if closed_later => error.help("a `,` stands between the parts of a list"),
+            _ => error.help(format!("close it with `{closer}`, or continue the list after a `,`")),
+        })
+    }
+
+    /// A `}` outside any block.
+    pub(super) fn stray_brace(&mut self) {
+        let error = Diagnostic::error(codes::UNEXPECTED_TOKEN, "this `}` closes nothing")
+            .at(self.token().span, "no block is open here");
+        self.report(error.help("remove it, or look above for a `}` too many"));
     }
 
     /// A block without its `}`.

@@ -151,6 +151,11 @@ impl Parser<'_> {
     fn if_statement(&mut self) -> Parsed<StmtKind> {
         self.bump();
         let condition = self.condition()?;
+        if self.at(TokenKind::Then) {
+            let help =
+                "as a statement, `if` holds blocks; a choice between two values is `y = if c then a else b`";
+            return Err(self.unexpected_with("`{` and the block of `if`", Some(help.into())));
+        }
         let then = self.statements("`if`")?;
         let otherwise = match self.eat(TokenKind::Else) {
             true if self.at(TokenKind::If) => Some(vec![self.nested(Self::statement)?]),

@@ -57,14 +57,25 @@ impl Lines {
     fn block<T>(&mut self, mut header: Vec<Doc>, inner: &[T], each: impl FnMut(&mut Self, &T)) {
         header.push(Doc::text(" {"));
         self.line(header);
-        self.block_rest(inner, each);
-        self.line(vec![Doc::text("}")]);
+        self.inside(inner, each);
+        self.close(inner.is_empty(), vec![Doc::text("}")]);
     }
 
-    fn block_rest<T>(&mut self, inner: &[T], mut each: impl FnMut(&mut Self, &T)) {
+    fn inside<T>(&mut self, inner: &[T], mut each: impl FnMut(&mut Self, &T)) {
         self.indent += 2;
         inner.iter().for_each(|one| each(self, one));
         self.indent -= 2;
+    }
+
+    /// A line that begins with `}`; an empty block stays on one line.
+    fn close(&mut self, empty: bool, parts: Vec<Doc>) {
+        if empty {
+            self.text.pop();
+            self.text.push_str(layout(&Doc::Concat(parts), self.indent).trim_start());
+            self.text.push('\n');
+        } else {
+            self.line(parts);
+        }
     }
 
     fn body(&mut self, mut header: Vec<Doc>, body: &Body) {
@@ -134,8 +145,8 @@ impl Lines {
             StmtKind::Output { name, value } => self.named("output", &name.text, value),
             StmtKind::Metric { name, value } => self.named("metric", &name.text, value),
             StmtKind::If { condition, then, otherwise } => {
-                self.choice("if ", condition, then, otherwise.as_deref());
-                self.line(vec![Doc::text("}")]);
+                self.line(vec![Doc::text("if "), expr_doc(condition, Level::Or), Doc::text(" {")]);
+                self.choice(then, otherwise.as_deref());
             }
             StmtKind::Define { targets, how, value } => {
                 self.line(vec![Doc::Group(separated(targets.iter().map(target_doc))), equals(*how, value)]);
@@ -149,18 +160,20 @@ impl Lines {
         self.line(parts);
     }
 
-    /// All of an `if` statement but its last `}`; `else if` stays on one line.
-    fn choice(&mut self, word: &str, condition: &Expr, then: &[Stmt], otherwise: Option<&[Stmt]>) {
-        self.line(vec![Doc::text(word), expr_doc(condition, Level::Or), Doc::text(" {")]);
-        self.block_rest(then, |lines, stmt| lines.stmt(&stmt.kind));
+    /// An `if` statement after its first line; `else if` stays on one line.
+    fn choice(&mut self, then: &[Stmt], otherwise: Option<&[Stmt]>) {
+        self.inside(then, |lines, stmt| lines.stmt(&stmt.kind));
         match otherwise {
-            None => {}
-            Some([Stmt { kind: StmtKind::If { condition, then, otherwise }, .. }]) => {
-                self.choice("} else if ", condition, then, otherwise.as_deref());
+            None => self.close(then.is_empty(), vec![Doc::text("}")]),
+            Some([Stmt { kind: StmtKind::If { condition, then: next, otherwise }, .. }]) => {
+                let condition = expr_doc(condition, Level::Or);
+                self.close(then.is_empty(), vec![Doc::text("} else if "), condition, Doc::text(" {")]);
+                self.choice(next, otherwise.as_deref());
             }
             Some(stmts) => {
-                self.line(vec![Doc::text("} else {")]);
-                self.block_rest(stmts, |lines, stmt| lines.stmt(&stmt.kind));
+                self.close(then.is_empty(), vec![Doc::text("} else {")]);
+                self.inside(stmts, |lines, stmt| lines.stmt(&stmt.kind));
+                self.close(stmts.is_empty(), vec![Doc::text("}")]);
             }
         }
     }

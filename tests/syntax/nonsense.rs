@@ -1,82 +1,7 @@
-//! The parser on whole programs, on programs with mistakes, and on nonsense.
+//! Whatever the text, the parser ends, does not panic, and points into the text.
 
-use nnc::diagnostic::{Diagnostics, Sources};
-use nnc::syntax::{ast, parse};
-use std::fmt::Write;
-use std::path::{Path, PathBuf};
-
-fn parse_text(text: &str) -> (ast::File, Diagnostics) {
-    parse(Sources::default().add("test.nn", text), text)
-}
-
-/// Diagnostics in plain words, with what each label covers: independent of how they are rendered.
-fn describe(text: &str, diagnostics: &Diagnostics) -> String {
-    let mut out = String::new();
-    for diagnostic in diagnostics {
-        writeln!(out, "{}: {}", diagnostic.code.id, diagnostic.message).unwrap();
-        for label in &diagnostic.labels {
-            let (start, end) = (label.span.start as usize, label.span.end as usize);
-            let line = 1 + text[..start].matches('\n').count();
-            let column = 1 + text[..start].chars().rev().take_while(|c| *c != '\n').count();
-            writeln!(out, "  {line}:{column} `{}` {}", &text[start..end], label.text).unwrap();
-        }
-        if let Some(help) = &diagnostic.help {
-            writeln!(out, "  help: {help}").unwrap();
-        }
-    }
-    out
-}
-
-fn cases(folder: &str) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(folder);
-    let entries = std::fs::read_dir(&folder).expect("the folder of cases");
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "nn"));
-    paths.sort();
-    assert!(!paths.is_empty(), "{} holds cases", folder.display());
-    paths
-}
-
-#[test]
-fn whole_programs_parse() {
-    for path in cases("programs") {
-        let text = std::fs::read_to_string(&path).expect("a case");
-        let (file, diagnostics) = parse_text(&text);
-        assert!(diagnostics.is_empty(), "{}:\n{}", path.display(), describe(&text, &diagnostics));
-        assert!(!file.items.is_empty());
-    }
-}
-
-#[test]
-fn mistakes_are_told() {
-    insta::glob!("cases/parse/*.nn", |path| {
-        let text = std::fs::read_to_string(path).expect("a case");
-        let (_, diagnostics) = parse_text(&text);
-        assert!(!diagnostics.is_empty(), "{}: an error case without an error", path.display());
-        insta::assert_snapshot!(describe(&text, &diagnostics));
-    });
-}
-
-/// A small generator (SplitMix64), so that every run reads the same nonsense.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-
-    fn pick<T: Clone>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len())].clone()
-    }
-}
+use super::{FILE, Random, cases, parse_text};
+use nnc::syntax::format;
 
 /// Parses, and holds every span to the text; reaching the end of this function is the test.
 fn survives(text: &str) {
@@ -89,6 +14,7 @@ fn survives(text: &str) {
     {
         assert!(text.get(span.start as usize..span.end as usize).is_some(), "span {span:?} in {text:?}");
     }
+    assert_eq!(format(FILE, text).is_ok(), diagnostics.is_empty());
 }
 
 #[test]
@@ -198,8 +124,7 @@ fn token_soups_are_survived() {
 
 #[test]
 fn mutilated_programs_are_survived() {
-    let programs: Vec<String> =
-        cases("programs").iter().map(|path| std::fs::read_to_string(path).expect("a case")).collect();
+    let programs: Vec<String> = cases("programs").into_iter().map(|(_, text)| text).collect();
     let mut random = Random(3);
     for _ in 0..4000 {
         let mut text = random.pick(&programs);
@@ -211,7 +136,7 @@ fn mutilated_programs_are_survived() {
 }
 
 /// Cuts, doubles or replaces a stretch of the text (the cases are ASCII, so any byte is a border).
-fn mutilate(text: &mut String, random: &mut Random) {
+pub fn mutilate(text: &mut String, random: &mut Random) {
     let start = random.below(text.len() + 1);
     let end = (start + random.below(12)).min(text.len());
     match random.below(4) {

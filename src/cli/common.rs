@@ -1,0 +1,156 @@
+//! What commands share: reading a program with its data, and telling what is wrong.
+
+use crate::data::Dataset;
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Sources, codes, render_all, to_json};
+use crate::elaborate::model::{Model, Training};
+use crate::elaborate::{self, Choices, Program};
+use crate::syntax::ast::{Item, ItemKind};
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+/// The program or its data is wrong, and the user has been told.
+#[derive(Clone, Copy, Debug)]
+pub struct Failed;
+
+/// Which program, and what the command line changes in it.
+#[derive(clap::Args, Clone)]
+pub struct Source {
+    /// The program.
+    #[arg(value_name = "MODEL.nn")]
+    pub file: PathBuf,
+    /// Give a setting of the net or of its training another value; may be repeated.
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
+    pub settings: Vec<(String, String)>,
+    /// Which net, where the file holds several.
+    #[arg(long, value_name = "NAME")]
+    pub net: Option<String>,
+    /// Seed of initial values, order and draws, instead of the program's.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Print JSON, for programs.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `name=value`
+fn setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() && !value.trim().is_empty() => {
+            Ok((name.trim().to_string(), value.trim().to_string()))
+        }
+        _ => Err("expected NAME=VALUE, as in width=64 or optimizer='sgd(lr = 0.1)'".into()),
+    }
+}
+
+/// A program read, with its data and how it is to be trained.
+pub struct Session {
+    /// The program.
+    pub program: Program,
+    /// The data that its `train` block names.
+    pub data: Option<Dataset>,
+    /// Its `train` block.
+    pub training: Option<Training>,
+    /// What the command line changes.
+    pub choices: Choices,
+    /// Whether messages are JSON.
+    pub json: bool,
+}
+
+impl Source {
+    /// Reads the program and, if it has a `train` block, the data.
+    pub fn open(&self) -> Result<Session, Failed> {
+        let program = elaborate::read(&self.file)
+            .map_err(|(sources, wrong)| fail_in(&wrong, &sources, self.json))?;
+        let mut settings = self.settings.clone();
+        settings.extend(self.seed.map(|seed| ("seed".to_string(), seed.to_string())));
+        let choices = Choices { net: self.net.clone(), training: true, settings };
+        let mut session =
+            Session { program, data: None, training: None, choices, json: self.json };
+        if !session.is_trained() {
+            return Ok(session);
+        }
+        let training = elaborate::training(&session.program, &session.choices);
+        session.training = Some(training.map_err(|wrong| session.fail(&wrong))?);
+        if let Some(training) = &session.training {
+            let item = elaborate::data_item(&session.program, Some(&training.data));
+            let base = self.file.parent().unwrap_or(Path::new("."));
+            let data = item.and_then(|item| crate::data::load(item, &session.program.sources, base));
+            session.data = Some(data.map_err(|wrong| session.fail(&wrong))?);
+        }
+        Ok(session)
+    }
+}
+
+impl Session {
+    /// The net, for training or for inference; tells its warnings.
+    pub fn model(&self, training: bool) -> Result<Model, Failed> {
+        let choices = Choices { training, ..self.choices.clone() };
+        let made = elaborate::model(&self.program, self.data.as_ref(), &choices);
+        let (model, warnings) = made.map_err(|wrong| self.fail(&wrong))?;
+        if training {
+            tell_in(&warnings, &self.program.sources, self.json);
+        }
+        Ok(model)
+    }
+
+    /// Whether the program says how to train the chosen net, or any.
+    fn is_trained(&self) -> bool {
+        let wanted = |name: &str| self.choices.net.as_deref().is_none_or(|net| net == name);
+        let trains = |item: &Item| matches!(&item.kind, ItemKind::Train { net, .. } if wanted(&net.text));
+        self.program.file.items.iter().any(trains)
+    }
+
+    /// Tells what is wrong.
+    pub fn fail(&self, wrong: &[Diagnostic]) -> Failed {
+        fail_in(wrong, &self.program.sources, self.json)
+    }
+
+    /// The seed of the run.
+    pub fn seed(&self) -> u64 {
+        self.training.as_ref().map_or(0, |training| training.seed)
+    }
+}
+
+/// Tells what is wrong, and that the command failed.
+pub fn fail_in(wrong: &[Diagnostic], sources: &Sources, json: bool) -> Failed {
+    tell_in(wrong, sources, json);
+    Failed
+}
+
+/// Writes messages to standard error: for people, or one JSON object a line.
+pub fn tell_in(messages: &[Diagnostic], sources: &Sources, json: bool) {
+    if messages.is_empty() {
+        return;
+    }
+    if json {
+        messages.iter().for_each(|message| eprintln!("{}", to_json(message, sources)));
+        return;
+    }
+    let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let errors = messages.iter().any(|message| message.severity == Severity::Error);
+    let text = render_all(messages, sources, color);
+    if errors { eprint!("{text}") } else { eprintln!("{}", text.trim_end()) }
+}
+
+/// The text of a file.
+pub fn read_text(path: &Path) -> Result<String, Failed> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let message = format!("`{}` cannot be read: {error}", path.display());
+        fail_in(&[Diagnostic::error(codes::FILE_UNREADABLE, message)], &Sources::default(), false)
+    })
+}
+
+/// Writes a file whole, or leaves it as it was: beside it first, then renamed.
+pub fn write_text(path: &Path, text: &str) -> Result<(), Failed> {
+    let beside = path.with_extension("nn.tmp");
+    let written = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path));
+    written.map_err(|error| {
+        let message = format!("`{}` cannot be written: {error}", path.display());
+        fail_in(&[Diagnostic::error(codes::FILE_UNWRITABLE, message)], &Sources::default(), false)
+    })
+}
+
+/// What is asked of a program that lacks it.
+pub fn missing(what: &str, help: &str) -> Diagnostics {
+    vec![Diagnostic::error(codes::MISSING_PART, what.to_string()).help(help.to_string())]
+}

@@ -1,0 +1,122 @@
+//! `nnc run`
+
+use super::common::{Failed, Session, Source, missing};
+use super::progress::{Display, figures_json, part_name};
+use super::summary::{figures, grouped, summary};
+use crate::diagnostic::Diagnostic;
+use crate::elaborate;
+use crate::elaborate::model::Model;
+use crate::runtime::checkpoint;
+use crate::runtime::train::{Outcome, Trainer};
+use crate::runtime::weights::Weights;
+use serde_json::{Map, Value, json};
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Train a network.
+///
+/// Reads the data, compiles forward, backward and update to native code, and runs the `train` block. Any setting of
+/// the net or of its training can be changed here: --set width=64 --set batch=16 --set 'optimizer=sgd(lr = 0.1)'.
+/// At the end stand the figures on each part of the data, the held-out part last.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    source: Source,
+    /// Passes over the training data, instead of the program's.
+    #[arg(long, value_name = "N")]
+    epochs: Option<u32>,
+    /// Write the trained parameters there (safetensors).
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+    /// Begin from the parameters in this file (safetensors).
+    #[arg(long, value_name = "FILE")]
+    load: Option<PathBuf>,
+}
+
+/// Runs it.
+pub fn run(args: Args) -> Result<(), Failed> {
+    let mut source = args.source;
+    source.settings.extend(args.epochs.map(|epochs| ("epochs".to_string(), epochs.to_string())));
+    let began = Instant::now();
+    let session = source.open()?;
+    let (Some(training), Some(data)) = (&session.training, &session.data) else {
+        let help = "add `train NET on DATA { optimizer = adam(lr = 1e-3) ... }`";
+        return Err(session.fail(&missing("the program has no `train` block: there is nothing to run", help)));
+    };
+    let reading = began.elapsed();
+    let (model, inference) = (session.model(true)?, session.model(false)?);
+    let parameters = model.params.iter().map(|&slot| model.circuit.slot(slot).shape.size()).sum::<usize>();
+    let update = elaborate::update(&session.program, &session.choices, parameters as u32)
+        .map_err(|wrong| session.fail(&wrong))?;
+    let mut trainer = Trainer::new(&model, &inference, &update, training, data).expect("Cranelift compiles what the planner makes");
+    let compiling = began.elapsed() - reading;
+    if let Some(path) = &args.load {
+        load(&mut trainer, path).map_err(|wrong| session.fail(&[wrong]))?;
+    }
+    if session.json {
+        println!("{}", json!({ "event": "start", "net": model.name, "parameters": parameters,
+            "compile_ms": compiling.as_secs_f64() * 1e3, "read_ms": reading.as_secs_f64() * 1e3 }));
+    } else {
+        print!("{}", summary(&model, parameters, trainer.built(), compiling));
+    }
+    let mut display = Display::new(trainer.steps_per_epoch() * u64::from(training.epochs), training.epochs, session.json);
+    let outcome = trainer.run(&mut display);
+    display.finish();
+    let outcome = outcome.map_err(|wrong| session.fail(&[wrong]))?;
+    report(&session, &outcome);
+    match &args.save {
+        Some(path) => save(&session, &model, &trainer, &outcome.weights, path).map_err(|wrong| session.fail(&[wrong])),
+        None => Ok(()),
+    }
+}
+
+/// What the run gave.
+fn report(session: &Session, outcome: &Outcome) {
+    let rate = outcome.steps as f64 / outcome.training_time.as_secs_f64().max(1e-9);
+    if session.json {
+        let parts = outcome.figures.iter().map(|f| (part_name(f.part).to_string(), figures_json(f)));
+        println!("{}", json!({ "event": "end", "epochs": outcome.epochs, "steps": outcome.steps,
+            "seconds": outcome.elapsed.as_secs_f64(), "steps_per_second": rate, "stopped_early": outcome.stopped,
+            "kept_epoch": outcome.kept, "figures": Value::Object(parts.collect::<Map<_, _>>()) }));
+        return;
+    }
+    if outcome.stopped {
+        println!("stopped after epoch {}: no better for as many epochs as `stop` says", outcome.epochs);
+    }
+    if outcome.kept != outcome.epochs {
+        println!("kept the parameters of epoch {}", outcome.kept);
+    }
+    for part in &outcome.figures {
+        println!("{:10}  {}  ({} examples)", part_name(part.part), figures(part), grouped(part.rows as u64));
+    }
+    println!(
+        "{} steps in {:.2} s, {} steps a second",
+        grouped(outcome.steps),
+        outcome.elapsed.as_secs_f64(),
+        grouped(rate as u64),
+    );
+}
+
+/// Reads parameters (and states) into a run.
+fn load(trainer: &mut Trainer, path: &std::path::Path) -> Result<(), Diagnostic> {
+    let loaded = checkpoint::load(path)?;
+    let weights = Weights::from_file(&loaded, &trainer.params, &trainer.states)?;
+    trainer.set_weights(&weights);
+    Ok(())
+}
+
+/// Writes parameters and states.
+fn save(
+    session: &Session,
+    model: &Model,
+    trainer: &Trainer,
+    weights: &Weights,
+    path: &std::path::Path,
+) -> Result<(), Diagnostic> {
+    let metadata = vec![("net".to_string(), model.name.clone()), ("seed".to_string(), session.seed().to_string())];
+    weights.save(path, &trainer.params, &trainer.states, &metadata)?;
+    if !session.json {
+        println!("parameters written to {}", path.display());
+    }
+    Ok(())
+}

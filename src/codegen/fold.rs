@@ -1,0 +1,279 @@
+//! Folds: chains, and sixteen lanes combined by a fixed tree. See the definition of bits in
+//! [`crate::plan::schedule`].
+
+use super::emitter::{Emitter, Index};
+use crate::circuit::machine::program;
+use crate::plan::contraction::even_blocks;
+use crate::plan::schedule::*;
+use cranelift_codegen::ir::condcodes::FloatCC;
+use cranelift_codegen::ir::types::{F32, F32X4, I32, I32X4, I64};
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, StackSlot, StackSlotData, StackSlotKind, Value};
+
+/// Lanes of [`Order::Lanes`].
+const LANES: i64 = 16;
+/// Access to vectors on the stack.
+const LANE: MemFlagsData = MemFlagsData::new().with_notrap();
+
+/// What is folded.
+#[derive(Clone, Copy)]
+struct Folded<'s> {
+    with: Monoid,
+    var: Var,
+    body: &'s [Stmt],
+    value: Reg,
+    /// Whether four iterations run at once.
+    in_lanes: bool,
+}
+
+impl Emitter<'_, '_> {
+    /// Emits a [`Stmt::Fold`]; its result.
+    pub fn fold(&mut self, stmt: &Stmt) -> Value {
+        let Stmt::Fold { with, order, var, extent, hint, body, value, .. } = stmt else {
+            unreachable!("called for folds only")
+        };
+        let in_lanes = self.runs_in_lanes(*var, *extent, *hint, body);
+        let folded = Folded { with: *with, var: *var, body, value: *value, in_lanes };
+        if with.gate().is_none() {
+            let end = self.extent(*extent);
+            return self.first_extreme(folded, end);
+        }
+        let (Order::Chain { block } | Order::Lanes { block }) = *order;
+        let (blocks, length) = self.blocks(*extent, block);
+        if blocks == Index::Known(1) {
+            return self.fold_block(folded, *order, [Index::Known(0), length]);
+        }
+        let (end, length) = (self.extent(*extent), self.index(length));
+        let (end, start) = (self.index(end), self.b.ins().iconst(I64, 0));
+        // Blocks are combined in order; the first with the identity, which changes no bit.
+        let carried = [self.number(with.identity()), start];
+        let results = self.counted([Index::Known(0), blocks], 1, &carried, |e, _, carried| {
+            let (sum, start) = (carried[0], carried[1]);
+            let next = e.b.ins().iadd(start, length);
+            let stop = e.b.ins().smin(next, end);
+            let block = e.fold_block(folded, *order, [Index::Value(start), Index::Value(stop)]);
+            vec![e.combine(folded.with, sum, block), next]
+        });
+        results[0]
+    }
+
+    /// Number of blocks and their length.
+    fn blocks(&mut self, extent: Extent, longest: u32) -> (Index, Index) {
+        match extent {
+            Extent::Fixed(extent) => {
+                let (blocks, length) = even_blocks(extent as usize, longest as usize);
+                (Index::Known(blocks as i64), Index::Known(length as i64))
+            }
+            Extent::Batch if self.schedule.capacity <= longest => (Index::Known(1), Index::Value(self.operands.n)),
+            Extent::Batch => {
+                let n = self.operands.n;
+                let up = self.b.ins().iadd_imm_s(n, i64::from(longest) - 1);
+                let blocks = self.b.ins().udiv_imm_u(up, i64::from(longest));
+                let up = self.b.ins().iadd(n, blocks);
+                let up = self.b.ins().iadd_imm_s(up, -1);
+                let length = self.b.ins().udiv(up, blocks);
+                (Index::Value(blocks), Index::Value(length))
+            }
+        }
+    }
+
+    fn combine(&mut self, with: Monoid, a: Value, b: Value) -> Value {
+        let gate = with.gate().expect("positions are folded by themselves");
+        self.program(program(gate), &[a, b])
+    }
+
+    fn fold_block(&mut self, folded: Folded, order: Order, range: [Index; 2]) -> Value {
+        match order {
+            Order::Chain { .. } => self.chain(folded, range),
+            Order::Lanes { .. } if folded.in_lanes => self.lanes_in_vectors(folded, range),
+            Order::Lanes { .. } => self.lanes_one_by_one(folded, range),
+        }
+    }
+
+    /// The value of an iteration; of several, spread over the lanes.
+    fn element(&mut self, folded: Folded, index: Index, spread: Option<u8>) -> Value {
+        self.iteration(folded.var, index, spread, folded.body);
+        self.reg(folded.value)
+    }
+
+    fn chain(&mut self, folded: Folded, range: [Index; 2]) -> Value {
+        let identity = self.number(folded.with.identity());
+        let sums = self.counted(range, 1, &[identity], |e, i, sum| {
+            let element = e.element(folded, i, None);
+            vec![e.combine(folded.with, sum[0], element)]
+        });
+        sums[0]
+    }
+
+    /// Sixteen lanes kept in memory, as a vector each: for bodies that cannot run side by side, or whose vectors are
+    /// iterations of a loop around.
+    fn lanes_one_by_one(&mut self, folded: Folded, [start, end]: [Index; 2]) -> Value {
+        let lanes = self.new_slot(16);
+        let identity = self.number(folded.with.identity());
+        let first = self.b.ins().stack_addr(I64, lanes, 0);
+        for lane in 0..LANES as i32 {
+            self.b.ins().store(LANE, identity, first, lane * 16);
+        }
+        let base = self.index(start);
+        self.counted([start, end], 1, &[], |e, i, _| {
+            let element = e.element(folded, i, None);
+            let i = e.index(i);
+            let from_base = e.b.ins().isub(i, base);
+            let lane = e.b.ins().band_imm_s(from_base, LANES - 1);
+            let bytes = e.b.ins().ishl_imm_u(lane, 4);
+            let at = e.b.ins().iadd(first, bytes);
+            let sum = e.b.ins().load(F32X4, LANE, at, 0);
+            let sum = e.combine(folded.with, sum, element);
+            e.b.ins().store(LANE, sum, at, 0);
+            vec![]
+        });
+        let mut sums: Vec<Value> =
+            (0..LANES as i32).map(|lane| self.b.ins().load(F32X4, LANE, first, lane * 16)).collect();
+        while sums.len() > 1 {
+            let half = sums.len() / 2;
+            sums = (0..half).map(|lane| self.combine(folded.with, sums[lane], sums[lane + half])).collect();
+        }
+        sums[0]
+    }
+
+    /// Sixteen lanes in four vectors, four iterations at a time.
+    ///
+    /// The vectors take turns: the one whose turn it is comes first and goes to the end. So one copy of the body
+    /// serves, and four chains are under way at once.
+    fn lanes_in_vectors(&mut self, folded: Folded, [start, end]: [Index; 2]) -> Value {
+        let identity = self.number(folded.with.identity());
+        let length = self.distance(start, end);
+        let whole = self.whole_vectors(length);
+        let whole_end = self.sum(start, whole);
+        let sums = self.counted([start, whole_end], 4, &[identity; 4], |e, i, sums| {
+            let element = e.element(folded, i, Some(4));
+            let next = e.combine(folded.with, sums[0], element);
+            vec![sums[1], sums[2], sums[3], next]
+        });
+        let vectors = match (length, whole) {
+            (Index::Known(length), Index::Known(whole)) => {
+                let mut vectors = [sums[0]; 4];
+                let turn = (whole / 4) as usize % 4;
+                for k in 0..4 {
+                    vectors[(turn + k) % 4] = sums[k];
+                }
+                if whole < length {
+                    let rest = (length - whole) as u8;
+                    vectors[turn] = self.partial(folded, vectors[turn], whole_end, rest);
+                }
+                vectors
+            }
+            _ => self.rest_one_by_one(folded, &sums, whole, [whole_end, end]),
+        };
+        self.combine_lanes(folded.with, vectors)
+    }
+
+    /// Combines `rest` further iterations into the first lanes of a vector.
+    fn partial(&mut self, folded: Folded, sum: Value, at: Index, rest: u8) -> Value {
+        let element = self.element(folded, at, Some(rest));
+        let combined = self.combine(folded.with, sum, element);
+        let mask = std::array::from_fn(|lane| if lane < rest as usize { u32::MAX } else { 0 });
+        let mask = self.vector_constant(mask, F32X4);
+        self.choose(mask, combined, sum)
+    }
+
+    /// Puts the four vectors into memory in their order (`whole / 4` turns have been taken) and combines what is
+    /// left of a length known only in the running program, one iteration after another.
+    fn rest_one_by_one(&mut self, folded: Folded, sums: &[Value], whole: Index, rest: [Index; 2]) -> [Value; 4] {
+        let lanes = self.new_slot(4);
+        let first = self.b.ins().stack_addr(I64, lanes, 0);
+        let whole = self.index(whole);
+        for (k, &sum) in sums.iter().enumerate() {
+            let moved = self.b.ins().iadd_imm_s(whole, k as i64 * 4);
+            let at = self.lane_address(first, moved);
+            self.b.ins().store(LANE, sum, at, 0);
+        }
+        let done = self.index(rest[0]);
+        self.counted(rest, 1, &[], |e, i, _| {
+            let element = e.element(folded, i, None);
+            let i = e.index(i);
+            let from_done = e.b.ins().isub(i, done);
+            let moved = e.b.ins().iadd(whole, from_done);
+            let at = e.lane_address(first, moved);
+            let sum = e.load_splat(F32, at, 0);
+            let sum = e.combine(folded.with, sum, element);
+            e.store_lanes(1, sum, at, 0);
+            vec![]
+        });
+        std::array::from_fn(|k| self.b.ins().load(F32X4, LANE, first, k as i32 * 16))
+    }
+
+    /// Where lane `i mod 16` lies.
+    fn lane_address(&mut self, first: Value, i: Value) -> Value {
+        let lane = self.b.ins().band_imm_s(i, LANES - 1);
+        let bytes = self.b.ins().ishl_imm_u(lane, 2);
+        self.b.ins().iadd(first, bytes)
+    }
+
+    /// `l + (l + 8)`, then `+ 4`, `+ 2`, `+ 1`; the result in all lanes.
+    fn combine_lanes(&mut self, with: Monoid, vectors: [Value; 4]) -> Value {
+        let low = self.combine(with, vectors[0], vectors[2]);
+        let high = self.combine(with, vectors[1], vectors[3]);
+        let four = self.combine(with, low, high);
+        let upper = self.permute(four, [2, 3, 2, 3]);
+        let two = self.combine(with, four, upper);
+        let second = self.spread_lane(two, 1);
+        let one = self.combine(with, two, second);
+        self.spread_lane(one, 0)
+    }
+
+    /// The position of the first largest or smallest, as a number; a NaN counts as either.
+    fn first_extreme(&mut self, folded: Folded, end: Index) -> Value {
+        let better = if folded.with == Monoid::Argmax { FloatCC::GreaterThan } else { FloatCC::LessThan };
+        let carried = [self.number(folded.with.identity()), self.number(0.0)];
+        let results = self.counted([Index::Known(0), end], 1, &carried, |e, i, best| {
+            let element = e.element(folded, i, None);
+            let beats = e.b.ins().fcmp(better, element, best[0]);
+            let is_nan = e.b.ins().fcmp(FloatCC::NotEqual, element, element);
+            let first = e.b.ins().fcmp(FloatCC::Equal, best[0], best[0]);
+            let first_nan = e.b.ins().band(is_nan, first);
+            let takes = e.b.ins().bor(beats, first_nan);
+            let position = e.position(i);
+            vec![e.choose(takes, element, best[0]), e.choose(takes, position, best[1])]
+        });
+        results[1]
+    }
+
+    /// A loop's index as a number in all lanes.
+    fn position(&mut self, i: Index) -> Value {
+        match i {
+            Index::Known(known) => self.number(known as f32),
+            Index::Value(value) => {
+                let narrow = self.b.ins().ireduce(I32, value);
+                let lanes = self.b.ins().splat(I32X4, narrow);
+                self.b.ins().fcvt_from_sint(F32X4, lanes)
+            }
+        }
+    }
+
+    fn distance(&mut self, start: Index, end: Index) -> Index {
+        match (start, end) {
+            (Index::Known(start), Index::Known(end)) => Index::Known(end - start),
+            (Index::Known(0), end) => end,
+            _ => {
+                let (start, end) = (self.index(start), self.index(end));
+                Index::Value(self.b.ins().isub(end, start))
+            }
+        }
+    }
+
+    fn sum(&mut self, a: Index, b: Index) -> Index {
+        match (a, b) {
+            (Index::Known(a), Index::Known(b)) => Index::Known(a + b),
+            (Index::Known(0), b) => b,
+            _ => {
+                let (a, b) = (self.index(a), self.index(b));
+                Index::Value(self.b.ins().iadd(a, b))
+            }
+        }
+    }
+
+    /// Room on the stack for vectors.
+    fn new_slot(&mut self, vectors: u32) -> StackSlot {
+        self.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, vectors * 16, 4))
+    }
+}

@@ -1,0 +1,77 @@
+//! Steps of a schedule, each a part of a native function: nests in place, contractions and scatters as calls.
+
+use super::emitter::{Emitter, Index};
+use crate::kernels::Task;
+use crate::plan::schedule::*;
+use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::ir::{FuncRef, InstBuilder, Value};
+
+/// What a native function calls, as it knows it.
+#[derive(Clone, Copy)]
+pub struct Callees {
+    pub contract: FuncRef,
+    pub scatter: FuncRef,
+    pub gather: FuncRef,
+}
+
+/// A step with what was prepared for it. The task must stay where it is while the code may run.
+#[derive(Clone, Copy)]
+pub enum Prepared<'a> {
+    Nest(&'a Nest),
+    Contract(&'a Contract, &'a Task),
+    Scatter(&'a Scatter),
+}
+
+impl Prepared<'_> {
+    /// What it computes, for people.
+    pub fn what(&self) -> String {
+        match self {
+            Prepared::Nest(nest) => nest.what.join(", "),
+            Prepared::Contract(contract, _) => contract.what.clone(),
+            Prepared::Scatter(scatter) => scatter.what.clone(),
+        }
+    }
+}
+
+impl Emitter<'_, '_> {
+    /// Emits a step.
+    pub fn step(&mut self, step: Prepared, callees: Callees) {
+        match step {
+            Prepared::Nest(nest) => self.nest(nest),
+            Prepared::Contract(contract, task) => self.contract(contract, task, callees.contract),
+            Prepared::Scatter(scatter) => self.scatter(scatter, callees.scatter),
+        }
+        self.pointers.clear();
+    }
+
+    fn contract(&mut self, contract: &Contract, task: &Task, callee: FuncRef) {
+        let task = self.b.ins().iconst(I64, task as *const Task as i64);
+        let [a, b, out] = [contract.a, contract.b, contract.out].map(|operand| self.first_element(operand.buffer));
+        self.b.ins().call(callee, &[task, a, b, out, self.operands.n, self.operands.scratch]);
+    }
+
+    fn scatter(&mut self, scatter: &Scatter, callee: FuncRef) {
+        let [out, index, value] =
+            [scatter.out, scatter.index, scatter.value].map(|buffer| self.first_element(buffer));
+        let [len, count] = [scatter.out, scatter.index].map(|buffer| self.elements(buffer));
+        let row = self.b.ins().iconst(I64, i64::from(scatter.row));
+        let divisor = if scatter.mean { self.operands.n } else { self.b.ins().iconst(I64, 0) };
+        self.b.ins().call(callee, &[out, len, index, value, count, row, divisor]);
+    }
+
+    /// The address of a buffer.
+    fn first_element(&mut self, buffer: BufferId) -> Value {
+        let (pointer, offset) = self.place(&Address { buffer, at: Linear::default() });
+        self.b.ins().iadd_imm_s(pointer, i64::from(offset))
+    }
+
+    /// How many elements a buffer has for this batch.
+    fn elements(&mut self, buffer: BufferId) -> Value {
+        let buffer = &self.schedule.buffers[buffer.0 as usize];
+        let row = buffer.row() as i64;
+        match buffer.batch {
+            true => self.b.ins().imul_imm_s(self.operands.n, row),
+            false => self.index(Index::Known(row)),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Contractions, scatters, whole schedules in one function and in many, and the text of the code.
+
+use super::*;
+use crate::circuit::gates;
+use Extent::{Batch, Fixed};
+
+fn axis(extent: Extent, a: i64, b: i64, out: i64) -> ContractAxis {
+    ContractAxis { extent, a, b, out }
+}
+
+/// `z = x W`, `h = tanh(z)`, `W_bar = mean[batch] x h`, `W -= 0.1 W_bar`: a whole small step.
+pub fn small_net(batch: u32, inputs: u32, units: u32) -> Schedule {
+    let mut d = Draft::new(batch);
+    let (m, k) = (i64::from(units), i64::from(inputs));
+    let x = d.buffer(Region::Input(0), true, &[inputs]);
+    let w = d.buffer(Region::Params, false, &[inputs, units]);
+    let w_bar = d.buffer(Region::Gradients, false, &[inputs, units]);
+    let z = d.buffer(Region::Arena, true, &[units]);
+    let out = d.buffer(Region::Output(0), true, &[units]);
+    let operand = |buffer| Operand { buffer, offset: 0 };
+    let contract = |axes: [ContractAxis; 3], buffers: [BufferId; 3], mean| {
+        Step::Contract(Contract {
+            what: "a product".to_string(),
+            why: String::new(),
+            batch: vec![],
+            m: vec![axes[0]],
+            n: vec![axes[1]],
+            k: vec![axes[2]],
+            a: operand(buffers[0]),
+            b: operand(buffers[1]),
+            out: operand(buffers[2]),
+            k_block: 512,
+            mean,
+        })
+    };
+    let forward = [axis(Batch, k, 0, m), axis(Fixed(units), 0, 1, 1), axis(Fixed(inputs), 1, m, 0)];
+    d.schedule.steps.push(contract(forward, [x, w, z], false));
+
+    let (b, j, mut body) = (d.var(), d.var(), vec![]);
+    let value = d.load(&mut body, at(z, 0, &[(b, m), (j, 1)]));
+    let value = d.gate(&mut body, Gate::named("tanh").expect("a gate"), &[value]);
+    body.push(Stmt::Store { at: at(out, 0, &[(b, m), (j, 1)]), value });
+    d.nest(vec![for_loop(b, Batch, Hint::Plain, vec![for_loop(j, Fixed(units), Hint::Vector, body)])]);
+
+    let backward = [axis(Fixed(inputs), 1, 0, m), axis(Fixed(units), 0, 1, 1), axis(Batch, k, m, 0)];
+    d.schedule.steps.push(contract(backward, [x, out, w_bar], true));
+
+    let (j, mut body) = (d.var(), vec![]);
+    let before = d.load(&mut body, at(w, 0, &[(j, 1)]));
+    let slope = d.load(&mut body, at(w_bar, 0, &[(j, 1)]));
+    let rate = d.compute(&mut body, Op::Number(0.1), &[]);
+    let step = d.gate(&mut body, gates::MUL, &[rate, slope]);
+    let value = d.gate(&mut body, gates::SUB, &[before, step]);
+    body.push(Stmt::Store { at: at(w, 0, &[(j, 1)]), value });
+    d.nest(vec![for_loop(j, Fixed(inputs * units), Hint::Vector, body)]);
+    d.schedule
+}
+
+#[test]
+fn a_small_net_over_many_steps() {
+    for (batch, inputs, units) in [(4, 2, 8), (3, 5, 7), (16, 33, 10)] {
+        for rows in [1, 4, 30, 100] {
+            check(&small_net(batch, inputs, units), rows, 6, Random::number);
+        }
+    }
+}
+
+/// More steps than one function holds.
+#[test]
+fn a_long_schedule() {
+    let mut schedule = small_net(4, 3, 5);
+    let steps = schedule.steps.clone();
+    while schedule.steps.iter().map(weight).sum::<usize>() <= WHOLE {
+        schedule.steps.extend(steps.clone());
+    }
+    let module = compile(&schedule, Options { listing: true, ..checked() }).expect("it compiles");
+    assert!(module.clif().matches("; step").count() == schedule.steps.len(), "{}", module.clif());
+    check(&schedule, 10, 6, Random::number);
+}
+
+#[test]
+fn scatters() {
+    let index = |random: &mut Random| random.below(9) as f32 - 1.0;
+    for (mean, row) in [(false, 1), (true, 3)] {
+        let mut d = Draft::new(5);
+        let index_of = d.buffer(Region::Input(0), true, &[2]);
+        let value = d.buffer(Region::Input(1), true, &[2, row]);
+        let out = d.buffer(Region::Gradients, false, &[7, row]);
+        let what = "rows of a table".to_string();
+        d.schedule.steps.push(Step::Scatter(Scatter { what, index: index_of, value, out, row, mean }));
+        for rows in [1, 5, 12] {
+            check(&d.schedule, rows, 3, index);
+        }
+    }
+}
+
+#[test]
+fn the_text_of_the_code_names_what_it_computes() {
+    let module = compile(&small_net(4, 2, 8), Options { listing: true, ..checked() }).expect("it compiles");
+    assert!(module.clif().contains("a product"));
+    assert!(module.asm().lines().count() > 50);
+}

@@ -1,0 +1,197 @@
+//! Derived gradients held against central differences in f64: `nnc check --grad`, and an oracle of tests.
+
+use crate::circuit::{Circuit, Gate, Kind, Leaf, Node, Reducer, Slot, SlotId, SlotRole, ValueId, gates};
+use crate::interpret::{Bindings, evaluate};
+
+/// Half the distance between the ends of the wider difference, relative to the element's size.
+const STEP: f64 = 1e-3;
+
+/// How one slot's derived gradient compares with differences.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparison {
+    /// The slot.
+    pub slot: SlotId,
+    /// Elements compared.
+    pub compared: usize,
+    /// Elements left out since a comparison in the circuit decides otherwise nearby: there is no derivative to
+    /// compare with.
+    pub skipped: usize,
+    /// The element that agrees least.
+    pub worst: Option<Entry>,
+}
+
+/// One element's derivative both ways.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Entry {
+    /// Position in the slot's array (with the batch outermost).
+    pub element: usize,
+    /// By the chain rule.
+    pub derived: f64,
+    /// By differences.
+    pub difference: f64,
+    /// Their distance relative to the larger of them, or to what rounding leaves of the objective if that is more.
+    pub error: f64,
+}
+
+/// Compares the gradients of `of` (a scalar; its mean over the batch if per example) with respect to slots.
+/// At most `limit` elements of each slot are compared, spread evenly. A per-example slot's gradient is that of its
+/// own example's share of the mean times the number of examples.
+pub fn compare(
+    circuit: &Circuit,
+    of: ValueId,
+    gradients: &[(SlotId, Option<ValueId>)],
+    bindings: &Bindings<f64>,
+    limit: usize,
+) -> Vec<Comparison> {
+    let mut bindings = bindings.clone();
+    let (mut circuit, moved) = with_stops_held(circuit, &mut bindings);
+    let of = moved[of.index()];
+    let moved_gradient = |(slot, gradient): &(SlotId, Option<ValueId>)| (*slot, gradient.map(|g| moved[g.index()]));
+    let gradients: Vec<(SlotId, Option<ValueId>)> = gradients.iter().map(moved_gradient).collect();
+    let objective = circuit.mean_batch(of);
+    let probe = Probe { objective, decisions: decisions(&mut circuit, of) };
+    let at_start = probe.at(&circuit, &bindings);
+    let compare_slot = |&(slot, gradient): &(SlotId, Option<ValueId>)| {
+        let derived = gradient.map(|gradient| evaluate(&circuit, &[gradient], &bindings)[0].data.clone());
+        let shape = circuit.slot(slot).shape.clone();
+        let share = if shape.batch { bindings.n as f64 } else { 1.0 };
+        let size = shape.size_for(bindings.n);
+        let mut result = Comparison { slot, compared: 0, skipped: 0, worst: None };
+        for element in (0..size).step_by(size.div_ceil(limit.max(1)).max(1)) {
+            let Some(slope) = probe.slope(&circuit, slot, element, &mut bindings, &at_start) else {
+                result.skipped += 1;
+                continue;
+            };
+            let derived = derived.as_ref().map_or(0.0, |derived| derived[element]);
+            let entry = entry(element, derived, slope * share, at_start.objective * share);
+            result.compared += 1;
+            if result.worst.is_none_or(|worst| !(entry.error <= worst.error)) {
+                result.worst = Some(entry);
+            }
+        }
+        result
+    };
+    gradients.iter().map(compare_slot).collect()
+}
+
+/// The circuit with every `stop` replaced by a slot that holds its value at this point: no gradient flows through
+/// it, so it must not move when an element does. With it, the new place of each value.
+fn with_stops_held(circuit: &Circuit, bindings: &mut Bindings<f64>) -> (Circuit, Vec<ValueId>) {
+    let mut held = Circuit::new();
+    for slot in circuit.slots() {
+        held.declare(slot.clone());
+    }
+    let mut moved: Vec<ValueId> = vec![];
+    for value in circuit.values() {
+        let node = circuit.node(value).with_operands(|operand| moved[operand.index()]);
+        let stops = matches!(&node, Node::Gate { gate, .. } if gate.row().name == "stop");
+        moved.push(if stops { hold(circuit, value, &mut held, bindings) } else { held.add_node(node) });
+    }
+    (held, moved)
+}
+
+/// A slot of `held` with the value that `value` has now.
+fn hold(circuit: &Circuit, value: ValueId, held: &mut Circuit, bindings: &mut Bindings<f64>) -> ValueId {
+    let data = evaluate(circuit, &[value], bindings).remove(0).data;
+    let slot = SlotId(held.slots().len() as u32);
+    let leaf = held.declare(Slot {
+        name: format!("stop {}", slot.0),
+        role: SlotRole::Input,
+        shape: circuit.shape(value).clone(),
+        kind: circuit.kind(value),
+        classes: None,
+        span: None,
+    });
+    bindings.bind(held, slot, data);
+    leaf
+}
+
+fn entry(element: usize, derived: f64, difference: f64, objective: f64) -> Entry {
+    let rounding = 1e-5 * (1e-3 + objective.abs());
+    let scale = derived.abs().max(difference.abs()).max(rounding);
+    Entry { element, derived, difference, error: (derived - difference).abs() / scale }
+}
+
+/// What is evaluated at each point.
+struct Probe {
+    objective: ValueId,
+    decisions: Vec<ValueId>,
+}
+
+/// The objective and all decisions at one point.
+struct Point {
+    objective: f64,
+    decisions: Vec<Vec<f64>>,
+}
+
+impl Probe {
+    fn at(&self, circuit: &Circuit, bindings: &Bindings<f64>) -> Point {
+        let roots: Vec<ValueId> = std::iter::once(self.objective).chain(self.decisions.iter().copied()).collect();
+        let mut arrays = evaluate(circuit, &roots, bindings).into_iter().map(|array| array.data);
+        let objective = arrays.next().map_or(f64::NAN, |data| data[0]);
+        Point { objective, decisions: arrays.collect() }
+    }
+
+    /// The derivative by one element: two central differences, extrapolated (Richardson). None where a decision
+    /// changes between the ends.
+    fn slope(
+        &self,
+        circuit: &Circuit,
+        slot: SlotId,
+        element: usize,
+        bindings: &mut Bindings<f64>,
+        start: &Point,
+    ) -> Option<f64> {
+        let middle = bindings.slots[&slot].data[element];
+        let step = STEP * (1.0 + middle.abs());
+        let mut ends = [step, -step, step / 2.0, -step / 2.0].map(|offset| {
+            bindings.slots.get_mut(&slot).expect("bound").data[element] = middle + offset;
+            self.at(circuit, bindings)
+        });
+        bindings.slots.get_mut(&slot).expect("bound").data[element] = middle;
+        let alike = ends.iter_mut().all(|end| end.decisions == start.decisions);
+        let [wide, narrow] = [0, 2].map(|k| ends[k].objective - ends[k + 1].objective);
+        alike.then(|| (4.0 * narrow / step - wide / (2.0 * step)) / 3.0)
+    }
+}
+
+/// Everything that decides which branch of the circuit counts: conditions, the larger of two, positions.
+fn decisions(circuit: &mut Circuit, of: ValueId) -> Vec<ValueId> {
+    let mut reached = vec![false; circuit.len()];
+    reached[of.index()] = true;
+    for value in circuit.values().rev() {
+        if reached[value.index()] {
+            circuit.node(value).for_each_operand(|operand| reached[operand.index()] = true);
+        }
+    }
+    let reached: Vec<ValueId> = circuit.values().filter(|value| reached[value.index()]).collect();
+    reached.into_iter().filter_map(|value| decision(circuit, value)).collect()
+}
+
+/// The value that tells which way a node went, if it can go several.
+fn decision(circuit: &mut Circuit, value: ValueId) -> Option<ValueId> {
+    let called = |name: &str| Gate::named(name).expect("a row of the table");
+    match circuit.node(value).clone() {
+        Node::Leaf(Leaf::Slot(_) | Leaf::Number(_) | Leaf::Iota(_) | Leaf::Step(_) | Leaf::Draw { .. }) => None,
+        Node::Gate { gate, args } if gate == gates::MAX || gate == gates::MIN => {
+            Some(circuit.gate(gates::LE, &[args[0], args[1]]))
+        }
+        Node::Gate { gate, args } if gate == called("abs") => Some(circuit.gate(called("sign"), &args)),
+        Node::Gate { gate, .. } if [called("sign"), called("floor"), called("ceil")].contains(&gate) => Some(value),
+        Node::Reduce { reducer: reducer @ (Reducer::Max | Reducer::Min), arg, axes, .. } => {
+            Some(position(circuit, reducer, arg, axes))
+        }
+        _ if circuit.kind(value) != Kind::Real => Some(value),
+        _ => None,
+    }
+}
+
+/// Which elements attain an extreme: the operand's equality with it, in the operand's own shape.
+fn position(circuit: &mut Circuit, reducer: Reducer, arg: ValueId, axes: crate::circuit::AxisSet) -> ValueId {
+    let extreme = circuit.reduce(reducer, arg, axes, false);
+    let shape = circuit.shape(arg).clone();
+    let kept: Vec<usize> = (0..shape.dims.len()).filter(|&axis| !axes.contains(axis)).collect();
+    let extents: Vec<u32> = kept.iter().map(|&axis| shape.dims[axis]).collect();
+    let spread = circuit.view(extreme, crate::circuit::View::select(shape, &kept, &extents));
+    circuit.gate(gates::EQ, &[arg, spread])
+}

@@ -1,0 +1,55 @@
+//! The meaning of a [`Contract`], element by element: what every kernel must equal bit for bit.
+
+use super::schedule::{Contract, ContractAxis};
+
+/// Number of blocks and their length for a chain over `extent` in even blocks of at most `longest`: see the
+/// definition of bits in [`crate::plan::schedule`].
+pub fn even_blocks(extent: usize, longest: usize) -> (usize, usize) {
+    let blocks = extent.div_ceil(longest).max(1);
+    (blocks, extent.div_ceil(blocks))
+}
+
+/// The definition: one element after another, by chains of fused multiply-adds in even blocks. `a`, `b` and `out`
+/// are the whole buffers.
+pub fn reference(contract: &Contract, a: &[f32], b: &[f32], out: &mut [f32], n: usize) {
+    let (k_extent, k_at) = (count(&contract.k, n), |k| offsets(&contract.k, k, n));
+    let (blocks, length) = even_blocks(k_extent, contract.k_block as usize);
+    for batch in 0..count(&contract.batch, n) {
+        for m in 0..count(&contract.m, n) {
+            for col in 0..count(&contract.n, n) {
+                let starts = [
+                    offsets(&contract.batch, batch, n),
+                    offsets(&contract.m, m, n),
+                    offsets(&contract.n, col, n),
+                    [contract.a.offset, contract.b.offset, contract.out.offset],
+                ];
+                let at: [i64; 3] = std::array::from_fn(|which| starts.iter().map(|s| s[which]).sum());
+                let block_sum = |block: usize| {
+                    let end = k_extent.min((block + 1) * length);
+                    (block * length..end).fold(0.0f32, |sum, k| {
+                        let [ka, kb, _] = k_at(k);
+                        a[(at[0] + ka) as usize].mul_add(b[(at[1] + kb) as usize], sum)
+                    })
+                };
+                let sum = (1..blocks).fold(block_sum(0), |sum, block| sum + block_sum(block));
+                out[at[2] as usize] = if contract.mean { sum / n as f32 } else { sum };
+            }
+        }
+    }
+}
+
+/// Elements of a group of axes for `n` examples.
+pub fn count(axes: &[ContractAxis], n: usize) -> usize {
+    axes.iter().map(|axis| axis.extent.len_for(n)).product()
+}
+
+/// Offsets in `a`, `b` and `out` of the row-major position `flat` in a group of axes.
+pub fn offsets(axes: &[ContractAxis], mut flat: usize, n: usize) -> [i64; 3] {
+    let mut at = [0; 3];
+    for axis in axes.iter().rev() {
+        let (rest, i) = (flat / axis.extent.len_for(n), (flat % axis.extent.len_for(n)) as i64);
+        flat = rest;
+        at = [at[0] + i * axis.a, at[1] + i * axis.b, at[2] + i * axis.out];
+    }
+    at
+}

@@ -1,0 +1,62 @@
+//! What a step costs, counted from its schedule.
+
+use super::schedule::{Contract, ContractAxis, Extent, Op, Schedule, Step, Stmt};
+
+/// Operations and memory traffic of one step.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Cost {
+    /// Additions, multiplications and other gates, a fused multiply-add counting as two.
+    pub operations: u64,
+    /// Bytes read and written by loops and contractions, each array once a pass, whatever the caches hold.
+    pub bytes: u64,
+}
+
+/// The cost of one step for a batch of `n`.
+pub fn cost(schedule: &Schedule, n: usize) -> Cost {
+    let mut total = Cost::default();
+    for step in &schedule.steps {
+        match step {
+            Step::Nest(nest) => body(&nest.body, 1, n, &mut total),
+            Step::Contract(contract) => contraction(contract, n, &mut total),
+            Step::Scatter(scatter) => {
+                let values = schedule.buffers[scatter.value.0 as usize].len_for(n) as u64;
+                let out = schedule.buffers[scatter.out.0 as usize].len_for(n) as u64;
+                total.operations += values;
+                total.bytes += 4 * (3 * values + out);
+            }
+        }
+    }
+    total
+}
+
+fn body(statements: &[Stmt], times: u64, n: usize, total: &mut Cost) {
+    let length = |extent: &Extent| match extent {
+        Extent::Fixed(extent) => u64::from(*extent),
+        Extent::Batch => n as u64,
+    };
+    for statement in statements {
+        match statement {
+            Stmt::For { extent, body: inner, .. } => body(inner, times * length(extent), n, total),
+            Stmt::Fold { extent, body: inner, .. } => {
+                total.operations += times * length(extent);
+                body(inner, times * length(extent), n, total);
+            }
+            Stmt::Let { op: Op::Gate(_), .. } => total.operations += times,
+            Stmt::Let { .. } => {}
+            Stmt::Load { .. } | Stmt::LoadAt { .. } | Stmt::Store { .. } => total.bytes += 4 * times,
+        }
+    }
+}
+
+fn contraction(contract: &Contract, n: usize, total: &mut Cost) {
+    let count = |axes: &[ContractAxis]| {
+        let length = |axis: &ContractAxis| match axis.extent {
+            Extent::Fixed(extent) => u64::from(extent),
+            Extent::Batch => n as u64,
+        };
+        axes.iter().map(length).product::<u64>()
+    };
+    let [batch, m, cols, k] = [&contract.batch, &contract.m, &contract.n, &contract.k].map(|axes| count(axes));
+    total.operations += 2 * batch * m * cols * k;
+    total.bytes += 4 * batch * (m * k + cols * k + m * cols);
+}

@@ -1,0 +1,251 @@
+//! Runs a schedule as its definition says: one scalar after another, every access checked. Native code must equal
+//! it bit for bit.
+
+use super::contraction::{even_blocks, reference};
+use super::memory::Memory;
+use super::schedule::*;
+use crate::circuit::draw;
+use crate::circuit::machine::program;
+use crate::circuit::{Gate, gates};
+
+/// What a step knows beside its memory.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Record<'a> {
+    /// What [`Op::Scalar`] reads.
+    pub scalars: Vec<f32>,
+    /// The key of each site of draws at this step.
+    pub keys: Vec<[u32; 2]>,
+    /// The number in the data set of each example of the batch.
+    pub examples: &'a [u32],
+}
+
+/// Runs one step for a batch of `n` examples.
+///
+/// # Panics
+/// If the schedule reads or writes outside a buffer, or uses a register before it is assigned: bugs of the planner.
+pub fn run(schedule: &Schedule, memory: &mut Memory, n: usize, record: &Record) {
+    assert!((1..=schedule.capacity as usize).contains(&n), "{n} examples, capacity {}", schedule.capacity);
+    for step in &schedule.steps {
+        match step {
+            Step::Nest(nest) => {
+                Machine { schedule, memory, n, record, vars: vec![], regs: vec![] }.block(&nest.body)
+            }
+            Step::Contract(contract) => run_contract(schedule, contract, memory, n),
+            Step::Scatter(scatter) => run_scatter(schedule, scatter, memory, n),
+        }
+    }
+}
+
+fn run_contract(schedule: &Schedule, contract: &Contract, memory: &mut Memory, n: usize) {
+    let [a, b, out] = [&contract.a, &contract.b, &contract.out].map(|operand| &schedule.buffers[operand.buffer.0 as usize]);
+    let mut result = memory.buffer(out, n).to_vec();
+    reference(contract, memory.buffer(a, n), memory.buffer(b, n), &mut result, n);
+    memory.buffer_mut(out, n).copy_from_slice(&result);
+}
+
+fn run_scatter(schedule: &Schedule, scatter: &Scatter, memory: &mut Memory, n: usize) {
+    let [index, value, out] = [scatter.index, scatter.value, scatter.out].map(|id| &schedule.buffers[id.0 as usize]);
+    let mut result = vec![0.0; out.len_for(n)];
+    let divisor = scatter.mean.then_some(n);
+    self::scatter(&mut result, memory.buffer(index, n), memory.buffer(value, n), scatter.row as usize, divisor);
+    memory.buffer_mut(out, n).copy_from_slice(&result);
+}
+
+/// The meaning of a [`Scatter`]: rows of `row` elements are added to those that the indices say, in order; an index
+/// outside adds nothing; the sums are divided at the end.
+pub fn scatter(out: &mut [f32], index: &[f32], value: &[f32], row: usize, divisor: Option<usize>) {
+    out.fill(0.0);
+    let extent = (out.len() / row.max(1)) as u32;
+    for (&index, values) in index.iter().zip(value.chunks(row.max(1))) {
+        if let Some(at) = position(index, extent) {
+            out[at * row..][..row].iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+        }
+    }
+    if let Some(n) = divisor {
+        out.iter_mut().for_each(|sum| *sum /= n as f32);
+    }
+}
+
+/// The integer value of an index, rounded towards zero, where it lies in `0..extent`; NaN lies nowhere.
+fn position(index: f32, extent: u32) -> Option<usize> {
+    (!index.is_nan() && (index as i32 as u32) < extent).then_some(index as i32 as usize)
+}
+
+/// Variables and registers of a nest while it runs.
+struct Machine<'a> {
+    schedule: &'a Schedule,
+    memory: &'a mut Memory,
+    n: usize,
+    record: &'a Record<'a>,
+    vars: Vec<(Var, i64)>,
+    regs: Vec<Option<f32>>,
+}
+
+impl Machine<'_> {
+    fn block(&mut self, body: &[Stmt]) {
+        body.iter().for_each(|stmt| self.stmt(stmt));
+    }
+
+    fn stmt(&mut self, stmt: &Stmt) {
+        match stmt {
+            Stmt::For { var, extent, body, .. } => {
+                (0..extent.len_for(self.n)).for_each(|i| self.iteration(*var, i, body));
+            }
+            Stmt::Fold { acc, with, order, var, extent, body, value, .. } => {
+                let extent = extent.len_for(self.n);
+                let mut element = |i| {
+                    self.iteration(*var, i, body);
+                    self.reg(*value)
+                };
+                let result = fold(*with, *order, extent, &mut element);
+                self.assign(*acc, result);
+            }
+            Stmt::Let { reg, op, args } => {
+                let args: Vec<f32> = args.iter().map(|&arg| self.reg(arg)).collect();
+                let value = self.compute(op, &args);
+                self.assign(*reg, value);
+            }
+            Stmt::Load { reg, at, when, fill } => {
+                let inside = when.iter().all(|condition| self.holds(condition));
+                let value = if inside { self.load(at, 0) } else { *fill };
+                self.assign(*reg, value);
+            }
+            Stmt::LoadAt { reg, at, index, stride, extent } => {
+                let row = position(self.reg(*index), *extent);
+                let value = row.map_or(f32::NAN, |row| self.load(at, row as i64 * i64::from(*stride)));
+                self.assign(*reg, value);
+            }
+            Stmt::Store { at, value } => {
+                let (value, place) = (self.reg(*value), self.linear(&at.at));
+                let buffer = &self.schedule.buffers[at.buffer.0 as usize];
+                self.memory.buffer_mut(buffer, self.n)[place as usize] = value;
+            }
+        }
+    }
+
+    fn iteration(&mut self, var: Var, i: usize, body: &[Stmt]) {
+        self.vars.push((var, i as i64));
+        self.block(body);
+        self.vars.pop();
+    }
+
+    fn compute(&self, op: &Op, args: &[f32]) -> f32 {
+        match op {
+            Op::Gate(gate) => program(*gate).run1(args),
+            Op::Number(number) => *number,
+            Op::Index(linear) => self.linear(linear) as f32,
+            Op::Scalar(k) => self.record.scalars[*k as usize],
+            Op::BatchSize => self.n as f32,
+            Op::Draw { site, element, example } => {
+                let example = example.map_or(0, |var| self.record.examples[self.var(var) as usize]);
+                draw::uniform(self.record.keys[*site as usize], example, self.linear(element) as u32)
+            }
+        }
+    }
+
+    fn holds(&self, condition: &Condition) -> bool {
+        let e = self.linear(&condition.e);
+        let quotient = e.div_euclid(condition.divisor);
+        e.rem_euclid(condition.divisor) == 0 && (condition.lo..condition.hi).contains(&quotient)
+    }
+
+    /// Reads `beyond` elements after an address.
+    fn load(&self, at: &Address, beyond: i64) -> f32 {
+        let buffer = &self.schedule.buffers[at.buffer.0 as usize];
+        self.memory.buffer(buffer, self.n)[(self.linear(&at.at) + beyond) as usize]
+    }
+
+    fn linear(&self, linear: &Linear) -> i64 {
+        linear.value(|var| self.var(var))
+    }
+
+    fn var(&self, var: Var) -> i64 {
+        self.vars.iter().find(|bound| bound.0 == var).expect("a variable is used in its loop").1
+    }
+
+    fn reg(&self, reg: Reg) -> f32 {
+        self.regs.get(reg.0 as usize).copied().flatten().expect("a register is assigned before it is used")
+    }
+
+    fn assign(&mut self, reg: Reg, value: f32) {
+        let at = reg.0 as usize;
+        self.regs.resize(self.regs.len().max(at + 1), None);
+        self.regs[at] = Some(value);
+    }
+}
+
+/// Combines the elements `0..extent`, evaluated ascending.
+fn fold(with: Monoid, order: Order, extent: usize, element: &mut impl FnMut(usize) -> f32) -> f32 {
+    let Some(gate) = with.gate() else {
+        return first_extreme(with, extent, element);
+    };
+    let combine = |a: f32, b: f32| program(gate).run1(&[a, b]);
+    let longest = match order {
+        Order::Chain { block } | Order::Lanes { block } => block as usize,
+    };
+    let (blocks, length) = even_blocks(extent, longest);
+    let mut block = |k: usize| {
+        let range = k * length..extent.min((k + 1) * length);
+        match order {
+            Order::Chain { .. } => range.fold(with.identity(), |acc, i| combine(acc, element(i))),
+            Order::Lanes { .. } => lanes(with, range, element, combine),
+        }
+    };
+    let first = block(0);
+    (1..blocks).fold(first, |acc, k| combine(acc, block(k)))
+}
+
+/// One block of a fold by [`Order::Lanes`].
+fn lanes(
+    with: Monoid,
+    range: std::ops::Range<usize>,
+    element: &mut impl FnMut(usize) -> f32,
+    combine: impl Fn(f32, f32) -> f32,
+) -> f32 {
+    let mut lanes = [with.identity(); 16];
+    for (i, at) in range.enumerate() {
+        lanes[i % 16] = combine(lanes[i % 16], element(at));
+    }
+    for half in [8, 4, 2, 1] {
+        for lane in 0..half {
+            lanes[lane] = combine(lanes[lane], lanes[lane + half]);
+        }
+    }
+    lanes[0]
+}
+
+/// The position of the first largest or smallest element; a NaN counts as either. 0 where there is none.
+fn first_extreme(with: Monoid, extent: usize, element: &mut impl FnMut(usize) -> f32) -> f32 {
+    let mut best = (with.identity(), 0);
+    for i in 0..extent {
+        let value = element(i);
+        let better = if with == Monoid::Argmax { value > best.0 } else { value < best.0 };
+        if better || (value.is_nan() && !best.0.is_nan()) {
+            best = (value, i);
+        }
+    }
+    best.1 as f32
+}
+
+impl Monoid {
+    /// The gate that combines two values; none for positions.
+    pub fn gate(self) -> Option<Gate> {
+        match self {
+            Monoid::Sum => Some(gates::ADD),
+            Monoid::Prod => Some(gates::MUL),
+            Monoid::Max => Some(gates::MAX),
+            Monoid::Min => Some(gates::MIN),
+            Monoid::Argmax | Monoid::Argmin => None,
+        }
+    }
+
+    /// What a chain starts from; for positions, the value that any element equals or beats.
+    pub fn identity(self) -> f32 {
+        match self {
+            Monoid::Sum => 0.0,
+            Monoid::Prod => 1.0,
+            Monoid::Max | Monoid::Argmax => f32::NEG_INFINITY,
+            Monoid::Min | Monoid::Argmin => f32::INFINITY,
+        }
+    }
+}

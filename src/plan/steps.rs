@@ -1,0 +1,126 @@
+//! Steps that are no loops of the planner's: contractions and scatters.
+
+use super::emit::{Emit, strides};
+use super::kernels::{Target, Work};
+use super::order::BLOCK;
+use super::product::{Group, Held, Product};
+use super::schedule::{BufferId, Contract, Operand, Scatter, Step};
+use crate::circuit::view::Affine;
+use crate::circuit::{Node, ValueId};
+use petgraph::graph::NodeIndex;
+
+/// How an array is walked over a product's domain.
+struct Walk {
+    operand: Operand,
+    batch: i64,
+    dims: Vec<i64>,
+}
+
+impl Emit<'_, '_> {
+    /// A kernel that is a step of its own.
+    pub fn step(&mut self, kernel: NodeIndex) {
+        let outputs = &self.places.stores[kernel.index()];
+        let out = outputs.first().expect("a step's result is in memory").place.buffer;
+        let step = match self.kernels.graph[kernel].work {
+            Work::Contract(product) => Step::Contract(self.contract(kernel, &product, out)),
+            _ => Step::Scatter(self.scatter(kernel, out)),
+        };
+        self.schedule.steps.push(step);
+    }
+
+    fn contract(&self, kernel: NodeIndex, product: &Product, out: BufferId) -> Contract {
+        let [a, b] = [0, 1].map(|k| self.factor(product, k));
+        let result = self.result_strides(product);
+        let mut contract = Contract {
+            what: self.name(kernel),
+            why: self.why(product),
+            batch: vec![],
+            m: vec![],
+            n: vec![],
+            k: vec![],
+            a: a.operand,
+            b: b.operand,
+            out: Operand { buffer: out, offset: 0 },
+            k_block: BLOCK,
+            mean: product.batch,
+        };
+        let stride = |axis: Option<usize>| match axis {
+            None => [a.batch, b.batch, result.0],
+            Some(axis) => [a.dims[axis], b.dims[axis], result.1[axis]],
+        };
+        for (group, axis) in product.axes(self.kernels.facts, stride) {
+            let axes = match group {
+                Group::Batch => &mut contract.batch,
+                Group::M => &mut contract.m,
+                Group::N => &mut contract.n,
+                Group::K => &mut contract.k,
+            };
+            axes.push(axis);
+        }
+        contract
+    }
+
+    fn factor(&self, product: &Product, k: usize) -> Walk {
+        let facts = self.kernels.facts;
+        let operand = product.operand(facts, k);
+        let (buffer, (batch, dims)) = match &operand.held {
+            Held::Value(base) => {
+                let shape = facts.shape(*base);
+                (self.place(*base).buffer, (shape.batch, shape.dims.clone()))
+            }
+            Held::Prepared(target) => {
+                let place = self.places.held[self.kernels.of[target].index()];
+                (place.expect("an operand is in memory").buffer, target.domain(facts))
+            }
+        };
+        let steps = strides(batch, &dims);
+        let inner = &steps[usize::from(batch)..];
+        let along = |axis: usize| operand.coords.iter().zip(inner).map(|(c, step)| c.c[axis] * step).sum();
+        let rank = facts.shape(product.domain).dims.len();
+        let start = |coord: &Affine| coord.b;
+        Walk {
+            operand: Operand { buffer, offset: operand.coords.iter().zip(inner).map(|(c, s)| start(c) * s).sum() },
+            batch: if batch { steps[0] } else { 0 },
+            dims: (0..rank).map(along).collect(),
+        }
+    }
+
+    /// Strides of the result along the example axis and the dimensions of the domain; 0 where it is summed.
+    fn result_strides(&self, product: &Product) -> (i64, Vec<i64>) {
+        let shape = self.kernels.facts.shape(product.domain);
+        let kept: Vec<usize> = (0..shape.dims.len()).filter(|&k| !product.axes.contains(k)).collect();
+        let dims: Vec<u32> = kept.iter().map(|&k| shape.dims[k]).collect();
+        let batch = shape.batch && !product.batch;
+        let steps = strides(batch, &dims);
+        let mut result = vec![0; shape.dims.len()];
+        kept.iter().zip(&steps[usize::from(batch)..]).for_each(|(&k, &step)| result[k] = step);
+        (if batch { steps[0] } else { 0 }, result)
+    }
+
+    fn why(&self, product: &Product) -> String {
+        let facts = self.kernels.facts;
+        let part = |k: usize| match product.operand(facts, k).held {
+            Held::Value(base) => facts.name(base),
+            Held::Prepared(Target::Frame(frame)) => format!("{}, framed", facts.name(frame.of)),
+            Held::Prepared(target) => format!("{}, stored for it", facts.name(target.value())),
+        };
+        format!("a sum of products of {} and {}, each with an axis of its own", part(0), part(1))
+    }
+
+    fn scatter(&self, kernel: NodeIndex, out: BufferId) -> Scatter {
+        let facts = self.kernels.facts;
+        let Node::Scatter { index, value, .. } = facts.circuit.node(self.kernels.graph[kernel].target.value()) else {
+            unreachable!("a scatter kernel is a scatter")
+        };
+        let buffer = |value: ValueId| self.place(value).buffer;
+        let row = facts.shape(*value).dims[facts.shape(*index).dims.len()..].iter().product();
+        Scatter {
+            what: self.name(kernel),
+            index: buffer(*index),
+            value: buffer(*value),
+            out,
+            row,
+            mean: facts.shape(*index).batch,
+        }
+    }
+}

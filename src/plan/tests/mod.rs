@@ -1,0 +1,5 @@
+//! Circuits planned, verified, printed, run by the schedule's interpreter, and held against the circuit's.
+
+mod cases;
+mod harness;
+mod random;

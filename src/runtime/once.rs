@@ -1,0 +1,198 @@
+//! One evaluation without training: outputs, loss and gradients for given parameters and inputs, natively or by the
+//! reference interpreter, so that anyone can hold nnc against something else.
+
+use super::build::{Stage, build, homes, slot_leaf};
+use super::initial::initial_values;
+use super::layout::Layout;
+use super::order::SplitMix64;
+use super::records::Moment;
+use super::store::Store;
+use crate::circuit::{Circuit, SlotId, SlotRole, ValueId};
+use crate::differentiate::differentiate;
+use crate::elaborate::model::Model;
+use crate::interpret::{Bindings, Element, evaluate};
+use crate::plan::schedule::Region;
+
+/// By what the values are computed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum By {
+    /// Native code, f32.
+    Native,
+    /// The reference interpreter, f32.
+    Interpreter,
+    /// The reference interpreter, f64.
+    InterpreterF64,
+}
+
+/// A named array.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    /// Its name.
+    pub name: String,
+    /// Extents, the batch first where there is one per example.
+    pub dims: Vec<usize>,
+    /// Row-major.
+    pub data: Vec<f64>,
+}
+
+/// What is evaluated, and on what.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    /// Forward and, if asked for, backward.
+    pub circuit: Circuit,
+    /// What comes out.
+    pub wanted: Vec<(String, ValueId)>,
+    /// Where each parameter lies.
+    pub params: Layout,
+    /// Where each state lies.
+    pub states: Layout,
+    /// The value of every slot, inputs for all examples, in the order of slots.
+    pub values: Vec<Vec<f64>>,
+    /// Number of examples.
+    pub n: usize,
+    /// Of draws, and of what was not given.
+    pub seed: u64,
+}
+
+impl Evaluation {
+    /// Everything that a model computes: its outputs, the mean loss and, with `gradients`, the gradient of every
+    /// parameter and input; parameters and inputs drawn from the seed, to be replaced by those that are given.
+    pub fn new(model: &Model, gradients: bool, n: usize, seed: u64) -> Evaluation {
+        let mut circuit = model.circuit.clone();
+        let mut wanted: Vec<(String, ValueId)> =
+            model.outputs.iter().map(|output| (output.name.clone(), output.value)).collect();
+        if let Some(loss) = model.loss {
+            wanted.push(("loss".into(), circuit.mean_batch(loss)));
+            if gradients {
+                wanted.extend(gradient_outputs(&mut circuit, model, loss));
+            }
+        }
+        let params = Layout::of(&circuit, &model.params);
+        let states = Layout::of(&circuit, &model.states);
+        let weights = initial_values(model, &params, &states, seed);
+        let value = |k: usize| {
+            let slot = SlotId(k as u32);
+            let widened = |values: &[f32]| values.iter().map(|&x| f64::from(x)).collect();
+            match (params.piece(slot), states.piece(slot)) {
+                (Some(piece), _) => widened(&weights.params[piece.range()]),
+                (None, Some(piece)) => widened(&weights.states[piece.range()]),
+                (None, None) => widened(&drawn_input(&circuit, slot, n, seed)),
+            }
+        };
+        let values = (0..circuit.slots().len()).map(value).collect();
+        Evaluation { wanted, params, states, values, n, seed, circuit }
+    }
+
+    /// Evaluates.
+    ///
+    /// # Errors
+    /// What Cranelift says, which is a bug of ours.
+    pub fn run(&self, by: By) -> Result<Vec<Tensor>, String> {
+        let data = match by {
+            By::Native => self.native()?,
+            By::Interpreter => self.interpreted::<f32>(),
+            By::InterpreterF64 => self.interpreted::<f64>(),
+        };
+        let tensor = |((name, value), data): (&(String, ValueId), Vec<f64>)| {
+            let shape = self.circuit.shape(*value);
+            let batch = shape.batch.then_some(self.n);
+            let dims = batch.into_iter().chain(shape.dims.iter().map(|&d| d as usize)).collect();
+            Tensor { name: name.clone(), dims, data }
+        };
+        Ok(self.wanted.iter().zip(data).map(tensor).collect())
+    }
+
+    /// All slots bound, in any precision.
+    pub fn bindings<T: Element>(&self) -> Bindings<T> {
+        let mut bindings = Bindings::<T> { seed: self.seed, ..Bindings::new(self.n) };
+        for (k, values) in self.values.iter().enumerate() {
+            let values = values.iter().map(|&x| T::of(x)).collect();
+            bindings.bind(&self.circuit, SlotId(k as u32), values);
+        }
+        bindings
+    }
+
+    fn interpreted<T: Element>(&self) -> Vec<Vec<f64>> {
+        let roots: Vec<ValueId> = self.wanted.iter().map(|wanted| wanted.1).collect();
+        let arrays = evaluate(&self.circuit, &roots, &self.bindings::<T>());
+        arrays.into_iter().map(|array| array.data.into_iter().map(T::get).collect()).collect()
+    }
+
+    /// The stage that native code is made of.
+    pub fn stage(&self) -> Stage {
+        let result = |(k, (name, value)): (usize, &(String, ValueId))| {
+            (*value, Region::Output(k as u16), 0, name.clone())
+        };
+        Stage {
+            circuit: self.circuit.clone(),
+            homes: homes(&self.circuit, &self.params, &self.states),
+            wanted: self.wanted.iter().enumerate().map(result).collect(),
+        }
+    }
+
+    /// The slots that read data, in the order of the input regions.
+    pub fn inputs(&self) -> impl Iterator<Item = SlotId> {
+        let reads = |role| matches!(role, SlotRole::Input | SlotRole::Target);
+        let slots = self.circuit.slots().iter().enumerate().filter(move |(_, slot)| reads(slot.role));
+        slots.map(|(k, _)| SlotId(k as u32))
+    }
+
+    /// A flat region.
+    fn flat(&self, layout: &Layout) -> Vec<f32> {
+        layout.pieces.iter().flat_map(|piece| narrowed(&self.values[piece.slot.0 as usize])).collect()
+    }
+
+    fn native(&self) -> Result<Vec<Vec<f64>>, String> {
+        let built = build(vec![self.stage()], self.n as u32, self.seed)?;
+        let mut store = Store::new(&built, 1, self.n);
+        store.put(Region::Params, &self.flat(&self.params));
+        store.put(Region::States, &self.flat(&self.states));
+        let mut records = vec![];
+        built.records.push(Moment { step: 0, steps: 0, epoch: 0 }, &mut records);
+        let order: Vec<u32> = (0..self.n as u32).collect();
+        let inputs: Vec<Vec<f32>> = self.inputs().map(|slot| narrowed(&self.values[slot.0 as usize])).collect();
+        let columns: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
+        store.run(&built, &columns, &order, &records);
+        let output = |k| store.region(Region::Output(k as u16)).iter().map(|&x| f64::from(x)).collect();
+        Ok((0..self.wanted.len()).map(output).collect())
+    }
+}
+
+/// The gradients of the loss by every parameter and every input of real numbers, under the names that the printed
+/// gradient gives them.
+fn gradient_outputs(circuit: &mut Circuit, model: &Model, loss: ValueId) -> Vec<(String, ValueId)> {
+    let slots = differentiable_slots(model);
+    let leaves: Vec<ValueId> = slots.iter().map(|&slot| slot_leaf(circuit, slot)).collect();
+    let gradients = differentiate(circuit, loss, &leaves);
+    let named = |(slot, gradient): (SlotId, Option<ValueId>)| {
+        let path = &circuit.slot(slot).name;
+        let name = circuit.cotangents().iter().find(|known| &known.of == path);
+        let name = name.map_or_else(|| format!("{}_bar", path.replace('.', "_")), |known| circuit.names()[known.name].path.clone());
+        Some((name, gradient?))
+    };
+    slots.into_iter().zip(gradients).filter_map(named).collect()
+}
+
+/// As f32.
+fn narrowed(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|&x| x as f32).collect()
+}
+
+/// Parameters, then inputs and targets of real numbers.
+pub fn differentiable_slots(model: &Model) -> Vec<SlotId> {
+    let real = |slot: &&SlotId| model.circuit.slot(**slot).kind == crate::circuit::Kind::Real;
+    model.params.iter().chain(model.inputs.iter().filter(real)).copied().collect()
+}
+
+/// Values for an input that is not given: standard normal, or classes all alike.
+fn drawn_input(circuit: &Circuit, slot: SlotId, n: usize, seed: u64) -> Vec<f32> {
+    let what = circuit.slot(slot);
+    let mut random = SplitMix64::new(seed ^ (u64::from(slot.0) + 1).wrapping_mul(0xA076_1D64_78BD_642F));
+    let mut uniform = move || (random.next() >> 11) as f64 / (1u64 << 53) as f64;
+    let mut number = || match what.classes {
+        Some(classes) => (uniform() * f64::from(classes)).floor(),
+        // Box and Muller.
+        None => (-2.0 * (1.0 - uniform()).ln()).sqrt() * (std::f64::consts::TAU * uniform()).cos(),
+    };
+    (0..what.shape.size_for(n)).map(|_| number() as f32).collect()
+}

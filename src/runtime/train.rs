@@ -1,0 +1,331 @@
+//! Training: epochs of native steps, with an eye on loss and metrics.
+
+use super::build::{Built, build, training_stage, update_stage};
+use super::evaluate::{Evaluator, Figures};
+use super::initial::initial_values;
+use super::layout::Layout;
+use super::order::epoch_order;
+use super::records::Moment;
+use super::store::Store;
+use super::weights::Weights;
+use crate::data::Dataset;
+use crate::diagnostic::{Diagnostic, codes};
+use crate::elaborate::model::{Best, Model, Part, Training, Update};
+use crate::plan::schedule::Region;
+use std::time::{Duration, Instant};
+
+/// About how long native code runs before it comes back to report.
+const CHUNK: Duration = Duration::from_millis(100);
+
+/// All that a run needs.
+pub struct Trainer<'a> {
+    data: &'a Dataset,
+    training: Training,
+    built: Built,
+    evaluator: Evaluator,
+    store: Store,
+    /// Where each parameter lies.
+    pub params: Layout,
+    /// Where each state lies.
+    pub states: Layout,
+    columns: Vec<&'a [f32]>,
+    /// What stands where no step reads or writes.
+    initial: Weights,
+    /// Steps done.
+    step: u64,
+}
+
+/// Who is told how a run goes.
+pub trait Observer {
+    /// Some steps are done.
+    fn progress(&mut self, progress: &Progress);
+    /// An epoch is done.
+    fn epoch(&mut self, report: &Epoch);
+    /// Whether the run should end after this epoch as if it were the last.
+    fn interrupted(&self) -> bool {
+        false
+    }
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Epoch in work, from 1.
+    pub epoch: u32,
+    /// Steps done in all.
+    pub step: u64,
+    /// Steps of the whole run.
+    pub steps: u64,
+    /// Mean loss of the last steps.
+    pub loss: f64,
+}
+
+/// What an epoch gave.
+#[derive(Clone, Debug)]
+pub struct Epoch {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Steps done in all.
+    pub step: u64,
+    /// Mean over its examples of the loss that each step saw before its update.
+    pub loss: f64,
+    /// On the validation part, if there is one.
+    pub validation: Option<Figures>,
+    /// Time since the run began.
+    pub elapsed: Duration,
+    /// Whether these are the best weights so far by `keep`.
+    pub best: bool,
+}
+
+/// What a run gave.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The weights that are kept.
+    pub weights: Weights,
+    /// The epoch that they come from; 0: before the first.
+    pub kept: u32,
+    /// Epochs done.
+    pub epochs: u32,
+    /// Whether `stop` ended it early.
+    pub stopped: bool,
+    /// Steps done.
+    pub steps: u64,
+    /// Time spent in training steps alone.
+    pub training_time: Duration,
+    /// Time of the whole run, evaluation included.
+    pub elapsed: Duration,
+    /// With the kept weights, on each part of the data that is not empty.
+    pub figures: Vec<Figures>,
+}
+
+impl<'a> Trainer<'a> {
+    /// Builds native code for training and for evaluation, and draws the initial weights.
+    ///
+    /// # Errors
+    /// What Cranelift says, which is a bug of ours.
+    pub fn new(
+        model: &Model,
+        inference: &Model,
+        update: &Update,
+        training: &Training,
+        data: &'a Dataset,
+    ) -> Result<Trainer<'a>, String> {
+        let params = Layout::of(&model.circuit, &model.params);
+        let states = Layout::of(&model.circuit, &model.states);
+        let stages = vec![training_stage(model, &params, &states), update_stage(update)];
+        let capacity = training.batch.min(data.train.len().max(1) as u32);
+        let built = build(stages, capacity, training.seed)?;
+        let evaluator = Evaluator::new(inference, &params, &states, training.seed)?;
+        let mut store = Store::new(&built, 1, capacity as usize);
+        let weights = initial_values(model, &params, &states, training.seed);
+        store.put(Region::Params, &weights.params);
+        store.put(Region::States, &weights.states);
+        for (k, moment) in update.moments.iter().enumerate() {
+            store.fill(Region::Moments(k as u16), moment.initial as f32);
+        }
+        let columns = super::evaluate::columns(&model.circuit, data);
+        Ok(Trainer {
+            data,
+            training: training.clone(),
+            built,
+            evaluator,
+            store,
+            params,
+            states,
+            columns,
+            initial: weights,
+            step: 0,
+        })
+    }
+
+    /// The native program of a step and what it was made from.
+    pub fn built(&self) -> &Built {
+        &self.built
+    }
+
+    /// The weights as they stand.
+    pub fn weights(&self) -> Weights {
+        Weights {
+            params: overlaid(&self.initial.params, self.store.region(Region::Params)),
+            states: overlaid(&self.initial.states, self.store.region(Region::States)),
+        }
+    }
+
+    /// Puts weights in place of those that stand.
+    ///
+    /// # Panics
+    /// If their lengths are not those of the layouts.
+    pub fn set_weights(&mut self, weights: &Weights) {
+        self.initial = weights.clone();
+        self.store.put(Region::Params, &weights.params);
+        self.store.put(Region::States, &weights.states);
+    }
+
+    /// Trains to the end.
+    ///
+    /// # Errors
+    /// When the loss is no longer finite.
+    pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome, Diagnostic> {
+        let began = Instant::now();
+        let mut training_time = Duration::ZERO;
+        let mut best = Record::new(self.training.keep.as_ref());
+        let mut patience = Record::new(self.training.stop.as_ref().map(|stop| &stop.best));
+        let mut kept = (0, self.weights());
+        let (mut done, mut stopped) = (0, false);
+        for number in 1..=self.training.epochs {
+            let clock = Instant::now();
+            let loss = self.epoch(number, observer)?;
+            training_time += clock.elapsed();
+            done = number;
+            let weights = self.weights();
+            let figures = self.figures(&weights, Part::Validation);
+            let is_best = best.improves(number, self.watched(&self.training.keep, loss, &figures, &weights));
+            if is_best {
+                kept = (number, weights.clone());
+            }
+            let stop = self.training.stop.as_ref();
+            let best_of_stop = stop.map(|stop| stop.best.clone());
+            patience.improves(number, self.watched(&best_of_stop, loss, &figures, &weights));
+            observer.epoch(&Epoch {
+                number,
+                step: self.step,
+                loss,
+                validation: figures,
+                elapsed: began.elapsed(),
+                best: is_best && self.training.keep.is_some(),
+            });
+            stopped = stop.is_some_and(|stop| number - patience.at >= stop.epochs);
+            if stopped || observer.interrupted() {
+                break;
+            }
+        }
+        if self.training.keep.is_some() {
+            self.set_weights(&kept.1);
+        } else {
+            kept = (done, self.weights());
+        }
+        let parts = [Part::Train, Part::Validation, Part::Test];
+        let figures = parts.into_iter().filter_map(|part| self.figures(&kept.1, part)).collect();
+        Ok(Outcome {
+            weights: kept.1,
+            kept: kept.0,
+            epochs: done,
+            stopped,
+            steps: self.step,
+            training_time,
+            elapsed: began.elapsed(),
+            figures,
+        })
+    }
+
+    /// Steps of one epoch.
+    pub fn steps_per_epoch(&self) -> u64 {
+        self.data.train.len().div_ceil(self.built.schedule.capacity as usize) as u64
+    }
+
+    /// One epoch; the mean loss over its examples.
+    fn epoch(&mut self, number: u32, observer: &mut dyn Observer) -> Result<f64, Diagnostic> {
+        let order = epoch_order(&self.data.train, self.training.seed, number);
+        let (steps, batch) = (self.steps_per_epoch(), self.built.schedule.capacity as usize);
+        let whole = steps * u64::from(self.training.epochs);
+        let (mut done, mut chunk, mut total) = (0, 1, 0.0);
+        while done < steps {
+            let count = chunk.min(steps - done);
+            let mut records = vec![];
+            for k in 0..count {
+                let at = Moment { step: self.step + k + 1, steps: whole, epoch: number };
+                self.built.records.push(at, &mut records);
+            }
+            let clock = Instant::now();
+            let rows = &order[done as usize * batch..order.len().min((done + count) as usize * batch)];
+            self.store.run(&self.built, &self.columns, rows, &records);
+            let taken = clock.elapsed();
+            let mut sum = 0.0;
+            for (k, &loss) in self.store.region(Region::Log)[..count as usize].iter().enumerate() {
+                if !loss.is_finite() {
+                    return Err(self.not_finite(loss, self.step + k as u64 + 1, number));
+                }
+                sum += f64::from(loss) * rows[k * batch..].len().min(batch) as f64;
+            }
+            total += sum;
+            done += count;
+            self.step += count;
+            observer.progress(&Progress {
+                epoch: number,
+                step: self.step,
+                steps: whole,
+                loss: sum / rows.len() as f64,
+            });
+            chunk = next_chunk(count, taken);
+        }
+        Ok(total / order.len() as f64)
+    }
+
+    /// Loss and metrics on a part of the data; none where it is empty.
+    pub fn figures(&self, weights: &Weights, part: Part) -> Option<Figures> {
+        self.evaluator.figures(weights, self.data, part)
+    }
+
+    /// The figure that `stop` or `keep` watches. The training loss is the one that the steps saw.
+    fn watched(
+        &self,
+        best: &Option<Best>,
+        loss: f64,
+        validation: &Option<Figures>,
+        weights: &Weights,
+    ) -> Option<f64> {
+        let best = best.as_ref()?;
+        match best.part {
+            Part::Validation => validation.as_ref()?.named(&best.figure),
+            Part::Train if best.figure == "loss" => Some(loss),
+            part => self.figures(weights, part)?.named(&best.figure),
+        }
+    }
+
+    fn not_finite(&self, loss: f32, step: u64, epoch: u32) -> Diagnostic {
+        Diagnostic::error(
+            codes::NOT_FINITE,
+            format!("the loss is {loss} at step {step} (epoch {epoch}): training cannot go on"),
+        )
+        .at(self.training.span, "in this training")
+        .help("a smaller learning rate, `clip = norm(1.0)` or scaled inputs are the usual remedies")
+    }
+}
+
+/// `values` with what is held put over its beginning.
+fn overlaid(values: &[f32], held: &[f32]) -> Vec<f32> {
+    let mut out = values.to_vec();
+    let len = out.len().min(held.len());
+    out[..len].copy_from_slice(&held[..len]);
+    out
+}
+
+/// How many steps to run next, from how long the last ones took.
+fn next_chunk(count: u64, taken: Duration) -> u64 {
+    let wanted = count as f64 * CHUNK.as_secs_f64() / taken.as_secs_f64().max(1e-7);
+    (wanted as u64).clamp(1, 8 * count).min(100_000)
+}
+
+/// The best value so far of a figure that is watched.
+struct Record {
+    highest: bool,
+    value: Option<f64>,
+    /// The epoch of the best value.
+    at: u32,
+}
+
+impl Record {
+    fn new(best: Option<&Best>) -> Record {
+        Record { highest: best.is_some_and(|best| best.highest), value: None, at: 0 }
+    }
+
+    /// Whether this epoch's value is better than all before; NaN never is.
+    fn improves(&mut self, epoch: u32, value: Option<f64>) -> bool {
+        let Some(value) = value.filter(|value| !value.is_nan()) else { return false };
+        let better = self.value.is_none_or(|best| if self.highest { value > best } else { value < best });
+        if better {
+            (self.value, self.at) = (Some(value), epoch);
+        }
+        better
+    }
+}

@@ -1,0 +1,65 @@
+//! Parameters and states between a run and a checkpoint, by the paths of their instances.
+
+// Once a file: what an error weighs does not matter.
+#![allow(clippy::result_large_err)]
+
+use super::checkpoint::{self, Loaded, Values, Written};
+use super::layout::{Layout, Piece};
+use crate::diagnostic::{Diagnostic, codes};
+use std::path::Path;
+
+/// Parameters and states at one moment.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Weights {
+    /// The flat region of parameters.
+    pub params: Vec<f32>,
+    /// The flat region of states.
+    pub states: Vec<f32>,
+}
+
+impl Weights {
+    /// Writes them under their paths.
+    ///
+    /// # Errors
+    /// `FILE_UNWRITABLE`.
+    pub fn save(
+        &self,
+        path: &Path,
+        params: &Layout,
+        states: &Layout,
+        metadata: &[(String, String)],
+    ) -> Result<(), Diagnostic> {
+        let of = |layout: &'_ Layout, values: &'_ [f32]| -> Vec<(String, Vec<u32>, Vec<f32>)> {
+            let piece = |piece: &Piece| (piece.name.clone(), piece.dims.clone(), values[piece.range()].to_vec());
+            layout.pieces.iter().map(piece).collect()
+        };
+        let mut arrays = of(params, &self.params);
+        arrays.extend(of(states, &self.states));
+        let written: Vec<Written> =
+            arrays.iter().map(|(name, dims, data)| (name.as_str(), &dims[..], Values::F32(data))).collect();
+        checkpoint::save(path, &written, metadata)
+    }
+
+    /// Those of a file.
+    ///
+    /// # Errors
+    /// `CHECKPOINT_MISMATCH` if one is missing, of another shape, or beyond f32.
+    pub fn from_file(loaded: &Loaded, params: &Layout, states: &Layout) -> Result<Weights, Diagnostic> {
+        let pieces = || params.pieces.iter().chain(&states.pieces);
+        let expected: Vec<(&str, &[u32])> =
+            pieces().map(|piece| (piece.name.as_str(), piece.dims.as_slice())).collect();
+        let tensors = checkpoint::matching(loaded, &expected)?;
+        let mut flat = vec![];
+        for tensor in tensors {
+            for &number in &tensor.data {
+                if number.is_finite() && !(number as f32).is_finite() {
+                    let message = format!("`{}` in `{}` holds {number}, beyond 32 bits", tensor.name, loaded.path);
+                    return Err(Diagnostic::error(codes::CHECKPOINT_MISMATCH, message));
+                }
+                flat.push(number as f32);
+            }
+        }
+        let states = flat.split_off(params.len);
+        Ok(Weights { params: flat, states })
+    }
+}

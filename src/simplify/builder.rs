@@ -1,0 +1,130 @@
+//! The circuit being built, and what its constructors share.
+
+use super::facts::{Facts, Known};
+use crate::circuit::view::Affine;
+use crate::circuit::{Circuit, F64, Leaf, Node, Shape, ValueId, View};
+
+/// Builds a circuit in which the rules hold.
+pub(super) struct Builder {
+    pub circuit: Circuit,
+    known: Known,
+    /// Of the values built: which are stored whatever is done about them.
+    stored: Vec<bool>,
+}
+
+impl Builder {
+    pub fn new(from: &Circuit) -> Builder {
+        Builder { circuit: Circuit::with_slots_of(from), known: Known::new(), stored: vec![] }
+    }
+
+    /// The value of a node whose operands were built.
+    pub fn node(&mut self, node: Node) -> ValueId {
+        match node {
+            Node::Gate { gate, args } => self.gate(gate, &args),
+            Node::View { arg, view } => self.view(arg, (*view).clone()),
+            Node::Reduce { reducer, arg, axes, batch } => self.reduce(reducer, arg, axes, batch),
+            Node::Leaf(_)
+            | Node::Merge { .. }
+            | Node::Gather { .. }
+            | Node::Scatter { .. }
+            | Node::Lag { .. } => self.circuit.intern(node),
+        }
+    }
+
+    /// Marks a value as stored, and what it spreads.
+    pub fn store(&mut self, value: ValueId) {
+        let mut next = Some(value);
+        while let Some(value) = next {
+            if self.stored.len() <= value.index() {
+                self.stored.resize(value.index() + 1, false);
+            }
+            self.stored[value.index()] = true;
+            next = match self.circuit.node(value) {
+                Node::View { arg, .. } => Some(*arg),
+                _ => None,
+            };
+        }
+    }
+
+    pub fn is_stored(&self, value: ValueId) -> bool {
+        self.stored.get(value.index()).copied().unwrap_or(false)
+    }
+
+    pub fn facts(&mut self, value: ValueId) -> Facts {
+        self.known.of(&self.circuit, value)
+    }
+
+    pub fn shape(&self, value: ValueId) -> Shape {
+        self.circuit.shape(value).clone()
+    }
+
+    /// The number that every element of a value is, if it is one number spread.
+    pub fn as_number(&self, value: ValueId) -> Option<f64> {
+        match self.circuit.node(value) {
+            Node::Leaf(Leaf::Number(number)) => Some(number.get()),
+            Node::View { arg, view } if view.guards.is_empty() => match self.circuit.node(*arg) {
+                Node::Leaf(Leaf::Number(number)) => Some(number.get()),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// A number in every element of a shape.
+    pub fn fill(&mut self, number: f64, shape: &Shape) -> ValueId {
+        self.circuit.fill(number, shape)
+    }
+
+    /// What a view reads, and the view; `None` for anything else.
+    pub fn as_view(&self, value: ValueId) -> Option<(ValueId, View)> {
+        match self.circuit.node(value) {
+            Node::View { arg, view } => Some((*arg, (**view).clone())),
+            _ => None,
+        }
+    }
+
+    /// Along which output dimensions longer than 1 all of the given views read the same.
+    pub fn spread(dims: &[u32], views: &[&View]) -> Vec<usize> {
+        let idle = |axis: &usize| {
+            views.iter().all(|view| {
+                let guards = view.guards.iter().map(|guard| &guard.e);
+                view.coords.iter().chain(guards).all(|e| e.c[*axis] == 0)
+            })
+        };
+        (0..dims.len()).filter(|&axis| dims[axis] > 1).filter(idle).collect()
+    }
+}
+
+/// A view without some output dimensions, along which it reads the same; shared if `shared`.
+pub(super) fn without(view: &View, axes: &[usize], shared: bool) -> View {
+    let kept = |e: &Affine| {
+        let c = e.c.iter().enumerate().filter(|(axis, _)| !axes.contains(axis)).map(|(_, &c)| c).collect();
+        Affine { c, ..*e }
+    };
+    let dims = view.out.dims.iter().enumerate().filter(|(axis, _)| !axes.contains(axis));
+    View {
+        out: Shape { batch: view.out.batch && !shared, dims: dims.map(|(_, &extent)| extent).collect() },
+        coords: view.coords.iter().map(kept).collect(),
+        guards: view
+            .guards
+            .iter()
+            .map(|guard| crate::circuit::view::Guard { e: kept(&guard.e), ..*guard })
+            .collect(),
+        fill: view.fill,
+    }
+}
+
+/// The view that spreads a value without the dimensions `axes` of `out` over them.
+pub(super) fn spreading(out: &Shape, axes: &[usize]) -> View {
+    let kept: Vec<usize> = (0..out.dims.len()).filter(|axis| !axes.contains(axis)).collect();
+    let from: Vec<u32> = kept.iter().map(|&axis| out.dims[axis]).collect();
+    View::select(out.clone(), &kept, &from)
+}
+
+/// The fill of a view that has no outside.
+pub(super) const NOTHING_OUTSIDE: f64 = 0.0;
+
+/// A view of nothing but numbers: the same number everywhere.
+pub(super) fn whole(out: Shape) -> View {
+    View { out, coords: vec![], guards: vec![], fill: F64::new(NOTHING_OUTSIDE) }
+}

@@ -1,0 +1,246 @@
+//! Reductions: over trailing dimensions, over nothing that does not vary, and of nothing that could stand outside.
+
+use super::builder::{Builder, spreading, without};
+use super::views::widened;
+use crate::circuit::{AxisSet, Gate, Node, Reducer, Shape, ValueId, View, gates};
+
+/// A reduction to be built: how, and over what.
+#[derive(Clone, Copy)]
+pub(super) struct Over {
+    pub reducer: Reducer,
+    pub axes: AxisSet,
+    pub batch: bool,
+}
+
+/// What a sum leaves outside: a factor, a divisor or a sign.
+enum Outside {
+    Factor(ValueId),
+    Divisor(ValueId),
+    Sign,
+}
+
+impl Builder {
+    /// A reduction in the normal form.
+    pub fn reduce(&mut self, reducer: Reducer, arg: ValueId, axes: AxisSet, batch: bool) -> ValueId {
+        if axes.is_empty() && !batch {
+            return arg;
+        }
+        let (arg, axes) = self.with_trailing(arg, axes);
+        let over = Over { reducer, axes, batch };
+        if let Some(number) = self.as_number(arg) {
+            return self.reduced_number(number, arg, over);
+        }
+        if let Some(narrow) = self.narrowed_reduction(arg, over) {
+            return narrow;
+        }
+        if let Some(joined) = self.joined(arg, over) {
+            return joined;
+        }
+        if reducer == Reducer::Sum
+            && let Some(simpler) = self.simpler_sum(arg, over)
+        {
+            return simpler;
+        }
+        self.circuit.reduce(reducer, arg, axes, batch)
+    }
+
+    /// The operand with the reduced dimensions at its end, in their order.
+    fn with_trailing(&mut self, arg: ValueId, axes: AxisSet) -> (ValueId, AxisSet) {
+        let shape = self.shape(arg);
+        let rank = shape.dims.len();
+        let kept = (0..rank).filter(|&axis| !axes.contains(axis));
+        let order: Vec<usize> = kept.chain(axes.iter()).collect();
+        let mut place = vec![0; rank];
+        for (k, &axis) in order.iter().enumerate() {
+            place[axis] = k;
+        }
+        let out = Shape { batch: shape.batch, dims: order.iter().map(|&axis| shape.dims[axis]).collect() };
+        let arg = self.view(arg, View::select(out, &place, &shape.dims));
+        (arg, AxisSet::of(rank - axes.count()..rank))
+    }
+
+    /// The shape of a reduction.
+    fn reduced_shape(&self, arg: ValueId, over: Over) -> Shape {
+        let shape = self.circuit.shape(arg);
+        let dims = shape.dims[..shape.dims.len() - over.axes.count()].to_vec();
+        Shape { batch: shape.batch && !over.batch, dims }
+    }
+
+    /// How many terms a reduction has within an example.
+    fn count(&self, arg: ValueId, axes: AxisSet) -> f64 {
+        axes.iter().map(|axis| f64::from(self.circuit.shape(arg).dims[axis])).product()
+    }
+
+    fn reduced_number(&mut self, number: f64, arg: ValueId, over: Over) -> ValueId {
+        let count = self.count(arg, over.axes);
+        let result = match over.reducer {
+            Reducer::Sum => number * count,
+            Reducer::Prod => number.powf(count),
+            Reducer::Max | Reducer::Min => number,
+            Reducer::Argmax | Reducer::Argmin => 0.0,
+        };
+        let shape = self.reduced_shape(arg, over);
+        self.fill(result, &shape)
+    }
+
+    /// A reduction of a read that does not depend on some dimensions: those that are kept come after it, of those
+    /// that are reduced a sum has a multiple and a largest value nothing.
+    fn narrowed_reduction(&mut self, arg: ValueId, over: Over) -> Option<ValueId> {
+        let (operand, view) = self.as_view(arg)?;
+        let mut idle = Builder::spread(&view.out.dims, &[&view]);
+        if !matches!(over.reducer, Reducer::Sum | Reducer::Max | Reducer::Min) {
+            idle.retain(|&axis| !over.axes.contains(axis));
+        }
+        let shared = view.out.batch && !self.circuit.shape(operand).batch;
+        if idle.is_empty() && !shared {
+            return None;
+        }
+        let out = self.reduced_shape(arg, over);
+        let kept: Vec<usize> = idle.iter().copied().filter(|&axis| !over.axes.contains(axis)).collect();
+        let gone = AxisSet::of(idle.iter().copied().filter(|&axis| over.axes.contains(axis)));
+        let count = self.count(arg, gone);
+
+        let narrow = self.view(operand, without(&view, &idle, shared));
+        let rank = self.circuit.shape(narrow).dims.len();
+        let left = over.axes.count() - gone.count();
+        let axes = AxisSet::of(rank - left..rank);
+        let mut value = self.reduce(over.reducer, narrow, axes, over.batch && !shared);
+        if over.reducer == Reducer::Sum {
+            let count = self.circuit.number(count);
+            value = self.lifted(gates::MUL, &[count, value]);
+        }
+        Some(self.view(value, spreading(&out, &kept)))
+    }
+
+    /// A sum of sums is one sum, and so on; unless the inner one is stored.
+    fn joined(&mut self, arg: ValueId, over: Over) -> Option<ValueId> {
+        if let Some((operand, view)) = self.as_view(arg) {
+            return self.joined_through(operand, &view, over);
+        }
+        let Node::Reduce { reducer, arg: inner, axes, batch } = *self.circuit.node(arg) else { return None };
+        let alike = reducer == over.reducer && !matches!(reducer, Reducer::Argmax | Reducer::Argmin);
+        if !alike || self.is_stored(arg) {
+            return None;
+        }
+        let axes = AxisSet(axes.0 | over.axes.0);
+        Some(self.reduce(reducer, inner, axes, batch || over.batch))
+    }
+
+    /// A sum over windows of a contraction is one contraction, where no element of the inner one is read twice: the
+    /// adjoint of a strided window, whose inner result would be as large as all windows together.
+    fn joined_through(&mut self, operand: ValueId, view: &View, over: Over) -> Option<ValueId> {
+        let Node::Reduce { reducer: Reducer::Sum, arg: inner, axes, batch: false } =
+            *self.circuit.node(operand)
+        else {
+            return None;
+        };
+        let shape = self.shape(operand);
+        let product = matches!(self.circuit.node(inner), Node::Gate { gate: gates::MUL, .. });
+        let once = view.out.batch == shape.batch && view.transpose(&shape).summed.is_empty();
+        if over.reducer != Reducer::Sum
+            || !product
+            || self.is_stored(operand)
+            || !once
+            || view.fill.get() != 0.0
+        {
+            return None;
+        }
+        let own = self.shape(inner).dims[shape.dims.len()..].to_vec();
+        debug_assert_eq!(own.len(), axes.count());
+        let rank = view.out.dims.len();
+        let inner = self.read_terms(inner, widened(view, &own, shape.batch));
+        let axes = AxisSet(over.axes.0 | AxisSet::of(rank..rank + own.len()).0);
+        Some(self.reduce(Reducer::Sum, inner, axes, over.batch))
+    }
+
+    /// A product read where its sum is: through the gate even where that spreads.
+    fn read_terms(&mut self, product: ValueId, view: View) -> ValueId {
+        let Node::Gate { gate, args } = self.circuit.node(product).clone() else {
+            return self.view(product, view);
+        };
+        match self.through_gate(gate, &args, &view) {
+            Some(read) => read,
+            None => self.view(product, view),
+        }
+    }
+
+    /// What can stand outside of a sum does: factors, divisors, signs and conditions that are the same for all terms.
+    fn simpler_sum(&mut self, arg: ValueId, over: Over) -> Option<ValueId> {
+        if let Some(read) = self.picked(arg, over) {
+            return Some(read);
+        }
+        if let Some((outside, rest)) = self.outside(arg, over) {
+            let sum = self.reduce(Reducer::Sum, rest, over.axes, over.batch);
+            return Some(match outside {
+                Outside::Factor(factor) => self.gate(gates::MUL, &[factor, sum]),
+                Outside::Divisor(divisor) => self.gate(gates::DIV, &[sum, divisor]),
+                Outside::Sign => self.gate(gates::NEG, &[sum]),
+            });
+        }
+        let Node::Gate { gate: gates::SELECT, args } = self.circuit.node(arg).clone() else { return None };
+        let branch = if self.as_number(args[2]) == Some(0.0) { 1 } else { 2 };
+        if self.as_number(args[3 - branch]) != Some(0.0) {
+            return None;
+        }
+        let condition = self.constant(args[0], over)?;
+        let sum = self.reduce(Reducer::Sum, args[branch], over.axes, over.batch);
+        let shape = self.shape(sum);
+        let zero = self.fill(0.0, &shape);
+        let args = if branch == 1 { [condition, sum, zero] } else { [condition, zero, sum] };
+        Some(self.gate(gates::SELECT, &args))
+    }
+
+    /// What every term of a sum has in common, and the terms without it.
+    fn outside(&mut self, term: ValueId, over: Over) -> Option<(Outside, ValueId)> {
+        let Node::Gate { gate, args } = self.circuit.node(term).clone() else { return None };
+        match gate {
+            gates::NEG => Some((Outside::Sign, args[0])),
+            gates::DIV => match self.constant(args[1], over) {
+                Some(divisor) => Some((Outside::Divisor(divisor), args[0])),
+                None => self.outside_operand(gate, &args, 0, over),
+            },
+            gates::MUL => {
+                for k in 0..2 {
+                    if let Some(factor) = self.constant(args[k], over) {
+                        return Some((Outside::Factor(factor), args[1 - k]));
+                    }
+                }
+                (0..2).find_map(|k| self.outside_operand(gate, &args, k, over))
+            }
+            _ => None,
+        }
+    }
+
+    /// As [`Builder::outside`], of operand `k` of a term that is linear in it.
+    fn outside_operand(
+        &mut self,
+        gate: Gate,
+        args: &[ValueId],
+        k: usize,
+        over: Over,
+    ) -> Option<(Outside, ValueId)> {
+        if self.is_stored(args[k]) {
+            return None;
+        }
+        let (outside, rest) = self.outside(args[k], over)?;
+        let mut args = args.to_vec();
+        args[k] = rest;
+        Some((outside, self.gate(gate, &args)))
+    }
+
+    /// A value that is the same for all terms of a reduction, in the shape of the result.
+    fn constant(&mut self, value: ValueId, over: Over) -> Option<ValueId> {
+        let out = self.reduced_shape(value, over);
+        if let Some(number) = self.as_number(value) {
+            return Some(self.fill(number, &out));
+        }
+        let (operand, view) = self.as_view(value)?;
+        let guards = view.guards.iter().map(|guard| &guard.e);
+        let varies = view.coords.iter().chain(guards).any(|e| over.axes.iter().any(|axis| e.c[axis] != 0));
+        if varies || (over.batch && self.circuit.shape(operand).batch) {
+            return None;
+        }
+        let axes: Vec<usize> = over.axes.iter().collect();
+        Some(self.view(operand, without(&view, &axes, over.batch)))
+    }
+}

@@ -1,0 +1,154 @@
+//! The rewrite rules for gates, one a row.
+
+use crate::circuit::formula::Formula;
+use crate::circuit::{Gate, gates};
+use std::sync::LazyLock;
+
+/// A directed rule: what the left side matches becomes the right side.
+pub(super) struct Row {
+    /// `left => right`. A name stands for any value, but `m` and `n` for numbers.
+    pub rule: &'static str,
+    /// Side conditions; all must hold.
+    pub when: &'static [When],
+}
+
+/// A side condition.
+#[derive(Clone, Copy)]
+pub(super) enum When {
+    /// A value is known to be 0 or more.
+    NotNegative(&'static str),
+    /// Something about the numbers `m` and `n` (0 where the rule has none).
+    Numbers(fn(m: f64, n: f64) -> bool),
+}
+
+const fn always(rule: &'static str) -> Row {
+    Row { rule, when: &[] }
+}
+
+const fn when(rule: &'static str, when: &'static [When]) -> Row {
+    Row { rule, when }
+}
+
+/// The number is written with a minus sign.
+const NEGATIVE: &[When] = &[When::Numbers(|_, n| n < 0.0)];
+
+/// Whether `m * (n * a)` can become `(m * n) * a`. The product must not overflow where the left side does not, nor
+/// the other way round: `n * a` may overflow only where `m` does not bring it back.
+fn joinable(m: f64, n: f64) -> bool {
+    let moderate = |x: f64| x.is_finite() && x != 0.0;
+    moderate(m) && moderate(n) && moderate(m * n) && (n.abs() <= 1.0 || m.abs() >= 1.0)
+}
+
+const JOINABLE: &[When] = &[When::Numbers(joinable)];
+
+/// The table. The first row that matches is used.
+pub(super) const ROWS: &[Row] = &[
+    // Neutral elements.
+    always("a + 0 => a"),
+    always("0 + a => a"),
+    always("a - 0 => a"),
+    always("0 - a => -a"),
+    always("a * 1 => a"),
+    always("1 * a => a"),
+    always("a / 1 => a"),
+    always("a ^ 1 => a"),
+    // Signs come out of products, into sums, and into numbers.
+    always("a * -1 => -a"),
+    always("-1 * a => -a"),
+    always("a / -1 => -a"),
+    always("-(-a) => a"),
+    always("-(a - b) => b - a"),
+    always("-(n * a) => (-n) * a"),
+    always("-a * b => -(a * b)"),
+    always("a * -b => -(a * b)"),
+    always("-a / b => -(a / b)"),
+    always("a / -b => -(a / b)"),
+    always("-a + -b => -(a + b)"),
+    always("a + -b => a - b"),
+    always("-a + b => b - a"),
+    always("a - -b => a + b"),
+    always("-a - b => -(a + b)"),
+    when("a + n => a - (-n)", NEGATIVE),
+    when("a - n => a + (-n)", NEGATIVE),
+    when("a + n * b => a - (-n) * b", NEGATIVE),
+    when("a - n * b => a + (-n) * b", NEGATIVE),
+    // Numbers come first, and join.
+    always("a * n => n * a"),
+    always("a + a => 2 * a"),
+    when("m * (n * a) => (m * n) * a", JOINABLE),
+    // Quotients. `1 / a` overflows where `a` is within a rounding of 0, as `b / a` does.
+    always("1 / a * b => b / a"),
+    always("a * (1 / b) => a / b"),
+    always("a ^ 2 => a * a"),
+    always("a ^ -1 => 1 / a"),
+    when("exp(log(a)) => a", &[When::NotNegative("a")]),
+    always("max(a, a) => a"),
+    always("min(a, a) => a"),
+    always("abs(abs(a)) => abs(a)"),
+    always("abs(-a) => abs(a)"),
+    // Conditions.
+    always("not (not a) => a"),
+    always("not (a == b) => a != b"),
+    always("not (a != b) => a == b"),
+    always("a and a => a"),
+    always("a or a => a"),
+    always("a and 1 => a"),
+    always("1 and a => a"),
+    always("a and 0 => 0"),
+    always("0 and a => 0"),
+    always("a or 0 => a"),
+    always("0 or a => a"),
+    always("a and (a and b) => a and b"),
+    always("(a and b) and b => a and b"),
+    always("(a and b) and a => a and b"),
+    // Choices.
+    when("if n then a else b => a", &[When::Numbers(|_, n| n != 0.0)]),
+    when("if n then a else b => b", &[When::Numbers(|_, n| n == 0.0)]),
+    always("if c then a else a => a"),
+    always("if not c then a else b => if c then b else a"),
+    always("if c then (if c then a else b) else d => if c then a else d"),
+    always("if c then a else (if c then b else d) => if c then a else d"),
+    always("if c then (if d then a else n) else n => if c and d then a else n"),
+    always("if c then -a else 0 => -(if c then a else 0)"),
+    always("if c then 0 else -a => -(if c then 0 else a)"),
+    when("if c then n else 0 => -(if c then -n else 0)", NEGATIVE),
+    when("if c then 0 else n => -(if c then 0 else -n)", NEGATIVE),
+];
+
+/// A row, read.
+pub(super) struct Rule {
+    pub left: Formula,
+    pub right: Formula,
+    pub when: &'static [When],
+}
+
+/// The rules whose left side is this gate, in the order of the table.
+pub(super) fn of_gate(gate: Gate) -> &'static [Rule] {
+    static RULES: LazyLock<Vec<Vec<Rule>>> = LazyLock::new(|| {
+        let of = |gate: Gate| ROWS.iter().map(Rule::of).filter(move |rule| rule.top() == gate).collect();
+        Gate::all().map(of).collect()
+    });
+    &RULES[gate.index()]
+}
+
+impl Rule {
+    /// Reads a row.
+    ///
+    /// # Panics
+    /// If it is not a rule; a test reads all rows.
+    pub fn of(row: &Row) -> Rule {
+        let (left, right) = row.rule.split_once("=>").unwrap_or_else(|| panic!("no arrow in {}", row.rule));
+        Rule { left: Formula::of(left), right: Formula::of(right), when: row.when }
+    }
+
+    fn top(&self) -> Gate {
+        match &self.left {
+            Formula::Gate(gate, _) => *gate,
+            _ => panic!("the left side of a rule is a gate"),
+        }
+    }
+}
+
+/// Gates whose operands can be exchanged without changing a bit.
+pub(super) const COMMUTATIVE: [Gate; 6] =
+    [gates::ADD, gates::MUL, gates::EQ, gates::NE, gates::AND, gates::OR];

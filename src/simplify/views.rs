@@ -1,0 +1,177 @@
+//! Reads: composed, and brought down to what is stored.
+
+use super::builder::{Builder, spreading, whole, without};
+use crate::circuit::view::{Affine, Guard};
+use crate::circuit::{AxisSet, F64, Gate, Leaf, Node, Reducer, Shape, ValueId, View, gates};
+
+impl Builder {
+    /// A read in the normal form.
+    pub fn view(&mut self, arg: ValueId, view: View) -> ValueId {
+        // Normal form, identity and composition are the circuit's own.
+        let read = self.circuit.view(arg, view);
+        let Some((arg, view)) = self.as_view(read) else { return read };
+        if view.is_outside(self.circuit.shape(arg)) {
+            return self.fill(view.fill.get(), &view.out);
+        }
+        if let Node::Leaf(Leaf::Number(number)) = self.circuit.node(arg)
+            && *number == view.fill
+        {
+            return self.fill(view.fill.get(), &view.out);
+        }
+        if self.is_stored(arg) || spreads(&view, self.circuit.shape(arg)) {
+            return read;
+        }
+        self.pushed(arg, &view).unwrap_or(read)
+    }
+
+    /// A read of a node as a node of reads.
+    fn pushed(&mut self, arg: ValueId, view: &View) -> Option<ValueId> {
+        match self.circuit.node(arg).clone() {
+            Node::Gate { gate, args } => self.through_gate(gate, &args, view),
+            Node::Reduce { reducer, arg: inner, axes, batch } => {
+                let total = view.is_total(self.circuit.shape(arg));
+                total.then(|| self.through_reduction(reducer, inner, axes, batch, view))
+            }
+            Node::Gather { table, index } => {
+                let total = view.is_total(self.circuit.shape(arg));
+                total.then(|| self.through_gather(table, index, view))
+            }
+            _ => None,
+        }
+    }
+
+    /// `f(a, b)[v]` is `f(a[v], b[v])`; outside, where all reads of arrays give the fill, the gate must give it too.
+    pub fn through_gate(&mut self, gate: Gate, args: &[ValueId], view: &View) -> Option<ValueId> {
+        let shape = self.shape(args[0]);
+        if !view.is_total(&shape) {
+            let fill = view.fill.get();
+            let outside: Vec<f64> = args.iter().map(|&arg| self.as_number(arg).unwrap_or(fill)).collect();
+            if (gate.row().value)(&outside) != fill {
+                return None;
+            }
+            if gate == gates::MUL && fill == 0.0 {
+                return Some(self.masked_product(args[0], args[1], view));
+            }
+        }
+        let args: Vec<ValueId> = args.iter().map(|&arg| self.read_inside(arg, view)).collect();
+        Some(self.gate(gate, &args))
+    }
+
+    /// One operand of a gate that is read; a number is itself everywhere.
+    fn read_inside(&mut self, arg: ValueId, view: &View) -> ValueId {
+        match self.as_number(arg) {
+            Some(number) => self.fill(number, &view.out),
+            None => self.view(arg, view.clone()),
+        }
+    }
+
+    /// A product read with 0 outside needs only one factor to be 0 there, if the other is finite: the other can be
+    /// read plainly where that stays within its array.
+    fn masked_product(&mut self, a: ValueId, b: ValueId, view: &View) -> ValueId {
+        let plain = |builder: &mut Builder, factor: ValueId| {
+            let read = builder.unmasked(factor, view)?;
+            builder.facts(factor).finite.then_some(read)
+        };
+        let (a, b) = match (plain(self, a), plain(self, b)) {
+            (_, Some(b)) => (self.read_inside(a, view), b),
+            (Some(a), None) => (a, self.read_inside(b, view)),
+            (None, None) => (self.read_inside(a, view), self.read_inside(b, view)),
+        };
+        self.gate(gates::MUL, &[a, b])
+    }
+
+    /// What a value is where the view is inside, and anything of the value's array outside, read without a condition;
+    /// `None` if that would leave the array.
+    fn unmasked(&mut self, value: ValueId, view: &View) -> Option<ValueId> {
+        let (operand, inner) = match self.as_view(value) {
+            Some((operand, inner)) if inner.is_total(self.circuit.shape(operand)) => (operand, inner),
+            Some(_) => return None,
+            None => {
+                let dims = self.circuit.shape(value).dims.clone();
+                let axes: Vec<usize> = (0..dims.len()).collect();
+                (value, View::select(self.shape(value), &axes, &dims))
+            }
+        };
+        let rank = view.out.dims.len();
+        let coords =
+            inner.coords.iter().map(|e| e.substitute(&view.coords, rank)).collect::<Option<Vec<_>>>()?;
+        let read = View { out: view.out.clone(), coords, guards: vec![], fill: F64::new(0.0) };
+        let plain = read.is_total(self.circuit.shape(operand));
+        plain.then(|| self.view(operand, read))
+    }
+
+    /// `(sum[k] a[.., k])[v]` is `sum[k] a[v, k]`.
+    fn through_reduction(
+        &mut self,
+        reducer: Reducer,
+        inner: ValueId,
+        axes: AxisSet,
+        batch: bool,
+        view: &View,
+    ) -> ValueId {
+        let shape = self.shape(inner);
+        let kept = shape.dims.len() - axes.count();
+        debug_assert!(axes.iter().eq(kept..shape.dims.len()), "reductions are over trailing dimensions");
+        let wide = widened(view, &shape.dims[kept..], shape.batch);
+        let read = self.view(inner, wide);
+        let rank = view.out.dims.len();
+        self.reduce(reducer, read, AxisSet::of(rank..rank + axes.count()), batch)
+    }
+
+    /// `table[o, index[o]]` at `v` is `table[v, index[v]]`.
+    fn through_gather(&mut self, table: ValueId, index: ValueId, view: &View) -> ValueId {
+        let shape = self.shape(table);
+        let wide = widened(view, &shape.dims[shape.dims.len() - 1..], shape.batch);
+        let (table, index) = (self.view(table, wide), self.view(index, view.clone()));
+        self.circuit.gather(table, index)
+    }
+
+    /// A gate over the dimensions on which its operands depend, then spread. `None` if they depend on all.
+    pub fn narrowed(&mut self, gate: Gate, args: &[ValueId]) -> Option<ValueId> {
+        let out = self.shape(args[0]);
+        let mut reads = vec![];
+        for &arg in args {
+            if self.as_number(arg).is_none() {
+                reads.push(self.as_view(arg)?);
+            }
+        }
+        let views: Vec<&View> = reads.iter().map(|(_, view)| view).collect();
+        let axes = Builder::spread(&out.dims, &views);
+        let shared = out.batch && reads.iter().all(|(operand, _)| !self.circuit.shape(*operand).batch);
+        if axes.is_empty() && !shared {
+            return None;
+        }
+        let narrow = without(&whole(out.clone()), &axes, shared).out;
+        let args: Vec<ValueId> = args
+            .iter()
+            .map(|&arg| match (self.as_number(arg), self.as_view(arg)) {
+                (None, Some((operand, view))) => self.view(operand, without(&view, &axes, shared)),
+                (number, _) => self.fill(number.expect("a view or a number"), &narrow),
+            })
+            .collect();
+        let value = self.gate(gate, &args);
+        Some(self.view(value, spreading(&out, &axes)))
+    }
+}
+
+/// Whether a read makes more than it reads.
+fn spreads(view: &View, operand: &Shape) -> bool {
+    view.out.size() > operand.size() || (view.out.batch && !operand.batch)
+}
+
+/// A view beside whose dimensions others are read as they are.
+pub(super) fn widened(view: &View, trailing: &[u32], batch: bool) -> View {
+    let (outer, rank) = (view.out.dims.len(), view.out.dims.len() + trailing.len());
+    let wide = |e: &Affine| {
+        let mut e = e.clone();
+        e.c.resize(rank, 0);
+        e
+    };
+    let own = (outer..rank).map(|axis| Affine::axis(axis, rank));
+    View {
+        out: Shape { batch, dims: view.out.dims.iter().chain(trailing).copied().collect() },
+        coords: view.coords.iter().map(wide).chain(own).collect(),
+        guards: view.guards.iter().map(|guard| Guard { e: wide(&guard.e), ..*guard }).collect(),
+        fill: view.fill,
+    }
+}

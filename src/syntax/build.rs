@@ -1,0 +1,110 @@
+//! Trees made by hand, for programs that the compiler writes: every span is [`NOWHERE`].
+
+use super::ast::{
+    Arg, BinaryOp, Expr, ExprKind, How, Index, IndexArg, Name, Reducer, Stmt, StmtKind, Target, UnaryOp,
+};
+use crate::diagnostic::{FileId, Span};
+
+/// The span of what stands in no text.
+pub const NOWHERE: Span = Span { file: FileId(u16::MAX), start: 0, end: 0 };
+
+/// A word.
+pub fn word(text: impl Into<String>) -> Name {
+    Name { text: text.into(), span: NOWHERE }
+}
+
+/// An expression of this kind.
+pub fn expr(kind: ExprKind) -> Expr {
+    Expr { span: NOWHERE, kind }
+}
+
+/// `x`
+pub fn name(text: impl Into<String>) -> Expr {
+    expr(ExprKind::Name { name: word(text), primed: false })
+}
+
+/// `head.0.W` from its parts
+///
+/// # Panics
+/// If there are none.
+pub fn path<'a>(parts: impl IntoIterator<Item = &'a str>) -> Expr {
+    let mut parts = parts.into_iter();
+    let first = name(parts.next().expect("a path has a first part"));
+    parts.fold(first, |base, part| expr(ExprKind::Field { base: Box::new(base), name: word(part) }))
+}
+
+/// A number in the fewest digits that read back as it: `0.1`, `1e-7`, `-(3)`, `inf`, and `inf - inf` for NaN.
+pub fn number(value: f64) -> Expr {
+    if value.is_nan() {
+        return binary(BinaryOp::Sub, name("inf"), name("inf"));
+    }
+    if value.is_sign_negative() {
+        return negate(number(-value));
+    }
+    if value.is_infinite() {
+        return name("inf");
+    }
+    let text = format!("{value:?}");
+    let text = text.strip_suffix(".0").unwrap_or(&text).to_string();
+    expr(ExprKind::Number { value, text })
+}
+
+/// `-x`
+pub fn negate(value: Expr) -> Expr {
+    expr(ExprKind::Unary { op: UnaryOp::Neg, value: Box::new(value) })
+}
+
+/// `not x`
+pub fn not(value: Expr) -> Expr {
+    expr(ExprKind::Unary { op: UnaryOp::Not, value: Box::new(value) })
+}
+
+/// `a + b` and its kin
+pub fn binary(op: BinaryOp, left: Expr, right: Expr) -> Expr {
+    expr(ExprKind::Binary { op, left: Box::new(left), right: Box::new(right) })
+}
+
+/// `f(a, b)`
+pub fn call(callee: Expr, args: impl IntoIterator<Item = Expr>) -> Expr {
+    let args = args.into_iter().map(|value| Arg { name: None, value }).collect();
+    expr(ExprKind::Call { callee: Box::new(callee), args })
+}
+
+/// `x[i, j]`; without indices `x` itself
+pub fn read(base: Expr, indices: impl IntoIterator<Item = Expr>) -> Expr {
+    let indices: Vec<IndexArg> = indices.into_iter().map(IndexArg::Expr).collect();
+    if indices.is_empty() {
+        return base;
+    }
+    expr(ExprKind::Index { base: Box::new(base), indices })
+}
+
+/// `sum[i, j: N] body`; without indices the body itself
+pub fn reduce(reducer: Reducer, indices: Vec<Index>, body: Expr) -> Expr {
+    if indices.is_empty() {
+        return body;
+    }
+    expr(ExprKind::Reduce { reducer, indices, body: Box::new(body) })
+}
+
+/// `i`, or `i: N`
+pub fn index(name: impl Into<String>, range: Option<Expr>) -> Index {
+    Index::Name { name: word(name), range }
+}
+
+/// `if c then a else b`
+pub fn choose(condition: Expr, then: Expr, otherwise: Expr) -> Expr {
+    let [condition, then, otherwise] = [condition, then, otherwise].map(Box::new);
+    expr(ExprKind::If { condition, then, otherwise })
+}
+
+/// `x[i - 1] else 0`; the first must be a read
+pub fn default(read: Expr, default: Expr) -> Expr {
+    expr(ExprKind::Default { read: Box::new(read), default: Box::new(default) })
+}
+
+/// `y[i, j] = value`
+pub fn define(name: impl Into<String>, indices: Vec<Index>, value: Expr) -> Stmt {
+    let target = Target { span: NOWHERE, name: word(name), primed: false, indices };
+    Stmt { span: NOWHERE, kind: StmtKind::Define { targets: vec![target], how: How::Equals, value } }
+}
