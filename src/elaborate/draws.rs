@@ -144,6 +144,7 @@ impl<'p> Elaborator<'p> {
         let mut frame = Frame::new(BodyKind::Function, library);
         frame.callee = Some(&name.text);
         frame.definition = Some(std::ptr::from_ref(definition));
+        frame.declared = Some(definition.name.span);
         frame.call = Some(span);
         self.frames.push(frame);
         for (input, value) in inputs.iter().zip(values) {

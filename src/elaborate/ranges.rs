@@ -252,10 +252,11 @@ impl<'p> Elaborator<'p> {
                     let packs_before = indices[..k].iter().any(|index| matches!(index, IndexArg::Pack(_)));
                     let axis =
                         if packs_before { (dims.len() + k).checked_sub(indices.len()) } else { Some(k) };
-                    if let Some(&extent) = axis.and_then(|axis| dims.get(axis)) {
-                        let text = format!("axis {} of `{}`", axis.unwrap_or(k), self.written(base.span));
-                        uses.push(Use { extent, span: expr.span, text });
-                    }
+                    let Some((axis, &extent)) = axis.and_then(|axis| Some((axis, dims.get(axis)?))) else {
+                        return self.too_many_indices(base.span, &dims, indices.len(), expr.span);
+                    };
+                    let text = format!("axis {axis} of `{}`", self.written(base.span));
+                    uses.push(Use { extent, span: expr.span, text });
                 }
             }
         }
