@@ -1,0 +1,315 @@
+//! Values as expressions of the language.
+
+use super::names::{DEPTH, Names, Reference};
+use super::scope::Scope;
+use crate::circuit::gates::{self, Form};
+use crate::circuit::view::Affine;
+use crate::circuit::{AxisSet, Circuit, Gate, Leaf, Node, Reducer, StepValue, ValueId, View};
+use crate::syntax::ast::{self, BinaryOp, Expr, Index, Stmt};
+use crate::syntax::build;
+
+/// Writes one equation.
+pub(super) struct Writer<'a> {
+    circuit: &'a Circuit,
+    names: &'a Names,
+    scope: Scope<'a>,
+    /// The value being defined, which is not read by its own name.
+    defined: ValueId,
+}
+
+/// `name[i, j] = ...`
+pub(super) fn equation(circuit: &Circuit, names: &Names, value: ValueId) -> Stmt {
+    let reference = names.get(value).expect("an equation is for a named value");
+    equation_as(circuit, names, value, &reference.path.clone(), &reference.clone().indices)
+}
+
+/// As [`equation`], under another name.
+pub(super) fn equation_as(
+    circuit: &Circuit,
+    names: &Names,
+    value: ValueId,
+    name: &str,
+    indices: &[String],
+) -> Stmt {
+    let mut writer = Writer { circuit, names, scope: Scope::new(names), defined: value };
+    if let Node::Merge { .. } = circuit.node(value) {
+        return writer.grouped(value, name, indices);
+    }
+    let dims = &circuit.shape(value).dims;
+    let env: Vec<Affine> =
+        dims.iter().zip(indices).map(|(&extent, index)| writer.scope.bind(Some(index), extent)).collect();
+    let right = writer.expr(value, &env);
+    let mut left = writer.scope.indices(0);
+    left.truncate(dims.len());
+    build::define(name, left, right)
+}
+
+/// `other[i, j] = name[i, j]`
+pub(super) fn alias(circuit: &Circuit, names: &Names, value: ValueId, name: &str) -> Stmt {
+    let indices = names.get(value).map(|reference| reference.indices.clone()).unwrap_or_default();
+    let mut writer = Writer { circuit, names, scope: Scope::new(names), defined: ValueId(u32::MAX) };
+    let dims = &circuit.shape(value).dims;
+    let env: Vec<Affine> =
+        dims.iter().zip(&indices).map(|(&extent, index)| writer.scope.bind(Some(index), extent)).collect();
+    let right = writer.expr(value, &env);
+    build::define(name, writer.scope.indices(0), right)
+}
+
+/// `name[m: 3] = 0`, of the shape of a value.
+pub(super) fn zero(circuit: &Circuit, names: &Names, like: ValueId, name: &str) -> Stmt {
+    let mut scope = Scope::new(names);
+    let indices = names.get(like).map(|reference| reference.indices.clone()).unwrap_or_default();
+    for (&extent, index) in circuit.shape(like).dims.iter().zip(&indices) {
+        scope.bind(Some(index), extent);
+    }
+    build::define(name, scope.indices(0), build::number(0.0))
+}
+
+impl Writer<'_> {
+    /// The element of a value at a position.
+    fn expr(&mut self, value: ValueId, at: &[Affine]) -> Expr {
+        if value != self.defined
+            && let Some(reference) = self.names.get(value)
+        {
+            let reference = reference.clone();
+            return self.read(&reference, value, at);
+        }
+        match self.circuit.node(value).clone() {
+            Node::Leaf(leaf) => self.leaf(&leaf, at),
+            Node::Gate { gate, args } => self.gate(gate, &args, at),
+            Node::Reduce { reducer, arg, axes, batch } => self.reduction(reducer, arg, axes, batch, at),
+            Node::View { arg, view } => self.view(arg, &view, at),
+            Node::Merge { arg, axis } => self.merge(arg, axis.into(), at),
+            Node::Gather { table, index } => {
+                let index = self.expr(index, at);
+                let coordinate = self.scope.integer(index);
+                let at: Vec<Affine> = at.iter().cloned().chain([coordinate]).collect();
+                self.expr(table, &at)
+            }
+            Node::Scatter { index, value, .. } => self.scatter(index, value, at),
+            Node::Lag { .. } => unreachable!("a recurrence is refused where it is elaborated"),
+        }
+    }
+
+    /// `head.W[m, n]`
+    fn read(&mut self, reference: &Reference, value: ValueId, at: &[Affine]) -> Expr {
+        for (coordinate, &extent) in at.iter().zip(&self.circuit.shape(value).dims) {
+            self.scope.reads(coordinate, extent);
+        }
+        let coordinates: Vec<Expr> = at.iter().map(|e| self.scope.coordinate(e)).collect();
+        build::read(build::path(reference.path.split('.')), coordinates)
+    }
+
+    fn leaf(&mut self, leaf: &Leaf, at: &[Affine]) -> Expr {
+        match leaf {
+            Leaf::Number(number) => build::number(number.get()),
+            Leaf::Iota(_) => self.scope.number(&at[0]),
+            Leaf::Step(StepValue::Step) => build::name("step"),
+            Leaf::Step(StepValue::Steps) => build::name("steps"),
+            Leaf::Step(StepValue::Epoch) => build::name("epoch"),
+            // Only a listing of a whole circuit shows one: a program names what it draws.
+            Leaf::Draw { site, .. } => build::call(build::name("draw"), [build::number(*site as f64)]),
+            Leaf::Slot(_) => unreachable!("a slot has a name"),
+        }
+    }
+
+    fn gate(&mut self, gate: Gate, args: &[ValueId], at: &[Affine]) -> Expr {
+        if gate == gates::MUL && args[0] == args[1] {
+            return build::binary(BinaryOp::Pow, self.expr(args[0], at), build::number(2.0));
+        }
+        let mut args: Vec<Expr> = args.iter().map(|&arg| self.expr(arg, at)).collect();
+        match gate.row().form {
+            Form::Infix(sign) => {
+                let right = args.pop().expect("two operands");
+                build::binary(operator(sign), args.pop().expect("two operands"), right)
+            }
+            Form::Prefix("not") => build::not(args.remove(0)),
+            Form::Prefix(_) => build::negate(args.remove(0)),
+            Form::Call => build::call(build::name(gate.row().name), args),
+            Form::Select => {
+                let [condition, yes, no] = args.try_into().expect("a choice has three operands");
+                build::choose(condition, yes, no)
+            }
+        }
+    }
+
+    /// The coordinates of what a view reads.
+    fn coordinates(&self, view: &View, at: &[Affine]) -> Vec<Affine> {
+        let rank = self.scope.len();
+        let rewritten = |e: &Affine| e.substitute(at, rank).expect("index expressions are small");
+        view.coords.iter().map(rewritten).collect()
+    }
+
+    fn view(&mut self, arg: ValueId, view: &View, at: &[Affine]) -> Expr {
+        let shape = self.circuit.shape(arg).clone();
+        let coordinates = self.coordinates(view, at);
+        if view.is_total(&shape) {
+            return self.expr(arg, &coordinates);
+        }
+        let fill = view.fill.get();
+        let boxed = View { guards: vec![], ..view.clone() };
+        let rank = self.scope.len();
+        let rewritten = |guard: &crate::circuit::view::Guard| crate::circuit::view::Guard {
+            e: guard.e.substitute(at, rank).expect("index expressions are small"),
+            ..*guard
+        };
+        let guards: Vec<_> = view.guards.iter().map(rewritten).collect();
+        let condition = self.scope.condition(&guards);
+        if let (Node::Leaf(Leaf::Number(number)), Some(condition)) = (self.circuit.node(arg), &condition)
+            && (number.get(), fill) == (1.0, 0.0)
+        {
+            return condition.clone();
+        }
+        let read = self.expr(arg, &coordinates);
+        let escapes = !boxed.is_total(&shape);
+        let read = if escapes { build::default(read, build::number(fill)) } else { read };
+        match condition {
+            Some(condition) => build::choose(condition, read, build::number(fill)),
+            None => read,
+        }
+    }
+
+    fn reduction(&mut self, reducer: Reducer, arg: ValueId, axes: AxisSet, batch: bool, at: &[Affine]) -> Expr {
+        // A position among several dimensions is one among what they join to.
+        let (arg, axes) = match reducer {
+            Reducer::Argmax | Reducer::Argmin => self.unjoined(arg, axes),
+            _ => (arg, axes),
+        };
+        let first = self.scope.len();
+        let mut kept = at.iter().cloned();
+        let dims = self.circuit.shape(arg).dims.clone();
+        let mut inner = vec![];
+        for (axis, &extent) in dims.iter().enumerate() {
+            inner.push(if axes.contains(axis) {
+                let suggested = self.names.suggestion(self.circuit, arg, axis, DEPTH);
+                self.scope.bind(suggested.as_deref(), extent)
+            } else {
+                kept.next().expect("a coordinate for each dimension that is kept")
+            });
+        }
+        let body = self.expr(arg, &inner);
+        let mut indices = self.scope.indices(first);
+        indices.truncate(axes.count());
+        let sum = build::reduce(word(reducer), indices, body);
+        if batch { mean_over_batch(sum) } else { sum }
+    }
+
+    /// The operand before its reduced dimension was joined from several.
+    fn unjoined(&self, mut arg: ValueId, axes: AxisSet) -> (ValueId, AxisSet) {
+        let first = axes.iter().next().expect("a position is along a dimension");
+        let mut last = first;
+        while let Node::Merge { arg: inner, axis } = *self.circuit.node(arg) {
+            if usize::from(axis) != first || self.names.get(arg).is_some() {
+                break;
+            }
+            (arg, last) = (inner, last + 1);
+        }
+        (arg, AxisSet::of(first..=last))
+    }
+
+    /// A joined dimension read at `a * d + b`.
+    fn merge(&mut self, arg: ValueId, axis: usize, at: &[Affine]) -> Expr {
+        let extent = i64::from(self.circuit.shape(arg).dims[axis + 1]);
+        let (outer, inner) = split(&at[axis], extent);
+        let mut at = at.to_vec();
+        at.splice(axis..=axis, [outer, inner]);
+        self.expr(arg, &at)
+    }
+
+    /// `y[(c, i), k] = x[c, i, k]`
+    fn grouped(&mut self, value: ValueId, name: &str, indices: &[String]) -> Stmt {
+        // Each dimension's parts, from the value inwards.
+        let mut parts: Vec<Vec<usize>> = (0..self.circuit.shape(value).dims.len()).map(|axis| vec![axis]).collect();
+        let mut inner = value;
+        while let Node::Merge { arg, axis } = *self.circuit.node(inner) {
+            let axis = usize::from(axis);
+            parts.iter_mut().flatten().filter(|part| **part > axis).for_each(|part| *part += 1);
+            let group = parts.iter_mut().find(|group| group.contains(&axis)).expect("every dimension is of a group");
+            let place = group.iter().position(|&part| part == axis).expect("just found") + 1;
+            group.insert(place, axis + 1);
+            inner = arg;
+            if self.names.get(inner).is_some() {
+                break;
+            }
+        }
+        let dims = self.circuit.shape(inner).dims.clone();
+        let mut env = vec![];
+        for (axis, &extent) in dims.iter().enumerate() {
+            let own = parts.iter().position(|group| group == &[axis]).map(|k| indices[k].clone());
+            let suggested = own.or_else(|| self.names.suggestion(self.circuit, inner, axis, DEPTH));
+            env.push(self.scope.bind(suggested.as_deref(), extent));
+        }
+        let right = self.expr(inner, &env);
+        let all = self.scope.indices(0);
+        let names = self.scope.index_names(0);
+        let left = parts.iter().map(|group| match group[..] {
+            [axis] => all[axis].clone(),
+            _ => Index::Group {
+                names: group.iter().map(|&axis| build::word(&names[axis])).collect(),
+                span: build::NOWHERE,
+            },
+        });
+        build::define(name, left.collect(), right)
+    }
+
+    /// `sum[t] (if token[t] == v then g[t, d] else 0)`
+    fn scatter(&mut self, index: ValueId, value: ValueId, at: &[Affine]) -> Expr {
+        let first = self.scope.len();
+        let shape = self.circuit.shape(index).clone();
+        let mut inner = vec![];
+        for (axis, &extent) in shape.dims.iter().enumerate() {
+            let suggested = self.names.suggestion(self.circuit, index, axis, DEPTH);
+            inner.push(self.scope.bind(suggested.as_deref(), extent));
+        }
+        let own = self.scope.number(&at[0]);
+        let condition = build::binary(BinaryOp::Eq, self.expr(index, &inner), own);
+        inner.extend_from_slice(&at[1..]);
+        let term = build::choose(condition, self.expr(value, &inner), build::number(0.0));
+        let mut indices = self.scope.indices(first);
+        indices.truncate(shape.dims.len());
+        let sum = build::reduce(ast::Reducer::Sum, indices, term);
+        if shape.batch { mean_over_batch(sum) } else { sum }
+    }
+}
+
+/// `mean[batch] e`
+fn mean_over_batch(body: Expr) -> Expr {
+    build::reduce(ast::Reducer::Mean, vec![build::index("batch", None)], body)
+}
+
+/// A coordinate `a * d + b` as `a` and `b < d`: by the coefficients that `d` divides, and the others.
+fn split(e: &Affine, d: i64) -> (Affine, Affine) {
+    let outer = Affine { c: e.c.iter().map(|c| if c % d == 0 { c / d } else { 0 }).collect(), b: e.b / d, d: 1 };
+    let inner = Affine { c: e.c.iter().map(|c| if c % d == 0 { 0 } else { *c }).collect(), b: e.b % d, d: 1 };
+    (outer, inner)
+}
+
+fn word(reducer: Reducer) -> ast::Reducer {
+    match reducer {
+        Reducer::Sum => ast::Reducer::Sum,
+        Reducer::Max => ast::Reducer::Max,
+        Reducer::Min => ast::Reducer::Min,
+        Reducer::Prod => ast::Reducer::Prod,
+        Reducer::Argmax => ast::Reducer::Argmax,
+        Reducer::Argmin => ast::Reducer::Argmin,
+    }
+}
+
+fn operator(sign: &str) -> BinaryOp {
+    match sign {
+        "+" => BinaryOp::Add,
+        "-" => BinaryOp::Sub,
+        "*" => BinaryOp::Mul,
+        "/" => BinaryOp::Div,
+        "^" => BinaryOp::Pow,
+        "<" => BinaryOp::Lt,
+        "<=" => BinaryOp::Le,
+        "==" => BinaryOp::Eq,
+        "!=" => BinaryOp::Ne,
+        "and" => BinaryOp::And,
+        "or" => BinaryOp::Or,
+        "div" => BinaryOp::IntDiv,
+        "mod" => BinaryOp::Mod,
+        _ => unreachable!("{sign} is written between no operands"),
+    }
+}

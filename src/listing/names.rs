@@ -1,0 +1,124 @@
+//! What values are called in a listing.
+
+use crate::circuit::{Circuit, Leaf, Node, Reducer, ValueId};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// Words of the language that name no value and no index.
+const RESERVED: &[&str] = &[
+    "pi", "inf", "step", "steps", "epoch", "training", "batch", "true", "false", "if", "then", "else", "or", "and", "not",
+    "div", "mod", "sum", "mean", "max", "min", "prod", "argmax", "argmin", "any", "all", "param", "state", "input",
+    "target", "output", "metric", "net", "data", "train", "fn", "layer", "optimizer", "schedule", "use", "repeat", "grad",
+    "stop", "on", "table",
+];
+
+/// How a value is read: `head.W[m, n]`.
+#[derive(Clone, Debug)]
+pub(super) struct Reference {
+    /// Its path.
+    pub path: String,
+    /// A name for each of its indices.
+    pub indices: Vec<String>,
+}
+
+/// What values are called, and which words are taken.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    of: FxHashMap<ValueId, Reference>,
+    taken: FxHashSet<String>,
+}
+
+impl Names {
+    /// The names of a circuit: of slots and of what was named. `taken` are further words that may not be used.
+    pub fn of(circuit: &Circuit, taken: impl IntoIterator<Item = String>) -> Names {
+        let mut names = Names { taken: taken.into_iter().collect(), ..Names::default() };
+        names.taken.extend(RESERVED.iter().map(|word| word.to_string()));
+        for named in circuit.names() {
+            names.take(&named.path);
+        }
+        for value in circuit.values() {
+            if let Node::Leaf(Leaf::Slot(id)) = circuit.node(value) {
+                let (path, rank) = (circuit.slot(*id).name.clone(), circuit.shape(value).dims.len());
+                names.take(&path);
+                names.of.insert(value, Reference { path, indices: vec![String::new(); rank] });
+            }
+        }
+        for (value, named) in circuit.shown_names() {
+            let reference = Reference { path: named.path.clone(), indices: named.indices.clone() };
+            names.of.insert(value, reference);
+        }
+        names
+    }
+
+    /// Takes the first word of a path.
+    fn take(&mut self, path: &str) {
+        self.taken.insert(path.split('.').next().unwrap_or(path).to_string());
+    }
+
+    pub fn is_taken(&self, word: &str) -> bool {
+        self.taken.contains(word) || word.is_empty()
+    }
+
+    /// How a value is read, if it has a name.
+    pub fn get(&self, value: ValueId) -> Option<&Reference> {
+        self.of.get(&value)
+    }
+
+    /// Gives a value a name of its own: `exp_1`, `sum_2`, ... by what it is.
+    pub fn make(&mut self, circuit: &Circuit, value: ValueId) {
+        let base = match circuit.node(value) {
+            Node::Gate { gate, .. } => gate.row().name.to_string(),
+            Node::Reduce { reducer: Reducer::Sum, batch: true, .. } => "mean".into(),
+            Node::Reduce { reducer, .. } => format!("{reducer:?}").to_lowercase(),
+            Node::Scatter { .. } => "sums".into(),
+            _ => "part".into(),
+        };
+        let path = self.free(|k| format!("{base}_{k}"));
+        self.name(circuit, value, path);
+    }
+
+    /// The first of numbered words that is free; takes it.
+    pub fn free(&mut self, numbered: impl Fn(usize) -> String) -> String {
+        let word = (1..).map(numbered).find(|word| !self.is_taken(word)).expect("numbers do not end");
+        self.taken.insert(word.clone());
+        word
+    }
+
+    /// Calls a value by a word.
+    pub fn name(&mut self, circuit: &Circuit, value: ValueId, path: String) {
+        let indices = (0..circuit.shape(value).dims.len()).map(|axis| self.suggestion(circuit, value, axis, DEPTH));
+        let indices = indices.map(Option::unwrap_or_default).collect();
+        self.take(&path);
+        self.of.insert(value, Reference { path, indices });
+    }
+
+    /// What the index of a dimension is called where the value comes from.
+    pub fn suggestion(&self, circuit: &Circuit, value: ValueId, axis: usize, depth: usize) -> Option<String> {
+        if let Some(reference) = self.of.get(&value) {
+            return reference.indices.get(axis).filter(|name| !name.is_empty()).cloned();
+        }
+        let depth = depth.checked_sub(1)?;
+        match circuit.node(value) {
+            Node::Gate { args, .. } => args.iter().find_map(|&arg| self.suggestion(circuit, arg, axis, depth)),
+            Node::View { arg, view } => {
+                let read = view.coords.iter().position(|coord| coord.as_axis() == Some(axis))?;
+                self.suggestion(circuit, *arg, read, depth)
+            }
+            // Reduced dimensions are trailing ones.
+            Node::Reduce { arg, axes, .. } => {
+                let kept = (0..circuit.shape(*arg).dims.len()).filter(|axis| !axes.contains(*axis));
+                self.suggestion(circuit, *arg, kept.into_iter().nth(axis)?, depth)
+            }
+            Node::Gather { index, table } => self
+                .suggestion(circuit, *index, axis, depth)
+                .or_else(|| self.suggestion(circuit, *table, axis, depth)),
+            Node::Scatter { index, value, .. } => {
+                let own = circuit.shape(*index).dims.len();
+                self.suggestion(circuit, *value, (axis + own).checked_sub(1)?, depth).filter(|_| axis > 0)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// How far a suggestion is looked for.
+pub(super) const DEPTH: usize = 12;
