@@ -121,8 +121,10 @@ impl<'a> Emit<'_, 'a> {
         let folded = self.loops.pop().expect("the fold's loop is open");
         let mut at = self.element(value);
         let axis = axes.iter().next().expect("it folds a dimension");
-        at.dims.insert(axis, folded.index);
+        at.dims.insert(axis, folded.index.clone());
+        self.loops.push(folded);
         let element = self.read(*arg, &at);
+        self.loops.pop();
         let order = fold_axes(self.facts().shape(*arg), *axes, *batch)[0].order;
         let result = self.body.close_fold(var, extent, monoid(*reducer), order, element);
         self.result(fold, result);
@@ -199,7 +201,7 @@ impl<'a> Emit<'_, 'a> {
             result = self.body.close_fold(var, extent, monoid(*reducer), order, result);
         }
         if *batch {
-            let examples = self.body.compute(Op::BatchSize, vec![]);
+            let examples = self.body.batch_size();
             result = self.body.compute(Op::Gate(gates::DIV), vec![result, examples]);
         }
         result
@@ -382,9 +384,9 @@ pub(super) fn strides(batch: bool, dims: &[u32]) -> Vec<i64> {
     strides
 }
 
+/// Of an element. Where no loop runs over the examples the value is the same for all: that of the first.
 fn address(place: Place, batch: bool, dims: &[u32], at: &At) -> Address {
-    let example = at.batch.filter(|_| batch).map(Linear::var);
-    debug_assert_eq!(batch, example.is_some(), "an element of a per-example value");
+    let example = batch.then(|| at.batch.map_or(Linear::default(), Linear::var));
     let parts = strides(batch, dims).into_iter().zip(example.iter().chain(&at.dims)).skip(place.dropped);
     Address { buffer: place.buffer, at: Linear::combination(0, parts) }
 }

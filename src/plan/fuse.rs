@@ -205,7 +205,7 @@ impl<'k, 'a> Arrangement<'k, 'a> {
     /// What an item reads here, with the number of loops that it may share with it.
     fn reads(&self, item: NodeIndex) -> impl Iterator<Item = (NodeIndex, usize)> + use<'_, 'k, 'a> {
         let edges = self.kernels.graph.edges_directed(item, Direction::Incoming);
-        edges.map(|edge| (edge.source(), *edge.weight())).filter(|(source, _)| self.here.contains(source))
+        edges.map(|edge| (edge.source(), edge.weight().depth)).filter(|(source, _)| self.here.contains(source))
     }
 
     /// Whether a reader can be in the loop of what it reads.

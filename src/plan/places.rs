@@ -2,7 +2,7 @@
 //! read elsewhere, and the roots' homes what lasts.
 
 use super::fuse::{Fused, body_of};
-use super::kernels::{Kernels, Target, is_slot};
+use super::kernels::{Kernels, Read, Target, is_slot};
 use super::schedule::{Buffer, BufferId, Region, Schedule};
 use super::{Home, Phase};
 use crate::circuit::{Leaf, Node, ValueId};
@@ -130,15 +130,19 @@ impl Finder<'_, '_> {
     fn read_through_memory(&self, kernel: NodeIndex) -> bool {
         let rank = self.kernels.graph[kernel].axes.len();
         let mut readers = self.kernels.graph.edges_directed(kernel, Direction::Outgoing);
-        readers.any(|edge| !self.fused.encloses(kernel, edge.target()) || *edge.weight() < rank)
+        readers.any(|edge| !self.in_register(kernel, edge.target(), *edge.weight(), rank))
+    }
+
+    fn in_register(&self, kernel: NodeIndex, reader: NodeIndex, read: Read, rank: usize) -> bool {
+        !read.memory && read.depth >= rank && self.fused.encloses(kernel, reader)
     }
 
     /// A buffer in the arena, without the leading axes in whose iteration it is read.
     fn in_arena(&mut self, kernel: NodeIndex, outlives: bool) -> Place {
         let node = &self.kernels.graph[kernel];
         let readers = self.kernels.graph.edges_directed(kernel, Direction::Outgoing);
-        let shared = |edge: petgraph::graph::EdgeReference<'_, usize>| {
-            self.fused.shared_loops(kernel, edge.target()).unwrap_or(0).min(*edge.weight())
+        let shared = |edge: petgraph::graph::EdgeReference<'_, Read>| {
+            self.fused.shared_loops(kernel, edge.target()).unwrap_or(0).min(edge.weight().depth)
         };
         let own = body_of(&self.fused.defined[kernel.index()]).len() - 1;
         let dropped = if outlives { 0 } else { readers.map(shared).min().unwrap_or(0).min(own) };
@@ -195,7 +199,7 @@ impl Finder<'_, '_> {
         reads_before
             && readers.all(|edge| {
                 let (reader, apart) = (edge.target(), self.fused.shared_loops(kernel, edge.target()).is_none());
-                apart || (self.fused.encloses(kernel, reader) && *edge.weight() >= rank)
+                apart || self.in_register(kernel, reader, *edge.weight(), rank)
             })
     }
 }
