@@ -44,13 +44,23 @@ impl Generator {
             assert!(dims.is_empty(), "an array is asked for only where there is one");
             return self.number();
         }
-        let unread: Vec<usize> = known.iter().copied().filter(|&k| !self.body.values[k].read).collect();
-        let value = if !unread.is_empty() && self.random.chance(0.5) {
-            *self.random.pick(&unread)
-        } else {
-            *self.random.pick(&known)
-        };
+        let value = self.likely(&known, dims.len());
         self.read(value, dims)
+    }
+
+    /// One of several values of which all axes but the last `kept` are to be read: rather one that an index in
+    /// force runs along, and one that nothing has read yet.
+    fn likely(&mut self, known: &[usize], kept: usize) -> usize {
+        let indices = &self.body.indices;
+        let weight = |k: &usize| {
+            let value = &self.body.values[*k];
+            let read = &value.term.dims[..value.term.dims.len() - kept];
+            let along = read.iter().filter(|&&extent| indices.iter().any(|index| index.extent == extent)).count();
+            let all = if along == read.len() { 3 } else { 1 };
+            (1 + 3 * along as u32) * all * if value.read { 1 } else { 2 }
+        };
+        let weights: Vec<(usize, u32)> = known.iter().map(|k| (*k, weight(k))).collect();
+        self.random.weighted(&weights.iter().collect::<Vec<_>>(), |row| row.1).0
     }
 
     /// A number.
