@@ -7,7 +7,7 @@
 use super::Generator;
 use super::term::{Level, Term};
 use nnc::circuit::Gate;
-use nnc::circuit::gates::Form;
+use nnc::circuit::gates::{self, Form};
 
 /// No tame number is larger.
 pub const LARGEST: f64 = 30.0;
@@ -50,7 +50,10 @@ impl Generator {
                 return written(gate, &wrapped, low, high).widened();
             }
         }
-        self.bounded(args.into_iter().next().expect("a gate has an argument"))
+        // Every argument stays, so that what was said of their indices holds.
+        let bounded = args.into_iter().map(|arg| call("tanh", arg, -1.0, 1.0));
+        let sum = |a: Term, b: Term| written(gates::ADD, &[a.clone(), b.clone()], a.low + b.low, a.high + b.high);
+        bounded.reduce(sum).expect("a gate has an argument")
     }
 
     /// A term whose values are not too large.
