@@ -2,4 +2,6 @@
 //! failing program small.
 
 pub mod generate;
+pub mod oracles;
 pub mod random;
+pub mod rounding;
