@@ -5,3 +5,4 @@ pub mod generate;
 pub mod oracles;
 pub mod random;
 pub mod rounding;
+pub mod shrink;
