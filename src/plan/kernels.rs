@@ -255,7 +255,9 @@ impl<'a> Choice<'a> {
     }
 
     fn roots(&mut self, roots: &[Root]) {
-        roots.iter().for_each(|root| self.store(root.value));
+        for root in roots.iter().filter(|root| self.facts.known(root.value).is_none()) {
+            self.store(root.value);
+        }
     }
 
     /// What several values read and what is dear to compute again.

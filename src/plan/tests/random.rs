@@ -1,12 +1,10 @@
 //! Random small circuits of all kinds of node, the same in every run.
 
-use super::harness::{Numbers, check, class_slot, homes, output, slot};
+use super::harness::{CAPACITY, Numbers, check, class_slot, homes, output, slot};
 use crate::circuit::view::{Affine, Guard, View};
-use crate::circuit::{
-    AxisSet, Circuit, F64, Gate, Leaf, Reducer, Shape, SlotRole, StepValue, ValueId, gates,
-};
-use crate::plan::schedule::Region;
-use crate::plan::{Home, Phase, Root};
+use crate::circuit::{AxisSet, Circuit, F64, Gate, Leaf, Reducer, Shape, SlotRole, StepValue, ValueId, gates};
+use crate::plan::schedule::{Region, Schedule};
+use crate::plan::{Home, Phase, Root, plan};
 
 const CASES: u64 = 600;
 
@@ -37,8 +35,7 @@ impl Grower {
 
     fn any(&mut self) -> ValueId {
         // Rather a late one.
-        let back =
-            self.numbers.below(self.values.len() as u64).min(self.numbers.below(self.values.len() as u64));
+        let back = self.numbers.below(self.values.len() as u64).min(self.numbers.below(self.values.len() as u64));
         self.values[self.values.len() - 1 - back as usize]
     }
 
@@ -71,8 +68,7 @@ impl Grower {
     }
 
     fn gate(&mut self) -> Option<ValueId> {
-        let names =
-            ["add", "sub", "mul", "max", "min", "tanh", "sigmoid", "neg", "abs", "lt", "select", "softplus"];
+        let names = ["add", "sub", "mul", "max", "min", "tanh", "sigmoid", "neg", "abs", "lt", "select", "softplus"];
         let gate = Gate::named(names[self.below(names.len() as u64) as usize])?;
         let first = self.any();
         let shape = self.circuit.shape(first).clone();
@@ -234,7 +230,8 @@ impl Grower {
     }
 }
 
-fn try_one(seed: u64) {
+/// A random circuit with what is wanted of it.
+fn draw(seed: u64) -> (Circuit, Vec<Root>) {
     let mut grower = Grower::new(seed);
     for _ in 0..6 + seed % 20 {
         grower.grow();
@@ -255,7 +252,18 @@ fn try_one(seed: u64) {
         roots.extend(next.map(|&value| Root { value, home, name: "next".into() }));
     }
     crate::circuit::verify::verify(&grower.circuit).expect("a circuit");
-    check(&Phase { circuit: &grower.circuit, homes: homes(&grower.circuit), roots }, seed);
+    (grower.circuit, roots)
+}
+
+/// The plan of a random circuit, for tests of what runs schedules.
+pub fn schedule(seed: u64) -> Schedule {
+    let (circuit, roots) = draw(seed);
+    plan(&[Phase { circuit: &circuit, homes: homes(&circuit), roots }], CAPACITY)
+}
+
+fn try_one(seed: u64) {
+    let (circuit, roots) = draw(seed);
+    check(&Phase { circuit: &circuit, homes: homes(&circuit), roots }, seed);
 }
 
 #[test]
