@@ -406,7 +406,9 @@ fn printed(subject: &Subject) -> Held {
         for expected in &expected {
             let Some(found) = found.iter().find(|found| found.name == expected.name) else { continue };
             let same = |(a, b): (&f64, &f64)| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
-            if found.dims != expected.dims || !found.data.iter().zip(&expected.data).all(same) {
+            // A gradient that no longer reads anything of an example is the same for all of them.
+            let all: Vec<f64> = found.data.iter().copied().cycle().take(expected.data.len()).collect();
+            if !expected.dims.ends_with(&found.dims) || !all.iter().zip(&expected.data).all(same) {
                 return Err(told(format!("training = {}: found {found:?}, expected {expected:?}", model.training)));
             }
         }
