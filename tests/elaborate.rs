@@ -179,7 +179,7 @@ fn mistakes() {
     insta::glob!("cases/errors/*.nn", |path| {
         let text = std::fs::read_to_string(path).expect("a case");
         let mut out = String::new();
-        for program in text.split("#---") {
+        for program in text.split("#---").skip(1) {
             let (title, program) = program.split_once('\n').expect("a title, then a program");
             writeln!(out, "#---{title}\n{}", mistakes_of(program, path)).unwrap();
         }

@@ -46,7 +46,8 @@ pub fn compare(
     let mut bindings = bindings.clone();
     let (mut circuit, moved) = with_stops_held(circuit, &mut bindings);
     let of = moved[of.index()];
-    let moved_gradient = |(slot, gradient): &(SlotId, Option<ValueId>)| (*slot, gradient.map(|g| moved[g.index()]));
+    let moved_gradient =
+        |(slot, gradient): &(SlotId, Option<ValueId>)| (*slot, gradient.map(|g| moved[g.index()]));
     let gradients: Vec<(SlotId, Option<ValueId>)> = gradients.iter().map(moved_gradient).collect();
     let objective = circuit.mean_batch(of);
     let probe = Probe { objective, decisions: decisions(&mut circuit, of) };
@@ -126,7 +127,8 @@ struct Point {
 
 impl Probe {
     fn at(&self, circuit: &Circuit, bindings: &Bindings<f64>) -> Point {
-        let roots: Vec<ValueId> = std::iter::once(self.objective).chain(self.decisions.iter().copied()).collect();
+        let roots: Vec<ValueId> =
+            std::iter::once(self.objective).chain(self.decisions.iter().copied()).collect();
         let mut arrays = evaluate(circuit, &roots, bindings).into_iter().map(|array| array.data);
         let objective = arrays.next().map_or(f64::NAN, |data| data[0]);
         Point { objective, decisions: arrays.collect() }
@@ -172,12 +174,16 @@ fn decisions(circuit: &mut Circuit, of: ValueId) -> Vec<ValueId> {
 fn decision(circuit: &mut Circuit, value: ValueId) -> Option<ValueId> {
     let called = |name: &str| Gate::named(name).expect("a row of the table");
     match circuit.node(value).clone() {
-        Node::Leaf(Leaf::Slot(_) | Leaf::Number(_) | Leaf::Iota(_) | Leaf::Step(_) | Leaf::Draw { .. }) => None,
+        Node::Leaf(Leaf::Slot(_) | Leaf::Number(_) | Leaf::Iota(_) | Leaf::Step(_) | Leaf::Draw { .. }) => {
+            None
+        }
         Node::Gate { gate, args } if gate == gates::MAX || gate == gates::MIN => {
             Some(circuit.gate(gates::LE, &[args[0], args[1]]))
         }
         Node::Gate { gate, args } if gate == called("abs") => Some(circuit.gate(called("sign"), &args)),
-        Node::Gate { gate, .. } if [called("sign"), called("floor"), called("ceil")].contains(&gate) => Some(value),
+        Node::Gate { gate, .. } if [called("sign"), called("floor"), called("ceil")].contains(&gate) => {
+            Some(value)
+        }
         Node::Reduce { reducer: reducer @ (Reducer::Max | Reducer::Min), arg, axes, .. } => {
             Some(position(circuit, reducer, arg, axes))
         }

@@ -100,19 +100,28 @@ fn block(sources: &Sources, net: Span, inference: &[Line], training: &[Line]) ->
     let equations = |lines: &'_ [Line]| -> Vec<Line> { lines.iter().filter(|line| !is_output(line)).cloned().collect() };
     let (ours, theirs) = (equations(inference), equations(training));
 
-    let mut rows: Vec<(String, Option<String>)> = vec![];
-    rows.extend(theirs.iter().filter(|line| within(line, &ours)).map(|line| shown(line, 2)));
     let only = |lines: &[Line], others: &[Line]| -> Vec<Line> {
         lines.iter().filter(|line| !within(line, others)).cloned().collect()
     };
     let (only_theirs, only_ours) = (only(&theirs, &ours), only(&ours, &theirs));
+    let mut choice = vec![];
     if !only_theirs.is_empty() || !only_ours.is_empty() {
-        rows.push(("  if training {".into(), None));
-        rows.extend(only_theirs.iter().map(|line| shown(line, 4)));
-        rows.push(("  } else {".into(), None));
-        rows.extend(only_ours.iter().map(|line| shown(line, 4)));
-        rows.push(("  }".into(), None));
+        choice.push(("  if training {".into(), None));
+        choice.extend(only_theirs.iter().map(|line| shown(line, 4)));
+        choice.push(("  } else {".into(), None));
+        choice.extend(only_ours.iter().map(|line| shown(line, 4)));
+        choice.push(("  }".into(), None));
     }
+    // The choice stands where the first line differs.
+    let mut rows: Vec<(String, Option<String>)> = vec![];
+    for line in &theirs {
+        if within(line, &ours) {
+            rows.push(shown(line, 2));
+        } else {
+            rows.append(&mut choice);
+        }
+    }
+    rows.append(&mut choice);
     rows.push((String::new(), None));
     rows.extend(inference.iter().filter(is_output).map(|line| shown(line, 2)));
     aligned(&rows)
@@ -140,19 +149,28 @@ fn aligned(rows: &[(String, Option<String>)]) -> String {
     text
 }
 
-/// `line 14: h = x |> dense(8) |> tanh (chain rule of tanh)`; for library code, which file of it.
+/// `chain rule of tanh in line 14: h = x |> dense(8) |> tanh`; for library code, in which entry of it.
 fn comment(sources: &Sources, net: Span, line: &Line) -> Option<String> {
     let span = line.origin.span?;
-    let place = sources.line(span);
-    let written = sources.get(span.file).text.lines().nth(place - 1)?;
-    let written = written.split('#').next().unwrap_or(written).split_whitespace().collect::<Vec<_>>().join(" ");
-    let place = if span.file == net.file {
-        format!("line {place}")
-    } else {
-        format!("{} {place}", sources.get(span.file).name)
+    let number = sources.line(span);
+    let text = &sources.get(span.file).text;
+    let written = |number: usize| {
+        let line = text.lines().nth(number - 1).unwrap_or_default();
+        line.split('#').next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
     };
-    let rule = line.origin.rule.map(|rule| format!(" ({rule})")).unwrap_or_default();
-    Some(format!("{place}: {written}{rule}"))
+    let place = if span.file == net.file {
+        format!("line {number}")
+    } else {
+        (1..=number).rev().find_map(|number| entry(&written(number))).unwrap_or_else(|| sources.get(span.file).name.clone())
+    };
+    let rule = line.origin.rule.map(|rule| format!("{rule} in ")).unwrap_or_default();
+    Some(format!("{rule}{place}: {}", written(number)))
+}
+
+/// The name of the function or layer that a line begins.
+fn entry(line: &str) -> Option<String> {
+    let rest = line.strip_prefix("fn ").or_else(|| line.strip_prefix("layer "))?;
+    Some(rest.split('(').next().unwrap_or(rest).to_string())
 }
 
 /// `output head_W_bar`

@@ -210,7 +210,9 @@ impl<'k, 'a> Arrangement<'k, 'a> {
     /// What an item reads here, with the number of loops that it may share with it.
     fn reads(&self, item: NodeIndex) -> impl Iterator<Item = (NodeIndex, usize)> + use<'_, 'k, 'a> {
         let edges = self.kernels.graph.edges_directed(item, Direction::Incoming);
-        edges.map(|edge| (edge.source(), edge.weight().depth)).filter(|(source, _)| self.here.contains(source))
+        edges
+            .map(|edge| (edge.source(), edge.weight().depth))
+            .filter(|(source, _)| self.here.contains(source))
     }
 
     /// Whether a reader can be in the loop of what it reads.
@@ -249,7 +251,10 @@ impl<'k, 'a> Arrangement<'k, 'a> {
         let together = self.together(item);
         let traits = together.iter().fold(Traits::default(), |sum, &item| sum.and(self.traits(item)));
         let key = self.key(item);
-        if together.len() > 1 && !matches!(key, Key::Loop(extent) if fits(extent, traits)) && key != Key::Scalars {
+        if together.len() > 1
+            && !matches!(key, Key::Loop(extent) if fits(extent, traits))
+            && key != Key::Scalars
+        {
             together[..together.len() - 1].iter().for_each(|&item| self.place(item));
             return self.place(item);
         }

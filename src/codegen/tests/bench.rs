@@ -38,7 +38,8 @@ fn adam(parameters: u32) -> Schedule {
     let (old, new) = (d.gate(&mut body, gates::MUL, &[a, m_old]), d.gate(&mut body, gates::MUL, &[b, g]));
     let m_new = d.gate(&mut body, gates::ADD, &[old, new]);
     let square = d.gate(&mut body, gates::MUL, &[g, g]);
-    let (old, new) = (d.gate(&mut body, gates::MUL, &[c, v_old]), d.gate(&mut body, gates::MUL, &[e, square]));
+    let (old, new) =
+        (d.gate(&mut body, gates::MUL, &[c, v_old]), d.gate(&mut body, gates::MUL, &[e, square]));
     let v_new = d.gate(&mut body, gates::ADD, &[old, new]);
     let root = d.gate(&mut body, gates::SQRT, &[v_new]);
     let below = d.gate(&mut body, gates::ADD, &[root, epsilon]);

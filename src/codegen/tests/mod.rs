@@ -149,12 +149,16 @@ impl Case {
         let mut fill = |len: usize| (0..len).map(|_| value(&mut random)).collect::<Vec<f32>>();
         let steps = rows.div_ceil(schedule.capacity as usize);
         let mut memory = Memory::new(schedule);
-        // Native code begins with an arena of zeros, and so does the interpreter here.
-        for (_, held) in memory.iter_mut().filter(|held| held.0 != Region::Arena) {
+        // Native code's own memory begins with zeros, and so does the interpreter's here.
+        for (_, held) in memory.iter_mut().filter(|held| !matches!(held.0, Region::Arena | Region::Input(_))) {
             held.copy_from_slice(&fill(held.len()));
         }
-        let inputs = schedule.regions().into_iter().filter(|region| matches!(region, Region::Input(_)));
-        let columns = inputs.map(|region| fill(EXAMPLES * schedule.region_row(region))).collect();
+        let inputs = schedule.regions().into_iter().filter_map(|region| match region {
+            Region::Input(k) => Some(k + 1),
+            _ => None,
+        });
+        let columns = 0..inputs.max().unwrap_or(0);
+        let columns = columns.map(|k| fill(EXAMPLES * schedule.region_row(Region::Input(k)))).collect();
         let scalars = (0..steps).map(|_| fill(schedule.scalars.len())).collect();
         let mut random = Random(seed + 1);
         let key = |step| (schedule.draws.iter()).map(|&site| draw::key(seed, site, step as u64)).collect();
@@ -252,7 +256,8 @@ pub fn compare(case: &Case, expected: &[(Region, Vec<f32>)], found: &[(Region, V
         assert_eq!(expected.len(), found.len());
         for (k, (x, y)) in expected.iter().zip(found).enumerate() {
             let same = x.to_bits() == y.to_bits() || (x.is_nan() && y.is_nan());
-            assert!(same, "{what}: {region:?}[{k}] is {y:?} and should be {x:?}\n{:#?}", case.schedule.steps);
+            let plan = || crate::plan::print::print(&case.schedule);
+            assert!(same, "{what}: {region:?}[{k}] is {y:?} and should be {x:?}\n{}", plan());
         }
     }
 }
@@ -262,7 +267,12 @@ pub fn check(schedule: &Schedule, rows: usize, seed: u64, value: fn(&mut Random)
     let mut case = Case::new(schedule, rows, seed, value);
     let expected = case.interpreted();
     compare(&case, &expected, &case.native(checked()), "as hinted");
-    compare(&case, &expected, &case.native(Options { optimise: !checked().optimise, ..checked() }), "other optimiser");
+    compare(
+        &case,
+        &expected,
+        &case.native(Options { optimise: !checked().optimise, ..checked() }),
+        "other optimiser",
+    );
     rehint(&mut case.schedule, Hint::Plain);
     compare(&case, &expected, &case.native(checked()), "plain");
     rehint(&mut case.schedule, Hint::Vector);

@@ -98,7 +98,8 @@ impl Drawing {
             2 => Op::Scalar(self.random.below(2) as u32),
             3 => Op::BatchSize,
             _ => {
-                let batch: Vec<Var> = self.loops.iter().filter(|l| l.1 == Extent::Batch).map(|l| l.0).collect();
+                let batch: Vec<Var> =
+                    self.loops.iter().filter(|l| l.1 == Extent::Batch).map(|l| l.0).collect();
                 let example = (!batch.is_empty()).then(|| self.pick(&batch));
                 Op::Draw { site: self.random.below(2) as u32, element: self.linear(), example }
             }
@@ -233,6 +234,22 @@ fn random_schedule(seed: u64) -> (Schedule, usize) {
     (drawing.draft.schedule, rows)
 }
 
+/// Planned circuits: what the planner makes, with contractions and scatters.
+fn compare_plans(seeds: std::ops::Range<u64>) {
+    // Integers among the numbers are read as classes.
+    let value = |random: &mut Random| match random.below(2) {
+        0 => random.below(4) as f32,
+        _ => random.number(),
+    };
+    for seed in seeds {
+        let schedule = crate::plan::tests::random::schedule(seed);
+        for rows in [1, 3, 16] {
+            let case = Case::new(&schedule, rows, seed, value);
+            compare(&case, &case.interpreted(), &case.native(checked()), &format!("plan of seed {seed}"));
+        }
+    }
+}
+
 fn compare_seeds(seeds: std::ops::Range<u64>) {
     for seed in seeds {
         let (schedule, rows) = random_schedule(seed);
@@ -249,7 +266,13 @@ fn random_nests() {
 }
 
 #[test]
+fn random_plans() {
+    compare_plans(0..200);
+}
+
+#[test]
 #[ignore = "takes minutes"]
-fn many_random_nests() {
+fn many_random_nests_and_plans() {
     compare_seeds(300..10_000);
+    compare_plans(200..10_000);
 }

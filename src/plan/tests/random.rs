@@ -1,10 +1,10 @@
 //! Random small circuits of all kinds of node, the same in every run.
 
-use super::harness::{Numbers, check, class_slot, homes, output, slot};
+use super::harness::{CAPACITY, Numbers, check, class_slot, homes, output, slot};
 use crate::circuit::view::{Affine, Guard, View};
 use crate::circuit::{AxisSet, Circuit, F64, Gate, Leaf, Reducer, Shape, SlotRole, StepValue, ValueId, gates};
-use crate::plan::schedule::Region;
-use crate::plan::{Home, Phase, Root};
+use crate::plan::schedule::{Region, Schedule};
+use crate::plan::{Home, Phase, Root, plan};
 
 const CASES: u64 = 600;
 
@@ -230,7 +230,8 @@ impl Grower {
     }
 }
 
-fn try_one(seed: u64) {
+/// A random circuit with what is wanted of it.
+fn draw(seed: u64) -> (Circuit, Vec<Root>) {
     let mut grower = Grower::new(seed);
     for _ in 0..6 + seed % 20 {
         grower.grow();
@@ -251,7 +252,18 @@ fn try_one(seed: u64) {
         roots.extend(next.map(|&value| Root { value, home, name: "next".into() }));
     }
     crate::circuit::verify::verify(&grower.circuit).expect("a circuit");
-    check(&Phase { circuit: &grower.circuit, homes: homes(&grower.circuit), roots }, seed);
+    (grower.circuit, roots)
+}
+
+/// The plan of a random circuit, for tests of what runs schedules.
+pub fn schedule(seed: u64) -> Schedule {
+    let (circuit, roots) = draw(seed);
+    plan(&[Phase { circuit: &circuit, homes: homes(&circuit), roots }], CAPACITY)
+}
+
+fn try_one(seed: u64) {
+    let (circuit, roots) = draw(seed);
+    check(&Phase { circuit: &circuit, homes: homes(&circuit), roots }, seed);
 }
 
 #[test]
