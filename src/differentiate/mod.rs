@@ -52,11 +52,14 @@ pub fn differentiate(circuit: &mut Circuit, of: ValueId, wrt: &[ValueId]) -> Vec
         // Shares arrive from the last use to the first; they are added as the uses stand in the text.
         let mut uses = std::mem::take(&mut shares[value.index()]);
         uses.reverse();
-        let Some(origin) = uses.first().map(|share| share.origin) else { continue };
+        let Some(mut origin) = uses.first().map(|share| share.origin) else { continue };
         if !depends[value.index()] {
             continue;
         }
-        circuit.set_origin(Origin { rule: Some("sum over its uses"), ..origin });
+        if uses.len() > 1 {
+            origin = Origin { span: circuit.origin(value).span, rule: Some("sum over its uses") };
+        }
+        circuit.set_origin(origin);
         let mut term = term::sum(circuit, uses.into_iter().map(|share| share.term).collect());
         if naming.is_named(value) {
             term = term.grounded(circuit);
@@ -65,7 +68,7 @@ pub fn differentiate(circuit: &mut Circuit, of: ValueId, wrt: &[ValueId]) -> Vec
         if wanted.contains(&value) {
             found[value.index()] = Some(term.absorbed(circuit));
         }
-        for (operand, share) in propagate(circuit, value, term, &depends) {
+        for (operand, share) in propagate(circuit, value, term, origin, &depends) {
             shares[operand.index()].push(share);
         }
     }
@@ -79,21 +82,34 @@ struct Share {
     origin: Origin,
 }
 
-/// What the cotangent of `value` gives to those of its operands that matter. The last operand comes first, as
-/// shares are collected backwards.
-fn propagate(circuit: &mut Circuit, value: ValueId, term: Term, depends: &[bool]) -> Vec<(ValueId, Share)> {
+/// What the cotangent of `value` gives to those of its operands that matter, one share each: in `x * x` both factors
+/// are the same use.
+fn propagate(
+    circuit: &mut Circuit,
+    value: ValueId,
+    term: Term,
+    from: Origin,
+    depends: &[bool],
+) -> Vec<(ValueId, Share)> {
     let node = circuit.node(value).clone();
-    let origin = Origin { span: circuit.origin(value).span, rule: Some(rules::name(&node)) };
+    // A read passes on what came through it from a gate: that is what a person looks for.
+    let origin = match rules::name(&node) {
+        Some(rule) => Origin { span: circuit.origin(value).span, rule: Some(rule) },
+        None => from,
+    };
     circuit.set_origin(origin);
-    let mut shares = vec![];
-    for (k, operand) in node.operands().into_iter().enumerate().rev() {
-        if depends[operand.index()]
-            && let Some(term) = rules::share(circuit, value, k, term)
-        {
-            shares.push((operand, Share { term, origin }));
+    let mut shares: Vec<(ValueId, Vec<Term>)> = vec![];
+    for (k, operand) in
+        node.operands().into_iter().enumerate().filter(|(_, operand)| depends[operand.index()])
+    {
+        let Some(term) = rules::share(circuit, value, k, term) else { continue };
+        match shares.iter_mut().find(|(known, _)| *known == operand) {
+            Some((_, terms)) => terms.push(term),
+            None => shares.push((operand, vec![term])),
         }
     }
-    shares
+    let share = |(operand, terms)| (operand, Share { term: term::sum(circuit, terms), origin });
+    shares.into_iter().map(share).collect()
 }
 
 /// Which values up to `of` are numbers that depend on any of `wrt`. Integers and booleans have no derivative.

@@ -6,12 +6,12 @@ use crate::circuit::view::{Affine, Guard};
 use crate::circuit::{AxisSet, Circuit, F64, Gate, Node, Reducer, Shape, ValueId, View, gates};
 use std::sync::LazyLock;
 
-/// What a rule is called beside the lines that it made.
-pub(super) fn name(node: &Node) -> &'static str {
+/// What a rule is called beside the lines that it made; a read has none.
+pub(super) fn name(node: &Node) -> Option<&'static str> {
     static CHAIN: LazyLock<Vec<String>> =
         LazyLock::new(|| Gate::all().map(|gate| format!("chain rule of {}", gate.row().name)).collect());
-    match node {
-        Node::Leaf(_) => "a leaf",
+    Some(match node {
+        Node::Leaf(_) | Node::View { .. } | Node::Merge { .. } => return None,
         Node::Gate { gate, .. } => &CHAIN[gate.index()],
         Node::Reduce { reducer, batch, .. } => match reducer {
             Reducer::Sum if *batch => "each example has its share of a mean",
@@ -20,12 +20,10 @@ pub(super) fn name(node: &Node) -> &'static str {
             Reducer::Prod => "the product of the other factors",
             Reducer::Argmax | Reducer::Argmin => "a position has no slope",
         },
-        Node::View { .. } => "sum over the reads",
-        Node::Merge { .. } => "grouping undone",
         Node::Gather { .. } => "sum over equal indices",
         Node::Scatter { .. } => "read where it was added",
         Node::Lag { .. } => "the lag turned round",
-    }
+    })
 }
 
 /// What the cotangent `term` of `value` gives to its operand number `k`; `None` if nothing.

@@ -16,12 +16,21 @@ pub(super) fn lines(
     names: &mut Names,
     given: &FxHashSet<ValueId>,
 ) -> Vec<ValueId> {
-    let mut walk = Walk { circuit, names, given, lines: FxHashSet::default(), users: FxHashMap::default(), forced: vec![] };
+    let mut walk = Walk {
+        circuit,
+        names,
+        given,
+        lines: FxHashSet::default(),
+        users: FxHashMap::default(),
+        forced: vec![],
+    };
     for &root in roots {
         walk.line(root);
     }
     let mut made: Vec<ValueId> = walk.forced;
-    made.extend(walk.users.iter().filter(|&(&value, &users)| users > 1 && is_dear(circuit, value)).map(|(&v, _)| v));
+    made.extend(
+        walk.users.iter().filter(|&(&value, &users)| users > 1 && is_dear(circuit, value)).map(|(&v, _)| v),
+    );
     let mut lines: Vec<ValueId> = walk.lines.into_iter().collect();
     // A root may be anything, even a number.
     made.extend(lines.iter().copied().filter(|&value| names.get(value).is_none()));
@@ -123,7 +132,8 @@ fn is_dear(circuit: &Circuit, value: ValueId) -> bool {
 
 /// Gates that cost as much as several others.
 fn is_function(gate: Gate) -> bool {
-    gate.row().form == Form::Call && gate.row().arity == 1 && !CHEAP.contains(&gate.row().name) || gate == gates::POW
+    gate.row().form == Form::Call && gate.row().arity == 1 && !CHEAP.contains(&gate.row().name)
+        || gate == gates::POW
 }
 
 const CHEAP: [&str; 5] = ["abs", "sign", "floor", "ceil", "stop"];

@@ -2,8 +2,8 @@
 
 use super::{Gradient, Line, backward};
 use crate::circuit::{Circuit, Kind, Leaf, Node, SlotId, SlotRole};
-use crate::differentiate::differentiate;
 use crate::diagnostic::{Sources, Span};
+use crate::differentiate::differentiate;
 use crate::elaborate::Model;
 use crate::simplify::simplify;
 use crate::syntax::ast::{Item, ItemKind, Stmt, StmtKind};
@@ -32,10 +32,10 @@ pub fn derived(model: &Model) -> Option<Derived> {
     let roots: Vec<_> = found.iter().flatten().copied().collect();
     let (circuit, simple) = simplify(&circuit, &roots);
     let mut simple = simple.into_iter();
-    let gradients = slots.iter().zip(found).map(|(slot, found)| Gradient {
-        slot: *slot,
-        value: found.and_then(|_| simple.next()),
-    });
+    let gradients = slots
+        .iter()
+        .zip(found)
+        .map(|(slot, found)| Gradient { slot: *slot, value: found.and_then(|_| simple.next()) });
     Some(Derived { gradients: gradients.collect(), circuit })
 }
 
@@ -46,7 +46,8 @@ pub fn derived(model: &Model) -> Option<Derived> {
 /// # Panics
 /// If the file has no such net, or the net no loss.
 pub fn gradient_program(sources: &Sources, file: &ast::File, training: &Model, inference: &Model) -> String {
-    let is_net = |item: &&Item| matches!(&item.kind, ItemKind::Net { name, .. } if name.text == inference.name);
+    let is_net =
+        |item: &&Item| matches!(&item.kind, ItemKind::Net { name, .. } if name.text == inference.name);
     let net = file.items.iter().find(is_net).expect("the model's net is in the file");
     let taken = taken(&[inference, training], &net.kind);
     let lines = |model: &Model| {
@@ -70,7 +71,8 @@ fn taken(models: &[&Model], net: &ItemKind) -> Vec<String> {
         taken.extend(model.outputs.iter().chain(&model.metrics).map(|output| &output.name));
         taken.extend(model.settings.iter().map(|(name, _)| name));
     }
-    let mut taken: Vec<String> = taken.into_iter().map(|path| path.split('.').next().unwrap_or(path).into()).collect();
+    let mut taken: Vec<String> =
+        taken.into_iter().map(|path| path.split('.').next().unwrap_or(path).into()).collect();
     if let ItemKind::Net { body, .. } = net {
         body.iter().for_each(|stmt| defined(stmt, &mut taken));
     }
@@ -80,12 +82,16 @@ fn taken(models: &[&Model], net: &ItemKind) -> Vec<String> {
 /// What a statement defines: also labels and layers, which are no values.
 fn defined(stmt: &Stmt, taken: &mut Vec<String>) {
     match &stmt.kind {
-        StmtKind::Define { targets, .. } => taken.extend(targets.iter().map(|target| target.name.text.clone())),
+        StmtKind::Define { targets, .. } => {
+            taken.extend(targets.iter().map(|target| target.name.text.clone()))
+        }
         StmtKind::Output { name, .. } | StmtKind::Metric { name, .. } => taken.push(name.text.clone()),
         StmtKind::If { then, otherwise, .. } => {
             then.iter().chain(otherwise.iter().flatten()).for_each(|stmt| defined(stmt, taken));
         }
-        StmtKind::Declare { decls, .. } => taken.extend(decls.iter().map(|declared| declared.decl.name.text.clone())),
+        StmtKind::Declare { decls, .. } => {
+            taken.extend(decls.iter().map(|declared| declared.decl.name.text.clone()))
+        }
     }
 }
 
@@ -97,22 +103,32 @@ fn block(sources: &Sources, net: Span, inference: &[Line], training: &[Line]) ->
     let text = |line: &Line| stmt_to_string(&line.stmt, 0);
     let is_output = |line: &&Line| matches!(line.stmt.kind, StmtKind::Output { .. });
     let within = |line: &Line, others: &[Line]| others.iter().any(|other| text(other) == text(line));
-    let equations = |lines: &'_ [Line]| -> Vec<Line> { lines.iter().filter(|line| !is_output(line)).cloned().collect() };
+    let equations =
+        |lines: &'_ [Line]| -> Vec<Line> { lines.iter().filter(|line| !is_output(line)).cloned().collect() };
     let (ours, theirs) = (equations(inference), equations(training));
 
-    let mut rows: Vec<(String, Option<String>)> = vec![];
-    rows.extend(theirs.iter().filter(|line| within(line, &ours)).map(|line| shown(line, 2)));
     let only = |lines: &[Line], others: &[Line]| -> Vec<Line> {
         lines.iter().filter(|line| !within(line, others)).cloned().collect()
     };
     let (only_theirs, only_ours) = (only(&theirs, &ours), only(&ours, &theirs));
+    let mut choice = vec![];
     if !only_theirs.is_empty() || !only_ours.is_empty() {
-        rows.push(("  if training {".into(), None));
-        rows.extend(only_theirs.iter().map(|line| shown(line, 4)));
-        rows.push(("  } else {".into(), None));
-        rows.extend(only_ours.iter().map(|line| shown(line, 4)));
-        rows.push(("  }".into(), None));
+        choice.push(("  if training {".into(), None));
+        choice.extend(only_theirs.iter().map(|line| shown(line, 4)));
+        choice.push(("  } else {".into(), None));
+        choice.extend(only_ours.iter().map(|line| shown(line, 4)));
+        choice.push(("  }".into(), None));
     }
+    // The choice stands where the first line differs.
+    let mut rows: Vec<(String, Option<String>)> = vec![];
+    for line in &theirs {
+        if within(line, &ours) {
+            rows.push(shown(line, 2));
+        } else {
+            rows.append(&mut choice);
+        }
+    }
+    rows.append(&mut choice);
     rows.push((String::new(), None));
     rows.extend(inference.iter().filter(is_output).map(|line| shown(line, 2)));
     aligned(&rows)
@@ -140,19 +156,31 @@ fn aligned(rows: &[(String, Option<String>)]) -> String {
     text
 }
 
-/// `line 14: h = x |> dense(8) |> tanh (chain rule of tanh)`; for library code, which file of it.
+/// `chain rule of tanh in line 14: h = x |> dense(8) |> tanh`; for library code, in which entry of it.
 fn comment(sources: &Sources, net: Span, line: &Line) -> Option<String> {
     let span = line.origin.span?;
-    let place = sources.line(span);
-    let written = sources.get(span.file).text.lines().nth(place - 1)?;
-    let written = written.split('#').next().unwrap_or(written).split_whitespace().collect::<Vec<_>>().join(" ");
-    let place = if span.file == net.file {
-        format!("line {place}")
-    } else {
-        format!("{} {place}", sources.get(span.file).name)
+    let number = sources.line(span);
+    let text = &sources.get(span.file).text;
+    let written = |number: usize| {
+        let line = text.lines().nth(number - 1).unwrap_or_default();
+        line.split('#').next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
     };
-    let rule = line.origin.rule.map(|rule| format!(" ({rule})")).unwrap_or_default();
-    Some(format!("{place}: {written}{rule}"))
+    let place = if span.file == net.file {
+        format!("line {number}")
+    } else {
+        (1..=number)
+            .rev()
+            .find_map(|number| entry(&written(number)))
+            .unwrap_or_else(|| sources.get(span.file).name.clone())
+    };
+    let rule = line.origin.rule.map(|rule| format!("{rule} in ")).unwrap_or_default();
+    Some(format!("{rule}{place}: {}", written(number)))
+}
+
+/// The name of the function or layer that a line begins.
+fn entry(line: &str) -> Option<String> {
+    let rest = line.strip_prefix("fn ").or_else(|| line.strip_prefix("layer "))?;
+    Some(rest.split('(').next().unwrap_or(rest).to_string())
 }
 
 /// `output head_W_bar`

@@ -92,28 +92,32 @@ impl<'a> Emit<'_, 'a> {
     fn branch(&mut self, branch: &Branch) {
         match branch {
             Branch::Kernel(kernel) => self.kernel(*kernel),
-            Branch::Loop { extent: Extent::Fixed(1), fold: None, body } => {
-                self.loops.push(Loop { index: Linear::default(), var: None });
-                body.iter().for_each(|inner| self.branch(inner));
-                self.loops.pop();
-            }
             Branch::Loop { extent, fold, body } => {
-                let var = self.body.open();
-                self.loops.push(Loop { index: Linear::var(var), var: Some(var) });
+                let open = self.open(*extent);
+                self.loops.push(open.clone());
                 body.iter().for_each(|inner| self.branch(inner));
-                match fold {
-                    None => {
+                match (fold, open.var) {
+                    (Some(fold), _) => self.absorbed(*fold, *extent),
+                    (None, var) => {
                         self.loops.pop();
-                        self.body.close_for(var, *extent);
+                        var.into_iter().for_each(|var| self.body.close_for(var, *extent));
                     }
-                    Some(fold) => self.absorbed(*fold, var, *extent),
                 }
             }
         }
     }
 
-    /// The end of a loop that computes what a fold sums, and the fold's result.
-    fn absorbed(&mut self, fold: NodeIndex, var: Var, extent: Extent) {
+    /// A loop over an axis; none over an axis of one element.
+    fn open(&mut self, extent: Extent) -> Loop {
+        if extent == Extent::Fixed(1) {
+            return Loop { index: Linear::default(), var: None };
+        }
+        let var = self.body.open();
+        Loop { index: Linear::var(var), var: Some(var) }
+    }
+
+    /// The end of a loop that computes what a fold combines, and the fold's result.
+    fn absorbed(&mut self, fold: NodeIndex, extent: Extent) {
         let value = self.kernels.graph[fold].target.value();
         let Node::Reduce { reducer, arg, axes, batch } = self.facts().circuit.node(value) else {
             unreachable!("a fold is a reduction")
@@ -122,12 +126,28 @@ impl<'a> Emit<'_, 'a> {
         let mut at = self.element(value);
         let axis = axes.iter().next().expect("it folds a dimension");
         at.dims.insert(axis, folded.index.clone());
-        self.loops.push(folded);
+        self.loops.push(folded.clone());
         let element = self.read(*arg, &at);
         self.loops.pop();
         let order = fold_axes(self.facts().shape(*arg), *axes, *batch)[0].order;
-        let result = self.body.close_fold(var, extent, monoid(*reducer), order, element);
+        let result = self.close_fold(&folded, extent, *reducer, order, element);
         self.result(fold, result);
+    }
+
+    /// Closes the loop of a fold. What is folded over one element is that element.
+    fn close_fold(
+        &mut self,
+        open: &Loop,
+        extent: Extent,
+        reducer: Reducer,
+        order: Order,
+        element: Reg,
+    ) -> Reg {
+        match (open.var, reducer) {
+            (Some(var), _) => self.body.close_fold(var, extent, monoid(reducer), order, element),
+            (None, Reducer::Argmax | Reducer::Argmin) => self.body.compute(Op::Number(0.0), vec![]),
+            (None, _) => element,
+        }
     }
 
     /// The element of a value that the open loops are at.
@@ -186,19 +206,19 @@ impl<'a> Emit<'_, 'a> {
         };
         let folded = fold_axes(self.facts().shape(*arg), *axes, *batch);
         let mut at = self.element(value);
-        let mut vars = vec![];
-        for FoldAxis { axis, .. } in &folded {
-            let var = self.body.open();
+        let mut opened = vec![];
+        for FoldAxis { axis, extent, .. } in &folded {
+            let open = self.open(*extent);
             match axis {
-                None => at.batch = Some(var),
+                None => at.batch = open.var,
                 // Ascending, so that each finds its place among those before it.
-                Some(axis) => at.dims.insert(*axis, Linear::var(var)),
+                Some(axis) => at.dims.insert(*axis, open.index.clone()),
             }
-            vars.push(var);
+            opened.push(open);
         }
         let mut result = self.read(*arg, &at);
-        for (FoldAxis { extent, order, .. }, var) in folded.into_iter().zip(vars).rev() {
-            result = self.body.close_fold(var, extent, monoid(*reducer), order, result);
+        for (FoldAxis { extent, order, .. }, open) in folded.into_iter().zip(opened).rev() {
+            result = self.close_fold(&open, extent, *reducer, order, result);
         }
         if *batch {
             let examples = self.body.batch_size();
@@ -216,7 +236,8 @@ impl<'a> Emit<'_, 'a> {
         let outer = self.loops.iter().map(|open| &open.index).zip(&strides).skip(place.dropped);
         let start = Linear::combination(0, outer.map(|(index, &stride)| (stride, index)));
         let inner = &strides[usize::from(shape.batch)..];
-        let runs: Vec<(i64, i64)> = frame.dims.iter().zip(&shape.dims).map(|(dim, &d)| dim.elements(d)).collect();
+        let runs: Vec<(i64, i64)> =
+            frame.dims.iter().zip(&shape.dims).map(|(dim, &d)| dim.elements(d)).collect();
         let full = frame.dims.iter().zip(&runs).all(|(dim, run)| run.1 - run.0 == i64::from(dim.extent));
         if !full {
             let vars: Vec<Var> = extents.iter().map(|_| self.body.open()).collect();
@@ -284,7 +305,8 @@ impl<'a> Emit<'_, 'a> {
             Source::Framed { kernel, coords, guards, fill } => {
                 let place = self.places.held[kernel.index()].expect("a frame is in memory");
                 let (batch, dims) = self.kernels.graph[kernel].target.domain(self.facts());
-                let element = At { batch: at.batch, dims: coords.iter().map(|c| applied(c, &at.dims)).collect() };
+                let element =
+                    At { batch: at.batch, dims: coords.iter().map(|c| applied(c, &at.dims)).collect() };
                 let when = guards.iter().map(|guard| condition(guard, &at.dims)).collect();
                 let address = address(place, batch, &dims, &element);
                 let least = self.loops_of(place);

@@ -57,7 +57,10 @@ pub fn simplify(circuit: &Circuit, roots: &[ValueId]) -> (Circuit, Vec<ValueId>)
 fn round(circuit: &Circuit, roots: &[ValueId]) -> (Circuit, Vec<ValueId>) {
     let stored = stored(circuit, roots);
     let mut builder = Builder::new(circuit);
-    let map = rebuilt(circuit, roots, |value, node, map| {
+    // What has a name but no user is built too: what a root needs may turn out to be just that, and gets its name.
+    let named = circuit.names().iter().map(|named| named.value);
+    let wanted: Vec<ValueId> = roots.iter().copied().chain(named).collect();
+    let map = rebuilt(circuit, &wanted, |value, node, map| {
         builder.circuit.set_origin(circuit.origin(value));
         let new = builder.node(node.with_operands(|operand| map[operand.index()].expect("operands first")));
         if stored[value.index()] {
@@ -87,8 +90,7 @@ fn stored(circuit: &Circuit, roots: &[ValueId]) -> Vec<bool> {
     stored
 }
 
-/// Calls `build` for each slot's leaf and each value that the roots need, in forward order, with what the values
-/// before became.
+/// Calls `build` for each value that the roots need, in forward order, with what the values before became.
 fn rebuilt(
     circuit: &Circuit,
     roots: &[ValueId],

@@ -38,7 +38,8 @@ fn adam(parameters: u32) -> Schedule {
     let (old, new) = (d.gate(&mut body, gates::MUL, &[a, m_old]), d.gate(&mut body, gates::MUL, &[b, g]));
     let m_new = d.gate(&mut body, gates::ADD, &[old, new]);
     let square = d.gate(&mut body, gates::MUL, &[g, g]);
-    let (old, new) = (d.gate(&mut body, gates::MUL, &[c, v_old]), d.gate(&mut body, gates::MUL, &[e, square]));
+    let (old, new) =
+        (d.gate(&mut body, gates::MUL, &[c, v_old]), d.gate(&mut body, gates::MUL, &[e, square]));
     let v_new = d.gate(&mut body, gates::ADD, &[old, new]);
     let root = d.gate(&mut body, gates::SQRT, &[v_new]);
     let below = d.gate(&mut body, gates::ADD, &[root, epsilon]);
@@ -93,7 +94,20 @@ fn typical_nests() {
 #[test]
 #[ignore = "a measurement"]
 fn small_contractions() {
-    for extents in [[4, 8, 2], [4, 1, 8], [8, 2, 4], [16, 16, 4], [32, 3, 10], [32, 10, 10], [32, 32, 4], [16, 16, 16], [32, 16, 32], [32, 10, 128], [32, 128, 10], [10, 128, 32]] {
+    for extents in [
+        [4, 8, 2],
+        [4, 1, 8],
+        [8, 2, 4],
+        [16, 16, 4],
+        [32, 3, 10],
+        [32, 10, 10],
+        [32, 32, 4],
+        [16, 16, 16],
+        [32, 16, 32],
+        [32, 10, 128],
+        [32, 128, 10],
+        [10, 128, 32],
+    ] {
         for (batch, layout) in [(Some(0), 0), (Some(0), 2), (Some(2), 0)] {
             let schedule = steps::small_product(extents, batch, layout);
             let Step::Contract(contract) = &schedule.steps[0] else { panic!("a contraction") };
@@ -110,11 +124,15 @@ fn small_contractions() {
                     let (a, b) = (std::hint::black_box(a.as_ptr()), std::hint::black_box(b.as_ptr()));
                     let (out, scratch) = (out.as_mut_ptr(), scratch.as_mut_ptr());
                     // SAFETY: the arrays are as long as the axes reach.
-                    unsafe { crate::kernels::contract(&task, a, b, out, u64::from(schedule.capacity), scratch) };
+                    unsafe {
+                        crate::kernels::contract(&task, a, b, out, u64::from(schedule.capacity), scratch)
+                    };
                 }
                 kernel = kernel.min(start.elapsed().as_secs_f64() * 1e6);
             }
-            println!("{extents:?} example {batch:?} layout {layout}: in place {in_place:.1} ns with gathering, kernel {kernel:.1} ns");
+            println!(
+                "{extents:?} example {batch:?} layout {layout}: in place {in_place:.1} ns with gathering, kernel {kernel:.1} ns"
+            );
         }
     }
 }

@@ -150,7 +150,8 @@ impl Case {
         let steps = rows.div_ceil(schedule.capacity as usize);
         let mut memory = Memory::new(schedule);
         // Native code's own memory begins with zeros, and so does the interpreter's here.
-        for (_, held) in memory.iter_mut().filter(|held| !matches!(held.0, Region::Arena | Region::Input(_))) {
+        for (_, held) in memory.iter_mut().filter(|held| !matches!(held.0, Region::Arena | Region::Input(_)))
+        {
             held.copy_from_slice(&fill(held.len()));
         }
         let inputs = schedule.regions().into_iter().filter_map(|region| match region {
@@ -267,7 +268,12 @@ pub fn check(schedule: &Schedule, rows: usize, seed: u64, value: fn(&mut Random)
     let mut case = Case::new(schedule, rows, seed, value);
     let expected = case.interpreted();
     compare(&case, &expected, &case.native(checked()), "as hinted");
-    compare(&case, &expected, &case.native(Options { optimise: !checked().optimise, ..checked() }), "other optimiser");
+    compare(
+        &case,
+        &expected,
+        &case.native(Options { optimise: !checked().optimise, ..checked() }),
+        "other optimiser",
+    );
     rehint(&mut case.schedule, Hint::Plain);
     compare(&case, &expected, &case.native(checked()), "plain");
     rehint(&mut case.schedule, Hint::Vector);

@@ -98,7 +98,8 @@ impl Drawing {
             2 => Op::Scalar(self.random.below(2) as u32),
             3 => Op::BatchSize,
             _ => {
-                let batch: Vec<Var> = self.loops.iter().filter(|l| l.1 == Extent::Batch).map(|l| l.0).collect();
+                let batch: Vec<Var> =
+                    self.loops.iter().filter(|l| l.1 == Extent::Batch).map(|l| l.0).collect();
                 let example = (!batch.is_empty()).then(|| self.pick(&batch));
                 Op::Draw { site: self.random.below(2) as u32, element: self.linear(), example }
             }

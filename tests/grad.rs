@@ -1,0 +1,163 @@
+//! The derived program: what `nnc grad` prints reads back as a program whose gradients have the same bits.
+
+use nnc::circuit::{Circuit, Kind, Node, ValueId, graph};
+use nnc::diagnostic::{FileId, render_all};
+use nnc::elaborate::{self, Choices, Model, Program};
+use nnc::interpret::{Bindings, Element, evaluate};
+use nnc::listing::{Derived, derived, gradient_program};
+use nnc::simplify::simplify;
+use std::path::Path;
+
+/// A program and its data, from a text that stands in a folder.
+struct Case {
+    program: Program,
+    data: Option<nnc::data::Dataset>,
+}
+
+fn read(name: &str, text: &str, folder: &Path) -> Case {
+    let program = elaborate::from_text(name, text)
+        .unwrap_or_else(|(sources, wrong)| panic!("{}\n{text}", render_all(&wrong, &sources, false)));
+    let item = elaborate::data_item(&program, None).ok();
+    let data = item.map(|item| nnc::data::load(item, &program.sources, folder).expect("the data is there"));
+    Case { program, data }
+}
+
+impl Case {
+    fn model(&self, training: bool) -> Model {
+        let choices = Choices { training, ..Choices::default() };
+        match elaborate::model(&self.program, self.data.as_ref(), &choices) {
+            Ok((model, _)) => model,
+            Err(wrong) => panic!(
+                "{}\n{}",
+                render_all(&wrong, &self.program.sources, false),
+                self.program.sources.get(FileId(0)).text
+            ),
+        }
+    }
+
+    fn gradient(&self) -> String {
+        let Program { sources, file, .. } = &self.program;
+        gradient_program(sources, file, &self.model(true), &self.model(false))
+    }
+}
+
+/// Values for the slots of a circuit, the same for the same names: reals, classes within their range.
+fn bindings<T: Element>(circuit: &Circuit) -> Bindings<T> {
+    const BATCH: usize = 3;
+    let mut bindings = Bindings::new(BATCH);
+    for (k, slot) in circuit.slots().iter().enumerate() {
+        let mut state: u64 = slot.name.bytes().fold(17, |hash, byte| hash * 31 + u64::from(byte));
+        let element = |_| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            let uniform = (state >> 11) as f64 / (1u64 << 53) as f64;
+            match slot.classes {
+                Some(classes) => T::of((uniform * f64::from(classes)).floor()),
+                None if slot.kind == Kind::Integer => T::of((uniform * 4.0).floor()),
+                None if slot.name == "var_" => T::of(0.5 + uniform),
+                None => T::of(uniform * 3.0 - 1.0),
+            }
+        };
+        let data = (0..slot.shape.size_for(BATCH)).map(element).collect();
+        bindings.bind(circuit, nnc::circuit::SlotId(k as u32), data);
+    }
+    bindings
+}
+
+/// The gradients as a program read back gives them, in the order of the originals.
+fn read_back(model: &Model, gradients: usize) -> (Circuit, Vec<ValueId>) {
+    let outputs = &model.outputs[model.outputs.len() - gradients..];
+    let values: Vec<ValueId> = outputs.iter().map(|output| output.value).collect();
+    simplify(&model.circuit, &values)
+}
+
+fn same_bits<T: Element>(ours: (&Circuit, &[ValueId]), theirs: (&Circuit, &[ValueId]), what: &str) {
+    let a = evaluate(ours.0, ours.1, &bindings::<T>(ours.0));
+    let b = evaluate(theirs.0, theirs.1, &bindings::<T>(theirs.0));
+    for (k, (a, b)) in a.iter().zip(&b).enumerate() {
+        assert_eq!(a.shape, b.shape, "{what}: gradient {k}");
+        for (x, y) in a.data.iter().zip(&b.data) {
+            assert!(
+                x.get().to_bits() == y.get().to_bits() || (x.is_nan() && y.is_nan()),
+                "{what}: gradient {k} is {x:?}, read back {y:?}"
+            );
+        }
+    }
+}
+
+/// How many of the values that the gradients need are the very same in both circuits.
+fn isomorphic(ours: (&Circuit, &[ValueId]), theirs: (&Circuit, &[ValueId])) -> bool {
+    let mut both = Circuit::with_slots_of(ours.0);
+    let mut copy = |circuit: &Circuit, roots: &[ValueId]| -> Vec<ValueId> {
+        let mut map = vec![ValueId(0); circuit.len()];
+        for value in graph::reachable(circuit, roots.iter().copied()).iter() {
+            let node = circuit.node(value).with_operands(|operand| map[operand.index()]);
+            let swapped = match &node {
+                Node::Gate { gate, args } if args.len() == 2 => {
+                    both.find(&Node::Gate { gate: *gate, args: [args[1], args[0]].into() })
+                }
+                _ => None,
+            };
+            let commutes = matches!(circuit.node(value), Node::Gate { gate, .. } if ["add", "mul", "eq"].contains(&gate.row().name));
+            map[value.index()] = match swapped {
+                Some(known) if commutes => known,
+                _ => both.intern(node),
+            };
+        }
+        roots.iter().map(|root| map[root.index()]).collect()
+    };
+    copy(ours.0, ours.1) == copy(theirs.0, theirs.1)
+}
+
+/// Prints, reads back, compares; gives the printed lines.
+fn check(name: &str, text: &str, folder: &Path, alike: bool) -> String {
+    let case = read(name, text, folder);
+    let printed = case.gradient();
+    let again = read(name, &printed, folder);
+    for training in [true, false] {
+        let Derived { circuit, gradients } = derived(&case.model(training)).expect("a loss");
+        let reached: Vec<ValueId> = gradients.iter().filter_map(|gradient| gradient.value).collect();
+        let (theirs, roots) = read_back(&again.model(training), gradients.len());
+        let roots: Vec<ValueId> = gradients
+            .iter()
+            .zip(roots)
+            .filter(|(gradient, _)| gradient.value.is_some())
+            .map(|(_, root)| root)
+            .collect();
+        same_bits::<f64>((&circuit, &reached), (&theirs, &roots), name);
+        same_bits::<f32>((&circuit, &reached), (&theirs, &roots), name);
+        if alike {
+            let same = isomorphic((&circuit, &reached), (&theirs, &roots));
+            assert!(
+                same,
+                "{name}, training {training}: the circuit read back has another form:\n{}\nread back:\n{}",
+                nnc::listing::circuit_listing(&circuit, &reached),
+                nnc::listing::circuit_listing(&theirs, &roots),
+            );
+        }
+    }
+    let (source, _) = text.rsplit_once('}').expect("the net ends somewhere");
+    let begin = printed.find("  # The gradient of the loss").expect("the lines are there");
+    assert!(printed.starts_with(&text[..source.len().min(begin).min(text.len())]) || begin < source.len());
+    let end = begin + printed[begin..].find("\n}").expect("the net ends");
+    printed[begin..end].to_string()
+}
+
+#[test]
+fn examples() {
+    for name in ["xor", "iris", "digits"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(format!("{name}.nn"));
+        let text = std::fs::read_to_string(&path).expect("the example is there");
+        let printed = check(name, &text, path.parent().expect("a folder"), true);
+        insta::assert_snapshot!(format!("grad_{name}"), printed);
+    }
+}
+
+#[test]
+fn cases() {
+    insta::glob!("cases/grad/*.nn", |path| {
+        let text = std::fs::read_to_string(path).expect("the case is there");
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        let printed = check(&name, &text, path.parent().expect("a folder"), true);
+        insta::assert_snapshot!(printed);
+    });
+}
