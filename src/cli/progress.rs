@@ -62,7 +62,7 @@ impl Observer for Display {
             say!("{}", epoch_json(epoch));
             return;
         }
-        if epoch.number % self.every != 0 && epoch.number != self.epochs && epoch.number != 1 {
+        if !epoch.number.is_multiple_of(self.every) && epoch.number != self.epochs && epoch.number != 1 {
             return;
         }
         let width = self.epochs.to_string().len();

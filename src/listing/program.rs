@@ -156,6 +156,9 @@ fn aligned(rows: &[(String, Option<String>)]) -> String {
     text
 }
 
+/// How much of a source line a comment shows.
+const SHOWN: usize = 60;
+
 /// `chain rule of tanh in line 14: h = x |> dense(8) |> tanh`; for library code, in which entry of it.
 fn comment(sources: &Sources, net: Span, line: &Line) -> Option<String> {
     let span = line.origin.span?;
@@ -164,6 +167,10 @@ fn comment(sources: &Sources, net: Span, line: &Line) -> Option<String> {
     let written = |number: usize| {
         let line = text.lines().nth(number - 1).unwrap_or_default();
         line.split('#').next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let shortened = |line: String| match line.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{} ...", line[..end].trim_end()),
+        None => line,
     };
     let place = if span.file == net.file {
         format!("line {number}")
@@ -174,7 +181,8 @@ fn comment(sources: &Sources, net: Span, line: &Line) -> Option<String> {
             .unwrap_or_else(|| sources.get(span.file).name.clone())
     };
     let rule = line.origin.rule.map(|rule| format!("{rule} in ")).unwrap_or_default();
-    Some(format!("{rule}{place}: {}", written(number)))
+    let rule = rule.replace("sum over its uses in", "sum over its uses, defined in");
+    Some(format!("{rule}{place}: {}", shortened(written(number))))
 }
 
 /// The name of the function or layer that a line begins.
