@@ -117,8 +117,12 @@ fn check(name: &str, text: &str, folder: &Path, alike: bool) -> String {
         let Derived { circuit, gradients } = derived(&case.model(training)).expect("a loss");
         let reached: Vec<ValueId> = gradients.iter().filter_map(|gradient| gradient.value).collect();
         let (theirs, roots) = read_back(&again.model(training), gradients.len());
-        let roots: Vec<ValueId> =
-            gradients.iter().zip(roots).filter(|(gradient, _)| gradient.value.is_some()).map(|(_, root)| root).collect();
+        let roots: Vec<ValueId> = gradients
+            .iter()
+            .zip(roots)
+            .filter(|(gradient, _)| gradient.value.is_some())
+            .map(|(_, root)| root)
+            .collect();
         same_bits::<f64>((&circuit, &reached), (&theirs, &roots), name);
         same_bits::<f32>((&circuit, &reached), (&theirs, &roots), name);
         if alike {

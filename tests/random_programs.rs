@@ -2,14 +2,17 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use support::generate;
 use support::oracles::hold;
 use support::shrink::shrink;
-use std::collections::BTreeMap;
 
 fn kind(oracle: &str, what: &str) -> String {
     let line = what.lines().find(|l| !l.trim().is_empty()).unwrap_or("");
-    format!("{oracle}: {}", line.chars().filter(|c| c.is_ascii_alphabetic() || *c == ' ').take(60).collect::<String>())
+    format!(
+        "{oracle}: {}",
+        line.chars().filter(|c| c.is_ascii_alphabetic() || *c == ' ').take(60).collect::<String>()
+    )
 }
 
 #[test]
@@ -22,17 +25,31 @@ fn programs_hold() {
         let text = generate::program(seed);
         let tolerant = seed % 10 == 9;
         if let Err(failure) = hold(&text, seed, tolerant) {
-            if failure.what.contains("is not a whole number") { continue; }
+            if failure.what.contains("is not a whole number") {
+                continue;
+            }
             let key = kind(failure.oracle, &failure.what);
             let seeds = kinds.entry(key.clone()).or_default();
             if seeds.is_empty() {
-                let fails = |t: &str| hold(t, seed, tolerant).is_err_and(|f| f.oracle == failure.oracle && (failure.oracle != "it elaborates" && !failure.oracle.contains("printed") || kind(f.oracle, &f.what) == key));
+                let fails = |t: &str| {
+                    hold(t, seed, tolerant).is_err_and(|f| {
+                        f.oracle == failure.oracle
+                            && (failure.oracle != "it elaborates" && !failure.oracle.contains("printed")
+                                || kind(f.oracle, &f.what) == key)
+                    })
+                };
                 let small = shrink(&text, &fails);
                 let failure = hold(&small, seed, tolerant).unwrap_err();
-                println!("=== {seed} {}\n{}\n{small}", failure.oracle, failure.what.chars().take(2500).collect::<String>());
+                println!(
+                    "=== {seed} {}\n{}\n{small}",
+                    failure.oracle,
+                    failure.what.chars().take(2500).collect::<String>()
+                );
             }
             seeds.push(seed);
         }
     }
-    for (key, seeds) in kinds { println!("{} x {key}   {:?}", seeds.len(), &seeds[..seeds.len().min(5)]); }
+    for (key, seeds) in kinds {
+        println!("{} x {key}   {:?}", seeds.len(), &seeds[..seeds.len().min(5)]);
+    }
 }
