@@ -5,7 +5,7 @@ use super::program::{COMMAND_LINE, Definitions, Program};
 use super::scope::Frame;
 use super::values::{Array, Failed, Home, Tried, Var, VarId};
 use crate::circuit::{Circuit, Named, Origin, Shape, SlotId, ValueId};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, FileId, Label, Severity, Span};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, FileId, Label, Severity, Span, codes};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// No array has more elements for one example.
@@ -14,7 +14,11 @@ const MAX_ELEMENTS: u64 = 1 << 30;
 /// No value has more dimensions: they are kept as bits of a word.
 const MAX_RANK: usize = 32;
 
-/// Calls within calls beyond this are refused, since each takes room on the stack.
+/// Expressions within expressions, through all calls, beyond this are refused: each takes room on the stack, of
+/// which a thread may have no more than 2 MB.
+const MAX_NESTING: usize = 320;
+
+/// Calls within calls beyond this are refused, for the same reason.
 pub const MAX_CALLS: usize = 64;
 
 /// A parameter, a state, or another slot, as its owner sees it.
@@ -73,6 +77,8 @@ pub struct Elaborator<'p> {
     pub data: Option<&'p crate::data::Dataset>,
     /// `output` and `metric` statements; those of metrics are marked.
     pub results: Vec<(super::model::Output, bool)>,
+    /// How many expressions are being elaborated, one within the other.
+    pub nesting: usize,
     /// States of an optimizer: name, leaf, and what they begin with.
     pub moments: Vec<(String, ValueId, f64)>,
 }
@@ -104,6 +110,7 @@ impl<'p> Elaborator<'p> {
             layers: vec![],
             data: None,
             results: vec![],
+            nesting: 0,
             moments: vec![],
         }
     }
@@ -192,6 +199,18 @@ impl<'p> Elaborator<'p> {
         file != COMMAND_LINE && file.0 > 0
     }
 
+    /// Goes one expression deeper while `f` runs.
+    pub fn nested<T>(&mut self, span: Span, f: impl FnOnce(&mut Self) -> Tried<T>) -> Tried<T> {
+        if self.nesting >= MAX_NESTING {
+            let message = format!("expressions and calls nest deeper than {MAX_NESTING} levels");
+            return self.error(codes::TOO_LARGE, message, span, "too deep here");
+        }
+        self.nesting += 1;
+        let result = self.at(span, f);
+        self.nesting -= 1;
+        result
+    }
+
     /// Values built by `f` come from `span`, if not from places within it.
     pub fn at<T>(&mut self, span: Span, f: impl FnOnce(&mut Self) -> T) -> T {
         let before = self.circuit.current_origin();
@@ -244,7 +263,7 @@ impl<'p> Elaborator<'p> {
         if elements.is_none_or(|elements| elements > MAX_ELEMENTS) || all.len() > MAX_RANK {
             let span = self.circuit.current_origin().span;
             let message = format!("an array {all:?} is larger than this version carries");
-            let diagnostic = Diagnostic::error(crate::diagnostic::codes::TOO_LARGE, message)
+            let diagnostic = Diagnostic::error(codes::TOO_LARGE, message)
                 .help("at most 2^30 elements for one example, and 32 axes");
             return self.report(match span {
                 Some(span) => diagnostic.at(span, "here"),

@@ -17,7 +17,7 @@ const LARGEST_WHOLE_POWER: i64 = 64;
 impl<'p> Elaborator<'p> {
     /// The value of an expression. What it builds comes from its place.
     pub fn expr(&mut self, expr: &'p Expr) -> Tried<Value<'p>> {
-        self.at(expr.span, |this| this.expr_inner(expr))
+        self.nested(expr.span, |this| this.expr_inner(expr))
     }
 
     fn expr_inner(&mut self, expr: &'p Expr) -> Tried<Value<'p>> {

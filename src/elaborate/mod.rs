@@ -40,6 +40,8 @@ mod sorts;
 mod statements;
 mod states;
 mod statics;
+#[cfg(test)]
+mod tests;
 mod training;
 mod unknown;
 mod update;

@@ -149,14 +149,28 @@ impl Editor {
     fn decl(&mut self, decl: &mut Decl) {
         self.list(&mut decl.sizes, 0, |this, size| {
             if let Size::Expr(size) = size {
-                this.expr(size);
+                this.size(size);
             }
         });
     }
 
     fn index(&mut self, index: &mut Index) {
         if let Index::Name { range: Some(range), .. } = index {
-            self.expr(range);
+            self.size(range);
+        }
+    }
+
+    /// Sizes stay positive: empty arrays are a matter of their own.
+    fn size(&mut self, size: &mut Expr) {
+        let written = match size.kind {
+            ExprKind::Number { value, .. } => value,
+            _ => f64::INFINITY,
+        };
+        for smaller in [1.0, 2.0, written - 1.0] {
+            if smaller >= 1.0 && smaller < written && smaller.is_finite() && self.here() {
+                *size = build::number(smaller);
+                return;
+            }
         }
     }
 
@@ -166,7 +180,7 @@ impl Editor {
             return;
         }
         if let ExprKind::Number { value, .. } = expr.kind {
-            for smaller in [1.0, 2.0, (value / 2.0).floor()] {
+            for smaller in [0.0, 1.0, 2.0, (value / 2.0).floor()] {
                 if smaller < value && self.here() {
                     *expr = build::number(smaller);
                     return;

@@ -82,12 +82,6 @@ fn typical_nests() {
         ("a step of 4x2x8", steps::small_net(4, 2, 8), 1),
         ("a step of 32x64x128", steps::small_net(32, 64, 128), 1),
     ];
-    let module = compile(&cases[0].1, Options { listing: true, ..Options::default() }).expect("it compiles");
-    std::fs::write("/tmp/x/tanh.asm", module.asm()).unwrap();
-    std::fs::write("/tmp/x/tanh.clif", module.clif()).unwrap();
-    let module = compile(&cases[6].1, Options { listing: true, ..Options::default() }).expect("it compiles");
-    std::fs::write("/tmp/x/softmax.asm", module.asm()).unwrap();
-    std::fs::write("/tmp/x/softmax.clif", module.clif()).unwrap();
     println!("{:24}{:>22}{:>22}", "", "as emitted", "optimised");
     for (name, schedule, elements) in &cases {
         let [(ms, ns), (optimised_ms, optimised_ns)] =
