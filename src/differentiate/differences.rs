@@ -69,7 +69,7 @@ pub fn compare(
             let derived = derived.as_ref().map_or(0.0, |derived| derived[element]);
             let entry = entry(element, derived, slope.map(|x| x * share), at_start.objective * share);
             result.compared += 1;
-            if result.worst.is_none_or(|worst| !(entry.error <= worst.error)) {
+            if result.worst.is_none_or(|worst| entry.error > worst.error || entry.error.is_nan()) {
                 result.worst = Some(entry);
             }
         }

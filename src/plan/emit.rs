@@ -135,7 +135,14 @@ impl<'a> Emit<'_, 'a> {
     }
 
     /// Closes the loop of a fold. What is folded over one element is that element.
-    fn close_fold(&mut self, open: &Loop, extent: Extent, reducer: Reducer, order: Order, element: Reg) -> Reg {
+    fn close_fold(
+        &mut self,
+        open: &Loop,
+        extent: Extent,
+        reducer: Reducer,
+        order: Order,
+        element: Reg,
+    ) -> Reg {
         match (open.var, reducer) {
             (Some(var), _) => self.body.close_fold(var, extent, monoid(reducer), order, element),
             (None, Reducer::Argmax | Reducer::Argmin) => self.body.compute(Op::Number(0.0), vec![]),
