@@ -46,7 +46,8 @@ fn bindings<T: Element>(circuit: &Circuit) -> Bindings<T> {
     const BATCH: usize = 3;
     let mut bindings = Bindings::new(BATCH);
     for (k, slot) in circuit.slots().iter().enumerate() {
-        let mut state: u64 = slot.name.bytes().fold(17, |hash: u64, byte| hash.wrapping_mul(31) + u64::from(byte));
+        let mut state: u64 =
+            slot.name.bytes().fold(17, |hash: u64, byte| hash.wrapping_mul(31) + u64::from(byte));
         let element = |_| {
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             let uniform = (state >> 11) as f64 / (1u64 << 53) as f64;
@@ -117,8 +118,12 @@ fn check(name: &str, text: &str, folder: &Path, alike: bool) -> String {
         let Derived { circuit, gradients } = derived(&case.model(training)).expect("a loss");
         let reached: Vec<ValueId> = gradients.iter().filter_map(|gradient| gradient.value).collect();
         let (theirs, roots) = read_back(&again.model(training), gradients.len());
-        let roots: Vec<ValueId> =
-            gradients.iter().zip(roots).filter(|(gradient, _)| gradient.value.is_some()).map(|(_, root)| root).collect();
+        let roots: Vec<ValueId> = gradients
+            .iter()
+            .zip(roots)
+            .filter(|(gradient, _)| gradient.value.is_some())
+            .map(|(_, root)| root)
+            .collect();
         same_bits::<f64>((&circuit, &reached), (&theirs, &roots), name);
         same_bits::<f32>((&circuit, &reached), (&theirs, &roots), name);
         if alike {

@@ -46,7 +46,9 @@ pub fn run(args: Args) -> Result<(), Failed> {
         return Ok(());
     }
     let Some(loss) = model.loss else {
-        return Err(session.fail(&missing("the net has no loss to take gradients of", "add `loss = ...` to the net")));
+        return Err(
+            session.fail(&missing("the net has no loss to take gradients of", "add `loss = ...` to the net"))
+        );
     };
     let mut evaluation = Evaluation::new(&model, false, args.batch.max(1), session.seed());
     let slots = differentiable_slots(&model);

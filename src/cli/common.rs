@@ -59,13 +59,12 @@ pub struct Session {
 impl Source {
     /// Reads the program and, if it has a `train` block, the data.
     pub fn open(&self) -> Result<Session, Failed> {
-        let program = elaborate::read(&self.file)
-            .map_err(|(sources, wrong)| fail_in(&wrong, &sources, self.json))?;
+        let program =
+            elaborate::read(&self.file).map_err(|(sources, wrong)| fail_in(&wrong, &sources, self.json))?;
         let mut settings = self.settings.clone();
         settings.extend(self.seed.map(|seed| ("seed".to_string(), seed.to_string())));
         let choices = Choices { net: self.net.clone(), training: true, settings };
-        let mut session =
-            Session { program, data: None, training: None, choices, json: self.json };
+        let mut session = Session { program, data: None, training: None, choices, json: self.json };
         if !session.is_trained() {
             return Ok(session);
         }

@@ -48,7 +48,11 @@ pub fn run(args: Args) -> Result<(), Failed> {
         let file = sources.add(args.source.file.display().to_string(), text.clone());
         let (tree, wrong) = crate::syntax::parse(file, &text);
         println!("{tree:#?}");
-        return if wrong.is_empty() { Ok(()) } else { Err(super::common::fail_in(&wrong, &sources, args.source.json)) };
+        return if wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(super::common::fail_in(&wrong, &sources, args.source.json))
+        };
     }
     let session = args.source.open()?;
     print!("{}", print(&session, args.stage)?);
@@ -64,7 +68,10 @@ fn print(session: &Session, which: Which) -> Result<String, Failed> {
         let roots: Vec<_> = model.loss.into_iter().chain(outputs).collect();
         return match which {
             Which::Circuit => Ok(listing::circuit_listing(&model.circuit, &roots)),
-            _ => Err(session.fail(&missing("the net has no loss to be trained by", "add `loss = ...` to the net"))),
+            _ => {
+                Err(session
+                    .fail(&missing("the net has no loss to be trained by", "add `loss = ...` to the net")))
+            }
         };
     }
     let step = training_stage(&model, &params, &states);

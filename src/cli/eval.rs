@@ -74,7 +74,8 @@ pub fn run(args: Args) -> Result<(), Failed> {
 fn prepare(args: &Args, session: &Session, model: &Model) -> Result<Evaluation, Diagnostic> {
     let inputs = args.inputs.as_deref().map(checkpoint::load).transpose()?;
     let names: Vec<&str> = model.inputs.iter().map(|&slot| model.circuit.slot(slot).name.as_str()).collect();
-    let first = inputs.iter().flat_map(|loaded| &loaded.tensors).find(|tensor| names.contains(&tensor.name.as_str()));
+    let first =
+        inputs.iter().flat_map(|loaded| &loaded.tensors).find(|tensor| names.contains(&tensor.name.as_str()));
     let n = first.and_then(|tensor| tensor.dims.first()).map_or(args.batch, |&n| n as usize);
     if n == 0 {
         return Err(Diagnostic::error(codes::DATA_MISMATCH, "a batch needs at least one example"));
@@ -90,7 +91,8 @@ fn prepare(args: &Args, session: &Session, model: &Model) -> Result<Evaluation, 
         let loaded = checkpoint::load(path)?;
         let (params, states) = (&evaluation.params.pieces, &evaluation.states.pieces);
         let pieces: Vec<Piece> = params.iter().chain(states).cloned().collect();
-        let expected: Vec<(&str, &[u32])> = pieces.iter().map(|p| (p.name.as_str(), p.dims.as_slice())).collect();
+        let expected: Vec<(&str, &[u32])> =
+            pieces.iter().map(|p| (p.name.as_str(), p.dims.as_slice())).collect();
         for (piece, tensor) in pieces.iter().zip(checkpoint::matching(&loaded, &expected)?) {
             evaluation.values[piece.slot.0 as usize] = tensor.data.clone();
         }
@@ -107,13 +109,20 @@ fn give(evaluation: &mut Evaluation, slot: SlotId, loaded: &Loaded) -> Result<()
     let told = |message: String| Err(Diagnostic::error(codes::DATA_MISMATCH, message));
     if tensor.dims != dims {
         let (path, name) = (&loaded.path, &what.name);
-        return told(format!("`{name}` in `{path}` is {:?}, and the net asks for {dims:?} (batch first)", tensor.dims));
+        return told(format!(
+            "`{name}` in `{path}` is {:?}, and the net asks for {dims:?} (batch first)",
+            tensor.dims
+        ));
     }
-    let fits = |&x: &f64| what.classes.is_none_or(|classes| x >= 0.0 && x < f64::from(classes) && x.fract() == 0.0);
+    let fits =
+        |&x: &f64| what.classes.is_none_or(|classes| x >= 0.0 && x < f64::from(classes) && x.fract() == 0.0);
     if let Some(at) = tensor.data.iter().position(|x| !fits(x)) {
         let classes = what.classes.unwrap_or_default();
         let found = tensor.data[at];
-        return told(format!("element {at} of `{}` is {found}, and the class has {classes} cases", what.name));
+        return told(format!(
+            "element {at} of `{}` is {found}, and the class has {classes} cases",
+            what.name
+        ));
     }
     evaluation.values[slot.0 as usize] = tensor.data.clone();
     Ok(())

@@ -20,8 +20,13 @@ pub fn run(args: Args) -> Result<(), Failed> {
     let (training, inference) = (session.model(true)?, session.model(false)?);
     if training.loss.is_none() {
         let help = "add `loss = ...` to the net";
-        return Err(session.fail(&missing("the net has no loss: there is nothing to take a gradient of", help)));
+        return Err(
+            session.fail(&missing("the net has no loss: there is nothing to take a gradient of", help))
+        );
     }
-    print!("{}", listing::gradient_program(&session.program.sources, &session.program.file, &training, &inference));
+    print!(
+        "{}",
+        listing::gradient_program(&session.program.sources, &session.program.file, &training, &inference)
+    );
     Ok(())
 }

@@ -25,14 +25,18 @@ const BUG: u8 = 101;
 /// backward circuit by the chain rule, as a program in the same language, and compiles forward, backward and
 /// update to native code.
 #[derive(Parser)]
-#[command(name = "nnc", version, after_help = "\
+#[command(
+    name = "nnc",
+    version,
+    after_help = "\
 Start here:
   nnc run examples/xor.nn           train a small network
   nnc grad examples/xor.nn          read its gradient
   nnc check --grad examples/xor.nn  compare it with differences
   nnc show dense                    read an entry of the library
 
-Exit codes: 0 done, 1 the program or its data is wrong, 2 wrong usage, 101 a bug in nnc.")]
+Exit codes: 0 done, 1 the program or its data is wrong, 2 wrong usage, 101 a bug in nnc."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -65,7 +65,8 @@ impl Observer for Display {
             return;
         }
         let width = self.epochs.to_string().len();
-        let validation = epoch.validation.as_ref().map_or(String::new(), |v| format!("  validation: {}", figures(v)));
+        let validation =
+            epoch.validation.as_ref().map_or(String::new(), |v| format!("  validation: {}", figures(v)));
         let best = if epoch.best { "  (best)" } else { "" };
         self.line(&format!(
             "epoch {:width$}/{}  {:.2} s  loss {}{validation}{best}",

@@ -48,24 +48,31 @@ pub fn run(args: Args) -> Result<(), Failed> {
     let parameters = model.params.iter().map(|&slot| model.circuit.slot(slot).shape.size()).sum::<usize>();
     let update = elaborate::update(&session.program, &session.choices, parameters as u32)
         .map_err(|wrong| session.fail(&wrong))?;
-    let mut trainer = Trainer::new(&model, &inference, &update, training, data).expect("Cranelift compiles what the planner makes");
+    let mut trainer = Trainer::new(&model, &inference, &update, training, data)
+        .expect("Cranelift compiles what the planner makes");
     let compiling = began.elapsed() - reading;
     if let Some(path) = &args.load {
         load(&mut trainer, path).map_err(|wrong| session.fail(&[wrong]))?;
     }
     if session.json {
-        println!("{}", json!({ "event": "start", "net": model.name, "parameters": parameters,
-            "compile_ms": compiling.as_secs_f64() * 1e3, "read_ms": reading.as_secs_f64() * 1e3 }));
+        println!(
+            "{}",
+            json!({ "event": "start", "net": model.name, "parameters": parameters,
+            "compile_ms": compiling.as_secs_f64() * 1e3, "read_ms": reading.as_secs_f64() * 1e3 })
+        );
     } else {
         print!("{}", summary(&model, parameters, trainer.built(), compiling));
     }
-    let mut display = Display::new(trainer.steps_per_epoch() * u64::from(training.epochs), training.epochs, session.json);
+    let mut display =
+        Display::new(trainer.steps_per_epoch() * u64::from(training.epochs), training.epochs, session.json);
     let outcome = trainer.run(&mut display);
     display.finish();
     let outcome = outcome.map_err(|wrong| session.fail(&[wrong]))?;
     report(&session, &outcome);
     match &args.save {
-        Some(path) => save(&session, &model, &trainer, &outcome.weights, path).map_err(|wrong| session.fail(&[wrong])),
+        Some(path) => {
+            save(&session, &model, &trainer, &outcome.weights, path).map_err(|wrong| session.fail(&[wrong]))
+        }
         None => Ok(()),
     }
 }
@@ -75,9 +82,12 @@ fn report(session: &Session, outcome: &Outcome) {
     let rate = outcome.steps as f64 / outcome.training_time.as_secs_f64().max(1e-9);
     if session.json {
         let parts = outcome.figures.iter().map(|f| (part_name(f.part).to_string(), figures_json(f)));
-        println!("{}", json!({ "event": "end", "epochs": outcome.epochs, "steps": outcome.steps,
+        println!(
+            "{}",
+            json!({ "event": "end", "epochs": outcome.epochs, "steps": outcome.steps,
             "seconds": outcome.elapsed.as_secs_f64(), "steps_per_second": rate, "stopped_early": outcome.stopped,
-            "kept_epoch": outcome.kept, "figures": Value::Object(parts.collect::<Map<_, _>>()) }));
+            "kept_epoch": outcome.kept, "figures": Value::Object(parts.collect::<Map<_, _>>()) })
+        );
         return;
     }
     if outcome.stopped {
@@ -113,7 +123,8 @@ fn save(
     weights: &Weights,
     path: &std::path::Path,
 ) -> Result<(), Diagnostic> {
-    let metadata = vec![("net".to_string(), model.name.clone()), ("seed".to_string(), session.seed().to_string())];
+    let metadata =
+        vec![("net".to_string(), model.name.clone()), ("seed".to_string(), session.seed().to_string())];
     weights.save(path, &trainer.params, &trainer.states, &metadata)?;
     if !session.json {
         println!("parameters written to {}", path.display());

@@ -10,7 +10,8 @@ use std::time::Duration;
 /// Layers, shapes, parameters, cost of a step, time spent compiling.
 pub fn summary(model: &Model, parameters: usize, built: &Built, compiling: Duration) -> String {
     let mut text = String::new();
-    let settings: Vec<String> = model.settings.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+    let settings: Vec<String> =
+        model.settings.iter().map(|(name, value)| format!("{name} = {value}")).collect();
     let settings = if settings.is_empty() { String::new() } else { format!("({})", settings.join(", ")) };
     let _ = writeln!(text, "net {}{settings}", model.name);
     let width = |f: fn(&crate::elaborate::model::LayerSummary) -> usize| model.layers.iter().map(f).max();
@@ -78,7 +79,8 @@ pub fn figure(value: f64) -> String {
 
 /// `loss 0.1234  accuracy 0.9612`
 pub fn figures(figures: &Figures) -> String {
-    let pairs: Vec<String> = figures.values.iter().map(|(name, value)| format!("{name} {}", figure(*value))).collect();
+    let pairs: Vec<String> =
+        figures.values.iter().map(|(name, value)| format!("{name} {}", figure(*value))).collect();
     pairs.join("  ")
 }
 

@@ -188,7 +188,9 @@ impl Emitter<'_, '_> {
         let step = self.spread.map_or(0, |spread| linear.coefficient(spread.var));
         let steps: [u32; 4] = std::array::from_fn(|lane| (step * lane as i64) as u32);
         match self.linear(linear) {
-            Index::Known(known) => self.vector_constant(steps.map(|step| step.wrapping_add(known as u32)), I32X4),
+            Index::Known(known) => {
+                self.vector_constant(steps.map(|step| step.wrapping_add(known as u32)), I32X4)
+            }
             Index::Value(value) => {
                 let narrow = self.b.ins().ireduce(I32, value);
                 let first = self.b.ins().splat(I32X4, narrow);

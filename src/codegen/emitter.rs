@@ -85,7 +85,12 @@ pub struct Emitter<'a, 'f> {
 
 impl<'a, 'f> Emitter<'a, 'f> {
     /// Begins at the function's entry.
-    pub fn new(b: FunctionBuilder<'f>, schedule: &'a Schedule, operands: Operands, callees: Vec<FuncRef>) -> Self {
+    pub fn new(
+        b: FunctionBuilder<'f>,
+        schedule: &'a Schedule,
+        operands: Operands,
+        callees: Vec<FuncRef>,
+    ) -> Self {
         Emitter {
             b,
             schedule,
@@ -170,7 +175,12 @@ impl<'a, 'f> Emitter<'a, 'f> {
     }
 
     /// Emits a value that is computed only where a condition holds, and is `otherwise` elsewhere.
-    pub fn guarded(&mut self, condition: Value, otherwise: Value, inside: impl FnOnce(&mut Self) -> Value) -> Value {
+    pub fn guarded(
+        &mut self,
+        condition: Value,
+        otherwise: Value,
+        inside: impl FnOnce(&mut Self) -> Value,
+    ) -> Value {
         let (yes, join) = (self.b.create_block(), self.b.create_block());
         let ty = self.b.func.dfg.value_type(otherwise);
         let result = self.b.append_block_param(join, ty);

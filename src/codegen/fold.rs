@@ -63,7 +63,9 @@ impl Emitter<'_, '_> {
                 let (blocks, length) = even_blocks(extent as usize, longest as usize);
                 (Index::Known(blocks as i64), Index::Known(length as i64))
             }
-            Extent::Batch if self.schedule.capacity <= longest => (Index::Known(1), Index::Value(self.operands.n)),
+            Extent::Batch if self.schedule.capacity <= longest => {
+                (Index::Known(1), Index::Value(self.operands.n))
+            }
             Extent::Batch => {
                 let n = self.operands.n;
                 let up = self.b.ins().iadd_imm_s(n, i64::from(longest) - 1);
@@ -178,7 +180,13 @@ impl Emitter<'_, '_> {
 
     /// Puts the four vectors into memory in their order (`whole / 4` turns have been taken) and combines what is
     /// left of a length known only in the running program, one iteration after another.
-    fn rest_one_by_one(&mut self, folded: Folded, sums: &[Value], whole: Index, rest: [Index; 2]) -> [Value; 4] {
+    fn rest_one_by_one(
+        &mut self,
+        folded: Folded,
+        sums: &[Value],
+        whole: Index,
+        rest: [Index; 2],
+    ) -> [Value; 4] {
         let lanes = self.new_slot(4);
         let first = self.b.ins().stack_addr(I64, lanes, 0);
         let whole = self.index(whole);

@@ -28,7 +28,6 @@ mod support;
 mod vectorise;
 mod walk;
 
-
 #[cfg(test)]
 mod tests;
 
@@ -152,7 +151,9 @@ fn prepare<'a>(schedule: &'a Schedule, tasks: &'a [Box<Task>]) -> Vec<Prepared<'
     let mut tasks = tasks.iter();
     let mut prepared = |step: &'a Step| match step {
         Step::Nest(nest) => Prepared::Nest(nest),
-        Step::Contract(contract) => Prepared::Contract(contract, tasks.next().expect("a task for each contraction")),
+        Step::Contract(contract) => {
+            Prepared::Contract(contract, tasks.next().expect("a task for each contraction"))
+        }
         Step::Scatter(scatter) => Prepared::Scatter(scatter),
     };
     schedule.steps.iter().map(&mut prepared).collect()

@@ -46,7 +46,8 @@ impl Emitter<'_, '_> {
 
     fn contract(&mut self, contract: &Contract, task: &Task, callee: FuncRef) {
         let task = self.b.ins().iconst(I64, task as *const Task as i64);
-        let [a, b, out] = [contract.a, contract.b, contract.out].map(|operand| self.first_element(operand.buffer));
+        let [a, b, out] =
+            [contract.a, contract.b, contract.out].map(|operand| self.first_element(operand.buffer));
         self.b.ins().call(callee, &[task, a, b, out, self.operands.n, self.operands.scratch]);
     }
 

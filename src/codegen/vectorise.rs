@@ -42,7 +42,6 @@ fn mark(varying: &mut FxHashSet<Reg>, reg: Reg, varies: bool) {
     }
 }
 
-
 /// Whether no iteration touches what another writes.
 fn accesses_commute(schedule: &Schedule, var: Var, extent: Extent, body: &[Stmt]) -> bool {
     let (mut reads, mut writes) = (vec![], vec![]);

@@ -91,7 +91,8 @@ struct Point {
 
 impl Probe {
     fn at(&self, circuit: &Circuit, bindings: &Bindings<f64>) -> Point {
-        let roots: Vec<ValueId> = std::iter::once(self.objective).chain(self.decisions.iter().copied()).collect();
+        let roots: Vec<ValueId> =
+            std::iter::once(self.objective).chain(self.decisions.iter().copied()).collect();
         let mut arrays = evaluate(circuit, &roots, bindings).into_iter().map(|array| array.data);
         let objective = arrays.next().map_or(f64::NAN, |data| data[0]);
         Point { objective, decisions: arrays.collect() }
@@ -137,12 +138,16 @@ fn decisions(circuit: &mut Circuit, of: ValueId) -> Vec<ValueId> {
 fn decision(circuit: &mut Circuit, value: ValueId) -> Option<ValueId> {
     let called = |name: &str| Gate::named(name).expect("a row of the table");
     match circuit.node(value).clone() {
-        Node::Leaf(Leaf::Slot(_) | Leaf::Number(_) | Leaf::Iota(_) | Leaf::Step(_) | Leaf::Draw { .. }) => None,
+        Node::Leaf(Leaf::Slot(_) | Leaf::Number(_) | Leaf::Iota(_) | Leaf::Step(_) | Leaf::Draw { .. }) => {
+            None
+        }
         Node::Gate { gate, args } if gate == gates::MAX || gate == gates::MIN => {
             Some(circuit.gate(gates::LE, &[args[0], args[1]]))
         }
         Node::Gate { gate, args } if gate == called("abs") => Some(circuit.gate(called("sign"), &args)),
-        Node::Gate { gate, .. } if [called("sign"), called("floor"), called("ceil")].contains(&gate) => Some(value),
+        Node::Gate { gate, .. } if [called("sign"), called("floor"), called("ceil")].contains(&gate) => {
+            Some(value)
+        }
         Node::Reduce { reducer: reducer @ (Reducer::Max | Reducer::Min), arg, axes, .. } => {
             Some(position(circuit, reducer, arg, axes))
         }

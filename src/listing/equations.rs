@@ -169,7 +169,14 @@ impl Writer<'_> {
         }
     }
 
-    fn reduction(&mut self, reducer: Reducer, arg: ValueId, axes: AxisSet, batch: bool, at: &[Affine]) -> Expr {
+    fn reduction(
+        &mut self,
+        reducer: Reducer,
+        arg: ValueId,
+        axes: AxisSet,
+        batch: bool,
+        at: &[Affine],
+    ) -> Expr {
         // A position among several dimensions is one among what they join to.
         let (arg, axes) = match reducer {
             Reducer::Argmax | Reducer::Argmin => self.unjoined(arg, axes),
@@ -219,12 +226,14 @@ impl Writer<'_> {
     /// `y[(c, i), k] = x[c, i, k]`
     fn grouped(&mut self, value: ValueId, name: &str, indices: &[String]) -> Stmt {
         // Each dimension's parts, from the value inwards.
-        let mut parts: Vec<Vec<usize>> = (0..self.circuit.shape(value).dims.len()).map(|axis| vec![axis]).collect();
+        let mut parts: Vec<Vec<usize>> =
+            (0..self.circuit.shape(value).dims.len()).map(|axis| vec![axis]).collect();
         let mut inner = value;
         while let Node::Merge { arg, axis } = *self.circuit.node(inner) {
             let axis = usize::from(axis);
             parts.iter_mut().flatten().filter(|part| **part > axis).for_each(|part| *part += 1);
-            let group = parts.iter_mut().find(|group| group.contains(&axis)).expect("every dimension is of a group");
+            let group =
+                parts.iter_mut().find(|group| group.contains(&axis)).expect("every dimension is of a group");
             let place = group.iter().position(|&part| part == axis).expect("just found") + 1;
             group.insert(place, axis + 1);
             inner = arg;
@@ -280,7 +289,9 @@ fn infix(op: BinaryOp, left: Expr, right: Expr) -> Expr {
         _ => None,
     };
     match turned {
-        Some(turned) if matches!(left.kind, ast::ExprKind::Number { .. }) => build::binary(turned, right, left),
+        Some(turned) if matches!(left.kind, ast::ExprKind::Number { .. }) => {
+            build::binary(turned, right, left)
+        }
         _ => build::binary(op, left, right),
     }
 }
@@ -292,7 +303,8 @@ fn mean_over_batch(body: Expr) -> Expr {
 
 /// A coordinate `a * d + b` as `a` and `b < d`: by the coefficients that `d` divides, and the others.
 fn split(e: &Affine, d: i64) -> (Affine, Affine) {
-    let outer = Affine { c: e.c.iter().map(|c| if c % d == 0 { c / d } else { 0 }).collect(), b: e.b / d, d: 1 };
+    let outer =
+        Affine { c: e.c.iter().map(|c| if c % d == 0 { c / d } else { 0 }).collect(), b: e.b / d, d: 1 };
     let inner = Affine { c: e.c.iter().map(|c| if c % d == 0 { 0 } else { *c }).collect(), b: e.b % d, d: 1 };
     (outer, inner)
 }

@@ -42,7 +42,11 @@ pub struct Line {
 
 /// The equations of gradients in a simplified circuit, operands before their users, then an `output` of each.
 /// Indices and new names keep clear of the circuit's names and of `taken`.
-pub fn backward(circuit: &Circuit, gradients: &[Gradient], taken: impl IntoIterator<Item = String>) -> Vec<Line> {
+pub fn backward(
+    circuit: &Circuit,
+    gradients: &[Gradient],
+    taken: impl IntoIterator<Item = String>,
+) -> Vec<Line> {
     let mut names = Names::of(circuit, taken);
     let cotangents: FxHashMap<&str, Origin> = (circuit.cotangents().iter())
         .map(|cotangent| (circuit.names()[cotangent.name].path.as_str(), cotangent.origin))
@@ -57,7 +61,8 @@ pub fn backward(circuit: &Circuit, gradients: &[Gradient], taken: impl IntoItera
         let path = names.get(value).map(|reference| reference.path.as_str());
         path.and_then(|path| cotangents.get(path)).copied().unwrap_or_else(|| circuit.origin(value))
     };
-    let line = |&value: &ValueId| Line { stmt: equations::equation(circuit, &names, value), origin: origin(value) };
+    let line =
+        |&value: &ValueId| Line { stmt: equations::equation(circuit, &names, value), origin: origin(value) };
     let mut lines: Vec<Line> = defined.iter().map(line).collect();
     let mut outputs = vec![];
     for gradient in gradients {
@@ -83,7 +88,8 @@ fn result(circuit: &Circuit, names: &Names, gradient: &Gradient) -> (String, Opt
         return (name.clone(), Some(Line { stmt: equations::zero(circuit, names, leaf, &name), origin }));
     };
     let defined = names.get(value).is_some_and(|reference| reference.path == name);
-    let alias = || Line { stmt: equations::alias(circuit, names, value, &name), origin: circuit.origin(value) };
+    let alias =
+        || Line { stmt: equations::alias(circuit, names, value, &name), origin: circuit.origin(value) };
     (name.clone(), (!defined).then(alias))
 }
 
@@ -92,7 +98,9 @@ fn result(circuit: &Circuit, names: &Names, gradient: &Gradient) -> (String, Opt
 pub fn circuit_listing(circuit: &Circuit, roots: &[ValueId]) -> String {
     let mut names = Names::of(circuit, []);
     let needed = graph::reachable(circuit, roots.iter().copied());
-    let shown: Vec<ValueId> = needed.iter().filter(|&value| !is_inline(circuit, value)).collect();
+    let named: FxHashSet<ValueId> = circuit.names().iter().map(|named| named.value).collect();
+    let shown = needed.iter().filter(|value| named.contains(value) || !is_inline(circuit, *value));
+    let shown: Vec<ValueId> = shown.collect();
     for &value in &shown {
         if names.get(value).is_none() {
             names.name(circuit, value, format!("v{}", value.0));
@@ -103,10 +111,16 @@ pub fn circuit_listing(circuit: &Circuit, roots: &[ValueId]) -> String {
         let shape = circuit.shape(value);
         let line = match circuit.node(value) {
             Node::Leaf(Leaf::Slot(id)) => {
-                format!("{} : {}", circuit.slot(*id).name, format!("{:?}", circuit.slot(*id).role).to_lowercase())
+                format!(
+                    "{} : {}",
+                    circuit.slot(*id).name,
+                    format!("{:?}", circuit.slot(*id).role).to_lowercase()
+                )
             }
             Node::Leaf(Leaf::Draw { .. }) => format!("v{} ~ uniform(0, 1)", value.0),
-            _ => stmt_to_string(&equations::equation(circuit, &names, value), 0).trim_end().replace('\n', "\n  "),
+            _ => stmt_to_string(&equations::equation(circuit, &names, value), 0)
+                .trim_end()
+                .replace('\n', "\n  "),
         };
         let mark = if roots.contains(&value) { " root" } else { "" };
         text.push_str(&format!("{line:<64}  # {shape}{mark}\n"));
@@ -118,9 +132,7 @@ pub fn circuit_listing(circuit: &Circuit, roots: &[ValueId]) -> String {
 fn is_inline(circuit: &Circuit, value: ValueId) -> bool {
     match circuit.node(value) {
         Node::Leaf(leaf) => !matches!(leaf, Leaf::Slot(_) | Leaf::Draw { .. }),
-        Node::View { arg, view } => {
-            view.is_total(circuit.shape(*arg)) && !circuit.names().iter().any(|named| named.value == value)
-        }
+        Node::View { arg, view } => view.is_total(circuit.shape(*arg)),
         _ => false,
     }
 }

@@ -6,10 +6,51 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Words of the language that name no value and no index.
 const RESERVED: &[&str] = &[
-    "pi", "inf", "step", "steps", "epoch", "training", "batch", "true", "false", "if", "then", "else", "or", "and", "not",
-    "div", "mod", "sum", "mean", "max", "min", "prod", "argmax", "argmin", "any", "all", "param", "state", "input",
-    "target", "output", "metric", "net", "data", "train", "fn", "layer", "optimizer", "schedule", "use", "repeat", "grad",
-    "stop", "on", "table",
+    "pi",
+    "inf",
+    "step",
+    "steps",
+    "epoch",
+    "training",
+    "batch",
+    "true",
+    "false",
+    "if",
+    "then",
+    "else",
+    "or",
+    "and",
+    "not",
+    "div",
+    "mod",
+    "sum",
+    "mean",
+    "max",
+    "min",
+    "prod",
+    "argmax",
+    "argmin",
+    "any",
+    "all",
+    "param",
+    "state",
+    "input",
+    "target",
+    "output",
+    "metric",
+    "net",
+    "data",
+    "train",
+    "fn",
+    "layer",
+    "optimizer",
+    "schedule",
+    "use",
+    "repeat",
+    "grad",
+    "stop",
+    "on",
+    "table",
 ];
 
 /// How a value is read: `head.W[m, n]`.
@@ -44,7 +85,9 @@ impl Names {
             }
         }
         // A value that is a number is written as such, whatever its name.
-        for (value, named) in circuit.shown_names().into_iter().filter(|(value, _)| !is_number(circuit, *value)) {
+        for (value, named) in
+            circuit.shown_names().into_iter().filter(|(value, _)| !is_number(circuit, *value))
+        {
             let reference = Reference { path: named.path.clone(), indices: named.indices.clone() };
             names.of.insert(value, reference);
         }
@@ -87,7 +130,8 @@ impl Names {
 
     /// Calls a value by a word.
     pub fn name(&mut self, circuit: &Circuit, value: ValueId, path: String) {
-        let indices = (0..circuit.shape(value).dims.len()).map(|axis| self.suggestion(circuit, value, axis, DEPTH));
+        let indices =
+            (0..circuit.shape(value).dims.len()).map(|axis| self.suggestion(circuit, value, axis, DEPTH));
         let indices = indices.map(Option::unwrap_or_default).collect();
         self.take(&path);
         self.of.insert(value, Reference { path, indices });
@@ -100,7 +144,9 @@ impl Names {
         }
         let depth = depth.checked_sub(1)?;
         match circuit.node(value) {
-            Node::Gate { args, .. } => args.iter().find_map(|&arg| self.suggestion(circuit, arg, axis, depth)),
+            Node::Gate { args, .. } => {
+                args.iter().find_map(|&arg| self.suggestion(circuit, arg, axis, depth))
+            }
             Node::View { arg, view } => {
                 let read = view.coords.iter().position(|coord| coord.as_axis() == Some(axis))?;
                 self.suggestion(circuit, *arg, read, depth)

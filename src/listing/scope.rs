@@ -99,7 +99,11 @@ impl<'n> Scope<'n> {
     pub fn coordinate(&self, e: &Affine) -> Expr {
         self.group(e).unwrap_or_else(|| {
             let numerator = self.numerator(e);
-            if e.d == 1 { numerator } else { build::binary(BinaryOp::Div, numerator, build::number(e.d as f64)) }
+            if e.d == 1 {
+                numerator
+            } else {
+                build::binary(BinaryOp::Div, numerator, build::number(e.d as f64))
+            }
         })
     }
 
@@ -119,7 +123,9 @@ impl<'n> Scope<'n> {
             _ => taken.push(constant()),
         }
         let first = added.into_iter().reduce(|sum, term| build::binary(BinaryOp::Add, sum, term));
-        let first = first.unwrap_or_else(|| if taken.is_empty() { build::number(0.0) } else { build::negate(taken.remove(0)) });
+        let first = first.unwrap_or_else(|| {
+            if taken.is_empty() { build::number(0.0) } else { build::negate(taken.remove(0)) }
+        });
         taken.into_iter().fold(first, |sum, term| build::binary(BinaryOp::Sub, sum, term))
     }
 

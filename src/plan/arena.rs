@@ -71,7 +71,9 @@ pub(super) fn for_each_buffer(step: &Step, f: &mut impl FnMut(BufferId)) {
 
 fn in_statement(stmt: &Stmt, f: &mut impl FnMut(BufferId)) {
     match stmt {
-        Stmt::For { body, .. } | Stmt::Fold { body, .. } => body.iter().for_each(|inner| in_statement(inner, f)),
+        Stmt::For { body, .. } | Stmt::Fold { body, .. } => {
+            body.iter().for_each(|inner| in_statement(inner, f))
+        }
         Stmt::Load { at, .. } | Stmt::LoadAt { at, .. } | Stmt::Store { at, .. } => f(at.buffer),
         Stmt::Let { .. } => {}
     }

@@ -56,7 +56,8 @@ fn contraction(contract: &Contract, n: usize, total: &mut Cost) {
         };
         axes.iter().map(length).product::<u64>()
     };
-    let [batch, m, cols, k] = [&contract.batch, &contract.m, &contract.n, &contract.k].map(|axes| count(axes));
+    let [batch, m, cols, k] =
+        [&contract.batch, &contract.m, &contract.n, &contract.k].map(|axes| count(axes));
     total.operations += 2 * batch * m * cols * k;
     total.bytes += 4 * batch * (m * k + cols * k + m * cols);
 }

@@ -214,7 +214,8 @@ impl<'a> Emit<'_, 'a> {
         let outer = self.loops.iter().map(|open| &open.index).zip(&strides).skip(place.dropped);
         let start = Linear::combination(0, outer.map(|(index, &stride)| (stride, index)));
         let inner = &strides[usize::from(shape.batch)..];
-        let runs: Vec<(i64, i64)> = frame.dims.iter().zip(&shape.dims).map(|(dim, &d)| dim.elements(d)).collect();
+        let runs: Vec<(i64, i64)> =
+            frame.dims.iter().zip(&shape.dims).map(|(dim, &d)| dim.elements(d)).collect();
         let full = frame.dims.iter().zip(&runs).all(|(dim, run)| run.1 - run.0 == i64::from(dim.extent));
         if !full {
             let vars: Vec<Var> = extents.iter().map(|_| self.body.open()).collect();
@@ -282,7 +283,8 @@ impl<'a> Emit<'_, 'a> {
             Source::Framed { kernel, coords, guards, fill } => {
                 let place = self.places.held[kernel.index()].expect("a frame is in memory");
                 let (batch, dims) = self.kernels.graph[kernel].target.domain(self.facts());
-                let element = At { batch: at.batch, dims: coords.iter().map(|c| applied(c, &at.dims)).collect() };
+                let element =
+                    At { batch: at.batch, dims: coords.iter().map(|c| applied(c, &at.dims)).collect() };
                 let when = guards.iter().map(|guard| condition(guard, &at.dims)).collect();
                 let address = address(place, batch, &dims, &element);
                 let least = self.loops_of(place);

@@ -163,7 +163,8 @@ impl<'a> Facts<'a> {
                 let read = view.coords.iter().enumerate().filter(|(k, _)| inner.dims.contains(*k));
                 let guards = view.guards.iter().map(|guard| &guard.e);
                 let bounds = view.coords.iter().filter(|_| !self.exact[value.index()]);
-                let dims = read.map(|(_, coord)| coord).chain(guards).chain(bounds).flat_map(|e| axes_of(&e.c));
+                let dims =
+                    read.map(|(_, coord)| coord).chain(guards).chain(bounds).flat_map(|e| axes_of(&e.c));
                 Dependence { batch: inner.batch, dims: AxisSet::of(dims) }
             }
             Node::Gate { args, .. } => {

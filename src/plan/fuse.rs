@@ -244,7 +244,10 @@ impl<'k, 'a> Arrangement<'k, 'a> {
         let together = self.together(item);
         let traits = together.iter().fold(Traits::default(), |sum, &item| sum.and(self.traits(item)));
         let key = self.key(item);
-        if together.len() > 1 && !matches!(key, Key::Loop(extent) if fits(extent, traits)) && key != Key::Scalars {
+        if together.len() > 1
+            && !matches!(key, Key::Loop(extent) if fits(extent, traits))
+            && key != Key::Scalars
+        {
             together[..together.len() - 1].iter().for_each(|&item| self.place(item));
             return self.place(item);
         }

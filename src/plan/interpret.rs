@@ -37,17 +37,25 @@ pub fn run(schedule: &Schedule, memory: &mut Memory, n: usize, record: &Record) 
 }
 
 fn run_contract(schedule: &Schedule, contract: &Contract, memory: &mut Memory, n: usize) {
-    let [a, b, out] = [&contract.a, &contract.b, &contract.out].map(|operand| &schedule.buffers[operand.buffer.0 as usize]);
+    let [a, b, out] =
+        [&contract.a, &contract.b, &contract.out].map(|operand| &schedule.buffers[operand.buffer.0 as usize]);
     let mut result = memory.buffer(out, n).to_vec();
     reference(contract, memory.buffer(a, n), memory.buffer(b, n), &mut result, n);
     memory.buffer_mut(out, n).copy_from_slice(&result);
 }
 
 fn run_scatter(schedule: &Schedule, scatter: &Scatter, memory: &mut Memory, n: usize) {
-    let [index, value, out] = [scatter.index, scatter.value, scatter.out].map(|id| &schedule.buffers[id.0 as usize]);
+    let [index, value, out] =
+        [scatter.index, scatter.value, scatter.out].map(|id| &schedule.buffers[id.0 as usize]);
     let mut result = vec![0.0; out.len_for(n)];
     let divisor = scatter.mean.then_some(n);
-    self::scatter(&mut result, memory.buffer(index, n), memory.buffer(value, n), scatter.row as usize, divisor);
+    self::scatter(
+        &mut result,
+        memory.buffer(index, n),
+        memory.buffer(value, n),
+        scatter.row as usize,
+        divisor,
+    );
     memory.buffer_mut(out, n).copy_from_slice(&result);
 }
 

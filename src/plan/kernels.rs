@@ -153,8 +153,7 @@ pub(super) fn kernels<'a>(facts: &'a Facts<'a>, roots: &[Root]) -> Kernels<'a> {
     choice.demands();
     choice.roots(roots);
     choice.dear();
-    let mut kernels =
-        Kernels { facts, graph: DiGraph::new(), of: FxHashMap::default(), slot_reads: vec![] };
+    let mut kernels = Kernels { facts, graph: DiGraph::new(), of: FxHashMap::default(), slot_reads: vec![] };
     for value in facts.circuit.values() {
         if facts.live[value.index()] {
             kernels.prepare(value);
@@ -200,7 +199,9 @@ impl<'a> Choice<'a> {
                 Node::Gather { table, .. } => self.store(table_of(facts, *table).base),
                 Node::Reduce { .. } => {
                     self.explicit[value.index()] = true;
-                    for operand in recognise(facts, value).iter().flat_map(|p| [0, 1].map(|k| p.operand(facts, k))) {
+                    for operand in
+                        recognise(facts, value).iter().flat_map(|p| [0, 1].map(|k| p.operand(facts, k)))
+                    {
                         if let Held::Value(base) = operand.held {
                             self.store(base);
                         }
@@ -221,8 +222,10 @@ impl<'a> Choice<'a> {
         let facts = self.facts;
         if let Some((view, arg)) = facts.exact_view(value) {
             let base = facts.locate(arg).base;
-            let computed =
-                matches!(facts.circuit.node(base), Node::Gate { .. } | Node::Gather { .. } | Node::Leaf(Leaf::Draw { .. }));
+            let computed = matches!(
+                facts.circuit.node(base),
+                Node::Gate { .. } | Node::Gather { .. } | Node::Leaf(Leaf::Draw { .. })
+            );
             self.explicit[base.index()] |= computed && facts.known(base).is_none() && !reads_once(view);
         } else if let Node::View { arg, view } = facts.circuit.node(value)
             && view.coords.iter().all(|coord| coord.d == 1)
@@ -323,7 +326,8 @@ impl Kernels<'_> {
                             [only] if only.axis.is_some() => Some(only.extent),
                             _ => None,
                         };
-                        kernel.column = matches!(folded.last(), Some(last) if matches!(last.order, Order::Chain { .. }));
+                        kernel.column =
+                            matches!(folded.last(), Some(last) if matches!(last.order, Order::Chain { .. }));
                     }
                 },
                 _ => {}
@@ -362,8 +366,8 @@ fn own_price(node: &Node) -> u32 {
 
 fn price_of(gate: Gate) -> u32 {
     const CHEAP: &[&str] = &[
-        "add", "sub", "mul", "neg", "max", "min", "abs", "sign", "floor", "ceil", "lt", "le", "eq", "ne", "and", "or",
-        "not", "select",
+        "add", "sub", "mul", "neg", "max", "min", "abs", "sign", "floor", "ceil", "lt", "le", "eq", "ne",
+        "and", "or", "not", "select",
     ];
     match gate.row().name {
         "stop" => 0,

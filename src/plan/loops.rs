@@ -18,7 +18,9 @@ fn join(stmt: &mut Stmt) {
     let (Stmt::For { body, .. } | Stmt::Fold { body, .. }) = &mut *stmt else { return };
     body.iter_mut().for_each(join);
     let Stmt::For { var: outer, extent: Extent::Fixed(times), body, .. } = stmt else { return };
-    let [Stmt::For { var: inner, extent: Extent::Fixed(extent), body: innermost, .. }] = &mut body[..] else { return };
+    let [Stmt::For { var: inner, extent: Extent::Fixed(extent), body: innermost, .. }] = &mut body[..] else {
+        return;
+    };
     let (outer, inner, all) = (*outer, *inner, u64::from(*times) * u64::from(*extent));
     let step = i64::from(*extent);
     let mut runs_on = u32::try_from(all).is_ok();
@@ -100,9 +102,10 @@ pub(super) fn allows_vector(body: &[Stmt], var: Var) -> bool {
 /// Whether a register is assigned in a body itself: then it may change with the loop.
 fn assigns(body: &[Stmt], wanted: Reg) -> bool {
     body.iter().any(|stmt| match stmt {
-        Stmt::Let { reg, .. } | Stmt::Load { reg, .. } | Stmt::LoadAt { reg, .. } | Stmt::Fold { acc: reg, .. } => {
-            *reg == wanted
-        }
+        Stmt::Let { reg, .. }
+        | Stmt::Load { reg, .. }
+        | Stmt::LoadAt { reg, .. }
+        | Stmt::Fold { acc: reg, .. } => *reg == wanted,
         _ => false,
     })
 }

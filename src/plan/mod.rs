@@ -15,21 +15,21 @@
 
 mod arena;
 mod body;
+pub mod contraction;
+pub mod cost;
 mod emit;
 mod facts;
 mod fuse;
+pub mod interpret;
 mod kernels;
 mod linear;
 mod loops;
+pub mod memory;
 mod order;
 mod places;
 pub mod print;
 mod product;
 mod reads;
-pub mod contraction;
-pub mod cost;
-pub mod interpret;
-pub mod memory;
 pub mod schedule;
 mod steps;
 #[cfg(test)]
@@ -97,5 +97,6 @@ fn plan_phase(phase: &Phase, number: u32, schedule: &mut Schedule, tables: &mut 
     let fused = fuse::fuse(&kernels);
     let places = places::places(&kernels, &fused, phase, schedule);
     let (kernels, places) = (&kernels, &places);
-    Emit { kernels, places, phase: number, schedule, tables, body: Body::default(), loops: vec![] }.phase(&fused);
+    Emit { kernels, places, phase: number, schedule, tables, body: Body::default(), loops: vec![] }
+        .phase(&fused);
 }

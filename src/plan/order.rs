@@ -40,5 +40,9 @@ pub(super) fn fold_axes(shape: &Shape, axes: AxisSet, batch: bool) -> Vec<FoldAx
 }
 
 fn order(innermost: bool, kept_inside: u64) -> Order {
-    if innermost && kept_inside < 4 { Order::Lanes { block: 16 * BLOCK } } else { Order::Chain { block: BLOCK } }
+    if innermost && kept_inside < 4 {
+        Order::Lanes { block: 16 * BLOCK }
+    } else {
+        Order::Chain { block: BLOCK }
+    }
 }

@@ -96,7 +96,10 @@ impl Finder<'_, '_> {
     fn buffer(&mut self, name: String, home: Home, value: ValueId) -> BufferId {
         let shape = self.kernels.facts.shape(value).clone();
         let (region, offset) = (home.region, home.offset);
-        add(self.schedule, Buffer { name, batch: shape.batch, dims: shape.dims, region, offset, origin: Some(value) })
+        add(
+            self.schedule,
+            Buffer { name, batch: shape.batch, dims: shape.dims, region, offset, origin: Some(value) },
+        )
     }
 
     fn kernel(&mut self, kernel: NodeIndex) {
@@ -114,7 +117,8 @@ impl Finder<'_, '_> {
                 homes.push(Output { place: Place { buffer, dropped: 0 }, last: !overwrites.is_empty() });
             }
         }
-        let read = node.stored && node.roots.is_empty() || !late.is_empty() || self.read_through_memory(kernel);
+        let read =
+            node.stored && node.roots.is_empty() || !late.is_empty() || self.read_through_memory(kernel);
         let mut held = homes.first().map(|output| output.place);
         if held.is_none() && read {
             let place = self.in_arena(kernel, !late.is_empty());
@@ -177,7 +181,8 @@ impl Finder<'_, '_> {
     fn may_overwrite(&self, kernel: NodeIndex, slot: ValueId, home: Home) -> bool {
         let rank = self.kernels.graph[kernel].axes.len();
         let same_place = self.home_of(slot) == home
-            && self.kernels.facts.shape(slot) == self.kernels.facts.shape(self.kernels.graph[kernel].target.value());
+            && self.kernels.facts.shape(slot)
+                == self.kernels.facts.shape(self.kernels.graph[kernel].target.value());
         let written = &self.fused.defined[kernel.index()];
         let mut reads = self.kernels.slot_reads.iter().filter(|read| read.slot == slot);
         let reads_before = reads.all(|read| {
@@ -194,7 +199,8 @@ impl Finder<'_, '_> {
         let mut readers = self.kernels.graph.edges_directed(kernel, Direction::Outgoing);
         reads_before
             && readers.all(|edge| {
-                let (reader, apart) = (edge.target(), self.fused.shared_loops(kernel, edge.target()).is_none());
+                let (reader, apart) =
+                    (edge.target(), self.fused.shared_loops(kernel, edge.target()).is_none());
                 apart || (self.fused.encloses(kernel, reader) && *edge.weight() >= rank)
             })
     }

@@ -277,7 +277,8 @@ impl<'a> Printer<'a> {
         let mut rest = at.at.clone();
         let mut indices = vec![];
         for &step in &steps {
-            let (own, other): (Vec<_>, Vec<_>) = rest.terms.iter().partition(|term| term.1 % step == 0 && step != 0);
+            let (own, other): (Vec<_>, Vec<_>) =
+                rest.terms.iter().partition(|term| term.1 % step == 0 && step != 0);
             let terms = own.into_iter().map(|(var, c)| (var, c / step.max(1))).collect();
             let index = Linear { offset: rest.offset / step.max(1), terms };
             rest = Linear { offset: rest.offset % step.max(1), terms: other };

@@ -139,7 +139,11 @@ impl Frame {
         for coord in &view.coords {
             let reach = |sign: i64| -> i64 {
                 let ends = coord.c.iter().zip(&view.out.dims);
-                coord.b + ends.map(|(&c, &d)| c * (i64::from(d) - 1).max(0)).filter(|end| end * sign > 0).sum::<i64>()
+                coord.b
+                    + ends
+                        .map(|(&c, &d)| c * (i64::from(d) - 1).max(0))
+                        .filter(|end| end * sign > 0)
+                        .sum::<i64>()
             };
             let (lo, hi) = (reach(-1), reach(1));
             dims.push(FrameDim { lo, extent: (hi - lo + 1) as u32, every: coord.d });

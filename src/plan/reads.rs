@@ -58,7 +58,7 @@ impl<'a> Kernels<'a> {
             Node::Merge { .. } => Source::Merge(facts.owner(value)),
             Node::Gather { table, index } => {
                 Source::Gather { located: table_of(facts, *table), table: *table, index: *index }
-            },
+            }
             node => unreachable!("{node:?} is a kernel of its own, known, or not planned yet"),
         }
     }
@@ -77,7 +77,8 @@ impl<'a> Kernels<'a> {
             _ => {
                 let inner = facts.locate(arg);
                 let rank = view.out.dims.len();
-                let coords = inner.coords.iter().map(|c| super::facts::substitute(c, &view.coords, rank)).collect();
+                let coords =
+                    inner.coords.iter().map(|c| super::facts::substitute(c, &view.coords, rank)).collect();
                 let located = Located { base: inner.base, coords };
                 Source::Guarded { located, guards: view.conditions(facts.shape(arg)), fill }
             }
@@ -138,13 +139,16 @@ impl Walk<'_, '_> {
                 }
                 _ => self.defined(value, own),
             },
-            (Work::Frame, _) => self.value(value, Follows { batch: own.batch, dims: vec![None; own.dims.len()] }),
+            (Work::Frame, _) => {
+                self.value(value, Follows { batch: own.batch, dims: vec![None; own.dims.len()] })
+            }
             (Work::Fold, Node::Reduce { arg, axes, batch, .. }) => {
                 let inner = facts.shape(*arg);
                 let last = kernel.axes.len() as u8;
                 let folded = fold_axes(inner, *axes, *batch);
                 let mut kept = u8::from(shape.batch)..;
-                let follow = |k| if axes.contains(k) { (folded.len() == 1).then_some(last) } else { kept.next() };
+                let follow =
+                    |k| if axes.contains(k) { (folded.len() == 1).then_some(last) } else { kept.next() };
                 let dims = (0..inner.dims.len()).map(follow).collect();
                 self.value(*arg, Follows { batch: shape.batch.then_some(0), dims });
             }
@@ -152,7 +156,9 @@ impl Walk<'_, '_> {
                 for k in 0..2 {
                     match product.operand(facts, k).held {
                         super::product::Held::Value(base) => self.through_memory(base),
-                        super::product::Held::Prepared(target) => self.reads.push((self.kernels.of[&target], 0)),
+                        super::product::Held::Prepared(target) => {
+                            self.reads.push((self.kernels.of[&target], 0))
+                        }
                     }
                 }
             }

@@ -79,7 +79,10 @@ impl Emit<'_, '_> {
         let rank = facts.shape(product.domain).dims.len();
         let start = |coord: &Affine| coord.b;
         Walk {
-            operand: Operand { buffer, offset: operand.coords.iter().zip(inner).map(|(c, s)| start(c) * s).sum() },
+            operand: Operand {
+                buffer,
+                offset: operand.coords.iter().zip(inner).map(|(c, s)| start(c) * s).sum(),
+            },
             batch: if batch { steps[0] } else { 0 },
             dims: (0..rank).map(along).collect(),
         }
@@ -109,7 +112,9 @@ impl Emit<'_, '_> {
 
     fn scatter(&self, kernel: NodeIndex, out: BufferId) -> Scatter {
         let facts = self.kernels.facts;
-        let Node::Scatter { index, value, .. } = facts.circuit.node(self.kernels.graph[kernel].target.value()) else {
+        let Node::Scatter { index, value, .. } =
+            facts.circuit.node(self.kernels.graph[kernel].target.value())
+        else {
             unreachable!("a scatter kernel is a scatter")
         };
         let buffer = |value: ValueId| self.place(value).buffer;

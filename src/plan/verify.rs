@@ -137,10 +137,14 @@ impl Checker<'_> {
         }
         match op {
             Op::Index(linear) => self.linear(linear),
-            Op::Scalar(k) if *k as usize >= self.schedule.scalars.len() => self.fault(format!("no scalar {k}")),
+            Op::Scalar(k) if *k as usize >= self.schedule.scalars.len() => {
+                self.fault(format!("no scalar {k}"))
+            }
             Op::Draw { site, element, example } => {
                 self.linear(element);
-                if *site as usize >= self.schedule.draws.len() || example.is_some_and(|var| !self.order.contains(&var)) {
+                if *site as usize >= self.schedule.draws.len()
+                    || example.is_some_and(|var| !self.order.contains(&var))
+                {
                     self.fault(format!("{op:?} draws from nowhere"));
                 }
             }
@@ -210,7 +214,8 @@ impl Checker<'_> {
         for (operand, stride) in arrays {
             let mut range = (operand.offset, operand.offset);
             for axis in &axes {
-                let end = stride(axis) * (axis.extent.len_for(self.schedule.capacity as usize) as i64 - 1).max(0);
+                let end =
+                    stride(axis) * (axis.extent.len_for(self.schedule.capacity as usize) as i64 - 1).max(0);
                 range = (range.0 + end.min(0), range.1 + end.max(0));
             }
             let buffer = &self.schedule.buffers[operand.buffer.0 as usize];
@@ -219,7 +224,9 @@ impl Checker<'_> {
                 self.fault(format!("reaches {range:?} of {len} in {}", buffer.name));
             }
         }
-        if k.iter().any(|axis| axis.out != 0) || axes.iter().filter(|axis| axis.extent == Extent::Batch).count() > 1 {
+        if k.iter().any(|axis| axis.out != 0)
+            || axes.iter().filter(|axis| axis.extent == Extent::Batch).count() > 1
+        {
             self.fault("has axes that do not go together".into());
         }
         if contract.out.buffer == contract.a.buffer || contract.out.buffer == contract.b.buffer {
@@ -231,7 +238,10 @@ impl Checker<'_> {
         let row = |id: BufferId| self.schedule.buffers[id.0 as usize].row();
         let (index, value, out) = (row(scatter.index), row(scatter.value), row(scatter.out));
         if value != index * scatter.row as usize || (scatter.row > 0 && out % scatter.row as usize != 0) {
-            self.fault(format!("scatters {value} values by {index} indices into {out} in rows of {}", scatter.row));
+            self.fault(format!(
+                "scatters {value} values by {index} indices into {out} in rows of {}",
+                scatter.row
+            ));
         }
     }
 
@@ -245,8 +255,10 @@ impl Checker<'_> {
             let buffer = &self.schedule.buffers[id.0 as usize];
             (buffer.offset as usize, buffer.offset as usize + buffer.len_for(capacity))
         };
-        let mut arena: Vec<(&BufferId, &(usize, usize))> =
-            lives.iter().filter(|(id, _)| self.schedule.buffers[id.0 as usize].region == Region::Arena).collect();
+        let mut arena: Vec<(&BufferId, &(usize, usize))> = lives
+            .iter()
+            .filter(|(id, _)| self.schedule.buffers[id.0 as usize].region == Region::Arena)
+            .collect();
         arena.sort();
         let mut faults = vec![];
         for (k, (a, life)) in arena.iter().enumerate() {

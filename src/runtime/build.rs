@@ -142,5 +142,9 @@ fn phase(stage: &Stage) -> Phase<'_> {
         home: Home { region: *region, offset: *offset },
         name: name.clone(),
     };
-    Phase { circuit: &stage.circuit, homes: stage.homes.clone(), roots: stage.wanted.iter().map(root).collect() }
+    Phase {
+        circuit: &stage.circuit,
+        homes: stage.homes.clone(),
+        roots: stage.wanted.iter().map(root).collect(),
+    }
 }

@@ -93,11 +93,7 @@ pub type Written<'a> = (&'a str, &'a [u32], Values<'a>);
 ///
 /// # Panics
 /// If the values of a tensor are not as many as its extents say, or two tensors have one name.
-pub fn save(
-    path: &Path,
-    tensors: &[Written],
-    metadata: &[(String, String)],
-) -> Result<(), Diagnostic> {
+pub fn save(path: &Path, tensors: &[Written], metadata: &[(String, String)]) -> Result<(), Diagnostic> {
     if tensors.iter().any(|(name, ..)| *name == METADATA) {
         let message = format!(
             "an array cannot be saved under the name `{METADATA}`: the format has its own use for it"

@@ -54,7 +54,8 @@ impl Evaluator {
         let (names, roots): (Vec<String>, Vec<ValueId>) = loss.into_iter().chain(metrics).unzip();
         let (circuit, roots) = simplify(&model.circuit, &roots);
         let cut = cut(&circuit, &roots);
-        let result = |(k, &value): (usize, &ValueId)| (value, Region::Output(k as u16), 0, names_of(&circuit, value));
+        let result =
+            |(k, &value): (usize, &ValueId)| (value, Region::Output(k as u16), 0, names_of(&circuit, value));
         let wanted: Wanted = cut.before.iter().enumerate().map(result).collect();
         let inputs = input_names(&circuit);
         let homes = homes(&circuit, params, states);

@@ -65,7 +65,9 @@ fn needed_across(circuit: &Circuit, roots: &[ValueId], across: &[bool]) -> Vec<V
     }
     for value in circuit.values().rev().filter(|value| across[value.index()]) {
         if needed[value.index()] {
-            circuit.node(value).for_each_operand(|operand| needed[operand.index()] |= across[operand.index()]);
+            circuit
+                .node(value)
+                .for_each_operand(|operand| needed[operand.index()] |= across[operand.index()]);
         }
     }
     circuit.values().filter(|value| needed[value.index()]).collect()

@@ -150,7 +150,8 @@ impl Evaluation {
         let mut records = vec![];
         built.records.push(Moment { step: 0, steps: 0, epoch: 0 }, &mut records);
         let order: Vec<u32> = (0..self.n as u32).collect();
-        let inputs: Vec<Vec<f32>> = self.inputs().map(|slot| narrowed(&self.values[slot.0 as usize])).collect();
+        let inputs: Vec<Vec<f32>> =
+            self.inputs().map(|slot| narrowed(&self.values[slot.0 as usize])).collect();
         let columns: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
         store.run(&built, &columns, &order, &records);
         let output = |k| store.region(Region::Output(k as u16)).iter().map(|&x| f64::from(x)).collect();
@@ -167,7 +168,10 @@ fn gradient_outputs(circuit: &mut Circuit, model: &Model, loss: ValueId) -> Vec<
     let named = |(slot, gradient): (SlotId, Option<ValueId>)| {
         let path = &circuit.slot(slot).name;
         let name = circuit.cotangents().iter().find(|known| &known.of == path);
-        let name = name.map_or_else(|| format!("{}_bar", path.replace('.', "_")), |known| circuit.names()[known.name].path.clone());
+        let name = name.map_or_else(
+            || format!("{}_bar", path.replace('.', "_")),
+            |known| circuit.names()[known.name].path.clone(),
+        );
         Some((name, gradient?))
     };
     slots.into_iter().zip(gradients).filter_map(named).collect()

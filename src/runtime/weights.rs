@@ -30,7 +30,8 @@ impl Weights {
         metadata: &[(String, String)],
     ) -> Result<(), Diagnostic> {
         let of = |layout: &'_ Layout, values: &'_ [f32]| -> Vec<(String, Vec<u32>, Vec<f32>)> {
-            let piece = |piece: &Piece| (piece.name.clone(), piece.dims.clone(), values[piece.range()].to_vec());
+            let piece =
+                |piece: &Piece| (piece.name.clone(), piece.dims.clone(), values[piece.range()].to_vec());
             layout.pieces.iter().map(piece).collect()
         };
         let mut arrays = of(params, &self.params);
@@ -53,7 +54,8 @@ impl Weights {
         for tensor in tensors {
             for &number in &tensor.data {
                 if number.is_finite() && !(number as f32).is_finite() {
-                    let message = format!("`{}` in `{}` holds {number}, beyond 32 bits", tensor.name, loaded.path);
+                    let message =
+                        format!("`{}` in `{}` holds {number}, beyond 32 bits", tensor.name, loaded.path);
                     return Err(Diagnostic::error(codes::CHECKPOINT_MISMATCH, message));
                 }
                 flat.push(number as f32);

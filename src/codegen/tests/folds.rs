@@ -21,7 +21,8 @@ fn rows(with: Monoid, order: Order, extent: u32) -> Schedule {
     let square = d.gate(&mut body, gates::MUL, &[read, read]);
     let value = d.gate(&mut body, gates::SUB, &[square, read]);
     let acc = d.reg();
-    let fold = Stmt::Fold { acc, with, order, var: j, extent: Fixed(extent), hint: Hint::Vector, body, value };
+    let fold =
+        Stmt::Fold { acc, with, order, var: j, extent: Fixed(extent), hint: Hint::Vector, body, value };
     let store = Stmt::Store { at: at(out, 0, &[(b, 1)]), value: acc };
     d.nest(vec![for_loop(b, Batch, Hint::Plain, vec![fold, store])]);
     d.schedule
@@ -53,7 +54,8 @@ fn folds_over_the_batch() {
             let (b, mut body) = (d.var(), vec![]);
             let value = d.load(&mut body, at(x, 0, &[(b, 1)]));
             let acc = d.reg();
-            let fold = Stmt::Fold { acc, with, order, var: b, extent: Batch, hint: Hint::Vector, body, value };
+            let fold =
+                Stmt::Fold { acc, with, order, var: b, extent: Batch, hint: Hint::Vector, body, value };
             d.nest(vec![fold, Stmt::Store { at: at(log, 0, &[]), value: acc }]);
             for rows in 1..=40 {
                 let case = Case::new(&d.schedule, rows, rows as u64, Random::number);
@@ -76,7 +78,8 @@ fn columns_side_by_side() {
                 let (b, j, mut body) = (d.var(), d.var(), vec![]);
                 let value = d.load(&mut body, at(x, 0, &[(b, i64::from(columns)), (j, 1)]));
                 let acc = d.reg();
-                let fold = Stmt::Fold { acc, with, order, var: b, extent: Batch, hint: Hint::Plain, body, value };
+                let fold =
+                    Stmt::Fold { acc, with, order, var: b, extent: Batch, hint: Hint::Plain, body, value };
                 let store = Stmt::Store { at: at(out, 0, &[(j, 1)]), value: acc };
                 d.nest(vec![for_loop(j, Fixed(columns), Hint::Vector, vec![fold, store])]);
                 for rows in [1, 15, 16, 20] {

@@ -126,7 +126,12 @@ fn layouts() {
         let value = d.gate(&mut body, gates::MUL, &[read, read]);
         body.push(Stmt::Store { at: at(out, 0, &[(j, i64::from(rows)), (i, 1)]), value });
         body.push(Stmt::Store { at: here, value });
-        d.nest(vec![for_loop(i, Fixed(rows), Hint::Plain, vec![for_loop(j, Fixed(columns), Hint::Vector, body)])]);
+        d.nest(vec![for_loop(
+            i,
+            Fixed(rows),
+            Hint::Plain,
+            vec![for_loop(j, Fixed(columns), Hint::Vector, body)],
+        )]);
         check(&d.schedule, 1, 1, Random::number);
     }
 }

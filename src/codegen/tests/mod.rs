@@ -244,7 +244,12 @@ pub fn check(schedule: &Schedule, rows: usize, seed: u64, value: fn(&mut Random)
     let mut case = Case::new(schedule, rows, seed, value);
     let expected = case.interpreted();
     compare(&case, &expected, &case.native(checked()), "as hinted");
-    compare(&case, &expected, &case.native(Options { optimise: !checked().optimise, ..checked() }), "other optimiser");
+    compare(
+        &case,
+        &expected,
+        &case.native(Options { optimise: !checked().optimise, ..checked() }),
+        "other optimiser",
+    );
     rehint(&mut case.schedule, Hint::Plain);
     compare(&case, &expected, &case.native(checked()), "plain");
     rehint(&mut case.schedule, Hint::Vector);

@@ -2,7 +2,9 @@
 
 use super::harness::{check, class_slot, homes, output, slot};
 use crate::circuit::view::{Affine, View};
-use crate::circuit::{AxisSet, Circuit, F64, Gate, Leaf, Named, Reducer, Shape, SlotRole, StepValue, ValueId, gates};
+use crate::circuit::{
+    AxisSet, Circuit, F64, Gate, Leaf, Named, Reducer, Shape, SlotRole, StepValue, ValueId, gates,
+};
 use crate::plan::print::print;
 use crate::plan::schedule::{Region, Schedule, Step};
 use crate::plan::{Home, Phase, Root};
@@ -194,7 +196,11 @@ fn batch_norm_overwrites_its_states() {
     let root_of = c.gate(gates::SQRT, &[variance]);
     let rootv = spread(c, root_of, &shape, &[0]);
     let y = c.div(centred, rootv);
-    let roots = vec![root("mean_'", next, Region::States, 0), root("var_'", next_var, Region::States, 8), output(0, y)];
+    let roots = vec![
+        root("mean_'", next, Region::States, 0),
+        root("var_'", next_var, Region::States, 8),
+        output(0, y),
+    ];
     let schedule = check(&phase(&circuit, roots), 3);
     snapshot("batch_norm", &schedule);
     assert_eq!(schedule.steps.len(), 2, "statistics, then the result");
@@ -258,7 +264,12 @@ fn states_that_change_places_are_read_before_they_are_written() {
     let total = c.sum(a, AxisSet::of([0]));
     let total = c.broadcast(total, &Shape::shared([5]));
     let sum = c.add(b, total);
-    let reversed = View { out: Shape::shared([5]), coords: vec![Affine { c: vec![-1], b: 4, d: 1 }], guards: vec![], fill: F64::new(0.0) };
+    let reversed = View {
+        out: Shape::shared([5]),
+        coords: vec![Affine { c: vec![-1], b: 4, d: 1 }],
+        guards: vec![],
+        fill: F64::new(0.0),
+    };
     let back = c.view(a, reversed);
     check(&phase(&circuit, vec![root("a'", b, Region::States, 0), root("b'", a, Region::States, 5)]), 5);
     check(&phase(&circuit, vec![root("a'", sum, Region::States, 0), root("b'", a, Region::States, 5)]), 5);

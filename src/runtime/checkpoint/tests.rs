@@ -69,7 +69,8 @@ fn equal_models_are_equal_files_and_nothing_is_left_beside() {
 fn a_file_that_cannot_be_written_leaves_the_old_one() {
     let folder = folder();
     let absent = folder.path().join("absent").join("model.safetensors");
-    let told = save(&absent, &[("x", &[1], Values::F32(&[1.0]))], &[]).expect_err("there is no such directory");
+    let told =
+        save(&absent, &[("x", &[1], Values::F32(&[1.0]))], &[]).expect_err("there is no such directory");
     assert_eq!(told.code, codes::FILE_UNWRITABLE);
     assert!(told.help.is_some_and(|help| help.contains("absent")));
     let directory = folder.path().join("directory");
@@ -87,8 +88,7 @@ fn every_kind_of_number_is_read_exactly() {
     let read = |dtype, count, bytes: &[u8]| {
         load(&foreign(&folder, dtype, count, bytes)).map(|l| l.tensors[0].data.clone())
     };
-    let f64s: Vec<u8> =
-        [0.1f64, -1e-300, f64::INFINITY].iter().flat_map(|x| x.to_le_bytes()).collect();
+    let f64s: Vec<u8> = [0.1f64, -1e-300, f64::INFINITY].iter().flat_map(|x| x.to_le_bytes()).collect();
     assert_eq!(read(Dtype::F64, 3, &f64s), Ok(vec![0.1, -1e-300, f64::INFINITY]));
     let halves: [u16; 7] = [0x3c00, 0xc000, 0x7bff, 0x0001, 0x0400, 0x8000, 0x7c00];
     let bytes: Vec<u8> = halves.iter().flat_map(|x| x.to_le_bytes()).collect();
