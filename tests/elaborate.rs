@@ -18,7 +18,8 @@ struct Case {
 impl Case {
     fn read(path: &Path) -> Case {
         let text = std::fs::read_to_string(path).expect("a case");
-        let program = from_text(&path.display().to_string(), &text);
+        let name = path.file_name().expect("a file").to_string_lossy();
+        let program = from_text(&name, &text);
         let program = program.unwrap_or_else(|(sources, found)| panic!("{}", told(&found, &sources)));
         let data = nnc::elaborate::data_item(&program, None).ok().map(|item| {
             let data = data::load(item, &program.sources, path.parent().expect("a folder"));
@@ -179,7 +180,7 @@ fn mistakes() {
     insta::glob!("cases/errors/*.nn", |path| {
         let text = std::fs::read_to_string(path).expect("a case");
         let mut out = String::new();
-        for program in text.split("#---") {
+        for program in text.split("#---").skip(1) {
             let (title, program) = program.split_once('\n').expect("a title, then a program");
             writeln!(out, "#---{title}\n{}", mistakes_of(program, path)).unwrap();
         }
@@ -297,5 +298,127 @@ fn both_programs_have_the_same_parameters() {
             model.params.iter().map(|&slot| model.circuit.slot(slot).clone()).collect::<Vec<_>>()
         };
         assert_eq!(slots(true), slots(false), "{name}");
+    }
+}
+
+/// The next weights of `sgd(lr = 1)` from 0, or of another optimizer.
+fn step(train: &str, gradients: &[f64], at: impl Fn(&mut Bindings<f64>)) -> Vec<f64> {
+    let text = format!(
+        "data d = table {{\n x\n 1\n}}\nnet a {{\n input x\n param w = 1\n loss = w * x\n}}\ntrain a on d {{\n{train}\n}}\n"
+    );
+    let program =
+        from_text("step.nn", &text).unwrap_or_else(|(sources, found)| panic!("{}", told(&found, &sources)));
+    let update = update(&program, &Choices::default(), gradients.len() as u32);
+    let update = update.unwrap_or_else(|found| panic!("{}", told(&found, &program.sources)));
+    verify(&update.circuit).expect("the update is well formed");
+    let mut bindings = Bindings::<f64>::new(1);
+    for (k, slot) in update.circuit.slots().iter().enumerate() {
+        let moment = update.moments.iter().find(|m| m.name == slot.name && slot.role == SlotRole::Moment);
+        let data = match slot.role {
+            SlotRole::Gradient => gradients.to_vec(),
+            _ => vec![moment.map_or(0.0, |moment| moment.initial); gradients.len()],
+        };
+        bindings.bind(&update.circuit, nnc::circuit::SlotId(k as u32), data);
+    }
+    at(&mut bindings);
+    let mut roots = vec![update.next_weights];
+    roots.extend(update.moments.iter().map(|moment| moment.next));
+    let next = evaluate(&update.circuit, &roots, &bindings);
+    assert!(next.iter().all(|array| array.data.iter().all(|value| value.is_finite())), "{train}: {next:?}");
+    next[0].data.clone()
+}
+
+#[test]
+fn every_optimizer_of_the_library_goes_against_the_gradient() {
+    let optimizers = nnc::elaborate::prelude::entries();
+    let optimizers: Vec<_> = optimizers.iter().filter(|entry| entry.keyword == "optimizer").collect();
+    assert!(optimizers.len() >= 5);
+    for entry in optimizers {
+        let next = step(&format!("optimizer = {}()", entry.name), &[2.0, -3.0], |_| {});
+        assert!(next[0] < 0.0 && next[1] > 0.0, "{}: {next:?}", entry.name);
+    }
+}
+
+#[test]
+fn schedules_take_the_values_of_their_formulas() {
+    let rate = |schedule: &str, number: u64| {
+        let train = format!("optimizer = sgd(lr = {schedule})");
+        step(&train, &[-1.0], |bindings| {
+            (bindings.step, bindings.steps, bindings.epoch) = (number, 110, 1 + number / 10);
+        })[0]
+    };
+    let cases = [
+        ("cosine(1, warmup = 10)", 5, 0.5),
+        ("cosine(1, warmup = 10)", 10, 1.0),
+        ("cosine(1, warmup = 10)", 60, 0.5),
+        ("cosine(1, warmup = 10)", 110, 0.0),
+        ("linear(2, warmup = 10)", 60, 1.0),
+        ("constant(0.25)", 60, 0.25),
+        ("constant(0.25, warmup = 100)", 60, 0.15),
+        ("exponential(1, half = 20)", 60, 0.125),
+        ("stairs(1, every = 3, factor = 0.5)", 60, 0.25),
+        ("0.5 * 0.5^step", 2, 0.125),
+    ];
+    for (schedule, number, expected) in cases {
+        let got = rate(schedule, number);
+        assert!((got - expected).abs() < 1e-12, "{schedule} at {number}: {got}, not {expected}");
+    }
+}
+
+#[test]
+fn clips_limit_the_gradient() {
+    let clipped = |clip: &str, gradients: &[f64]| -> Vec<f64> {
+        let next = step(&format!("optimizer = sgd(lr = 1)\nclip = {clip}"), gradients, |_| {});
+        next.iter().map(|weight| (-weight * 1e6).round() / 1e6).collect()
+    };
+    assert_eq!(clipped("norm(1)", &[3.0, -4.0]), [0.6, -0.8]);
+    assert_eq!(clipped("norm(10)", &[3.0, -4.0]), [3.0, -4.0]);
+    assert_eq!(clipped("value(0.5)", &[3.0, -4.0, 0.25]), [0.5, -0.5, 0.25]);
+}
+
+#[test]
+fn every_entry_of_the_library_says_what_it_is() {
+    for entry in nnc::elaborate::prelude::entries() {
+        assert!(
+            entry.text.starts_with("# "),
+            "{} {} of {} has no comment",
+            entry.keyword,
+            entry.name,
+            entry.file
+        );
+        assert!(nnc::elaborate::prelude_source(entry.name).contains(&entry));
+        let (_, found) = nnc::syntax::parse(nnc::diagnostic::FileId(0), entry.text);
+        assert_eq!(found, [], "{}", entry.name);
+    }
+}
+
+#[test]
+fn nesting_without_end_is_told_not_suffered() {
+    let mut text = String::new();
+    for k in 0..60 {
+        let (open, close) = ("(".repeat(90), ")".repeat(90));
+        let body = if k == 59 { "x".to_string() } else { format!("f{}(x)", k + 1) };
+        writeln!(text, "fn f{k}(x) = {open}{body}{close}").unwrap();
+    }
+    text.push_str("net a {\n input x\n loss = f0(x)\n}\n");
+    let program = from_text("deep.nn", &text).expect("it reads");
+    let found = model(&program, None, &Choices::default()).expect_err("too deep");
+    assert_eq!(found[0].code, nnc::diagnostic::codes::TOO_LARGE);
+}
+
+#[test]
+fn no_program_of_the_corpus_is_taken_wrongly() {
+    // Without their data the larger programs cannot be elaborated whole; none may panic, each must say why.
+    for entry in std::fs::read_dir("tests/cases/programs").expect("the corpus") {
+        let path = entry.expect("an entry").path();
+        let text = std::fs::read_to_string(&path).expect("a program");
+        let program = from_text("corpus.nn", &text).expect("it reads");
+        for training in [true, false] {
+            let choices = Choices { training, ..Choices::default() };
+            match model(&program, None, &choices) {
+                Ok((model, _)) => verify(&model.circuit).expect("well formed"),
+                Err(found) => assert!(!found.is_empty(), "{}", path.display()),
+            }
+        }
     }
 }

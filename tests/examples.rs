@@ -48,7 +48,7 @@ fn digits_reach_their_accuracy() {
 
 #[test]
 fn the_plain_digits_net_reaches_its_accuracy() {
-    let accuracy = mean_over_seeds("tests/cases/programs/digits_plain.nn", "accuracy");
+    let accuracy = mean_over_seeds("tests/cases/figures/digits_plain.nn", "accuracy");
     assert!(accuracy >= 0.956, "{accuracy}");
 }
 

@@ -32,11 +32,16 @@ pub struct Workspace {
 /// So that arrays start where a cache line does.
 #[repr(align(64))]
 #[derive(Clone, Copy, Debug)]
-struct CacheLine([f32; 16]);
+struct CacheLine(#[expect(dead_code, reason = "read through pointers only")] [f32; CacheLine::LEN]);
 
-/// Zeros for `len` elements.
-fn lines(len: usize) -> Vec<CacheLine> {
-    vec![CacheLine([0.0; 16]); len.div_ceil(16)]
+impl CacheLine {
+    /// Elements of one.
+    const LEN: usize = 16;
+
+    /// Zeros for `len` elements.
+    fn zeros(len: usize) -> Vec<CacheLine> {
+        vec![CacheLine([0.0; CacheLine::LEN]); len.div_ceil(CacheLine::LEN)]
+    }
 }
 
 /// Some steps to run.
@@ -57,10 +62,10 @@ impl Module {
     pub fn workspace(&self) -> Workspace {
         let own = |region: &Region| matches!(region, Region::Arena | Region::Input(_));
         let capacity = self.schedule.capacity as usize;
-        let zeros = |region| (region, lines(self.schedule.region_len(region, capacity)));
+        let zeros = |region| (region, CacheLine::zeros(self.schedule.region_len(region, capacity)));
         Workspace {
             regions: self.schedule.regions().into_iter().filter(own).map(zeros).collect(),
-            scratch: lines(self.tasks.iter().map(|task| task.scratch_len()).max().unwrap_or(0)),
+            scratch: CacheLine::zeros(self.tasks.iter().map(|task| task.scratch_len()).max().unwrap_or(0)),
         }
     }
 
@@ -125,7 +130,7 @@ impl Module {
         let pointer = |(region, needed)| {
             let own = workspace.regions.iter_mut().find(|held| held.0 == region);
             let (length, pointer) = match own {
-                Some((_, lines)) => (lines.len() * 16, lines.as_mut_ptr().cast()),
+                Some((_, lines)) => (lines.len() * CacheLine::LEN, lines.as_mut_ptr().cast()),
                 None => {
                     let given = call.regions.iter_mut().find(|held| held.0 == region);
                     let (_, memory) = given.unwrap_or_else(|| panic!("no memory for {region:?}"));

@@ -35,7 +35,7 @@ pub fn affine(out: Shape, coords: &[(&[i64], i64, i64)], fill: f64) -> View {
 
 /// Every gate, on shared and on per-example operands.
 pub fn gates(check: Check<'_>) {
-    // `stop` has a slope and no gradient: that is what it is for.
+    // Conditions have no derivative, and `stop` has none by design.
     let smooth = |gate: &Gate| gate.row().result != Some(Kind::Boolean) && gate.row().name != "stop";
     for gate in Gate::all().filter(smooth) {
         for batch in [false, true] {

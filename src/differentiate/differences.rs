@@ -1,6 +1,6 @@
 //! Derived gradients held against central differences in f64: `nnc check --grad`, and an oracle of tests.
 
-use crate::circuit::{Circuit, Gate, Kind, Leaf, Node, Reducer, SlotId, ValueId, gates};
+use crate::circuit::{Circuit, Gate, Kind, Leaf, Node, Reducer, Slot, SlotId, SlotRole, ValueId, gates};
 use crate::interpret::{Bindings, evaluate};
 
 /// Half the distance between the ends of the wider difference, relative to the element's size.
@@ -29,7 +29,10 @@ pub struct Entry {
     pub derived: f64,
     /// By differences.
     pub difference: f64,
-    /// Their distance relative to the larger of them, or to what rounding leaves of the objective if that is more.
+    /// How far the differences themselves may be off, by how they change with the distance of their ends.
+    pub uncertainty: f64,
+    /// Their distance beyond that, relative to the larger of them, or to what rounding leaves of the objective if
+    /// that is more.
     pub error: f64,
 }
 
@@ -43,10 +46,14 @@ pub fn compare(
     bindings: &Bindings<f64>,
     limit: usize,
 ) -> Vec<Comparison> {
-    let mut circuit = circuit.clone();
+    let mut bindings = bindings.clone();
+    let (mut circuit, moved) = with_stops_held(circuit, &mut bindings);
+    let of = moved[of.index()];
+    let moved_gradient =
+        |(slot, gradient): &(SlotId, Option<ValueId>)| (*slot, gradient.map(|g| moved[g.index()]));
+    let gradients: Vec<(SlotId, Option<ValueId>)> = gradients.iter().map(moved_gradient).collect();
     let objective = circuit.mean_batch(of);
     let probe = Probe { objective, decisions: decisions(&mut circuit, of) };
-    let mut bindings = bindings.clone();
     let at_start = probe.at(&circuit, &bindings);
     let compare_slot = |&(slot, gradient): &(SlotId, Option<ValueId>)| {
         let derived = gradient.map(|gradient| evaluate(&circuit, &[gradient], &bindings)[0].data.clone());
@@ -60,9 +67,9 @@ pub fn compare(
                 continue;
             };
             let derived = derived.as_ref().map_or(0.0, |derived| derived[element]);
-            let entry = entry(element, derived, slope * share, at_start.objective * share);
+            let entry = entry(element, derived, slope.map(|x| x * share), at_start.objective * share);
             result.compared += 1;
-            if result.worst.is_none_or(|worst| !(entry.error <= worst.error)) {
+            if result.worst.is_none_or(|worst| entry.error > worst.error || entry.error.is_nan()) {
                 result.worst = Some(entry);
             }
         }
@@ -71,10 +78,44 @@ pub fn compare(
     gradients.iter().map(compare_slot).collect()
 }
 
-fn entry(element: usize, derived: f64, difference: f64, objective: f64) -> Entry {
+/// The circuit with every `stop` replaced by a slot that holds its value at this point: no gradient flows through
+/// it, so it must not move when an element does. With it, the new place of each value.
+fn with_stops_held(circuit: &Circuit, bindings: &mut Bindings<f64>) -> (Circuit, Vec<ValueId>) {
+    let mut held = Circuit::new();
+    for slot in circuit.slots() {
+        held.declare(slot.clone());
+    }
+    let mut moved: Vec<ValueId> = vec![];
+    for value in circuit.values() {
+        let node = circuit.node(value).with_operands(|operand| moved[operand.index()]);
+        let stops = matches!(&node, Node::Gate { gate, .. } if gate.row().name == "stop");
+        moved.push(if stops { hold(circuit, value, &mut held, bindings) } else { held.add_node(node) });
+    }
+    (held, moved)
+}
+
+/// A slot of `held` with the value that `value` has now.
+fn hold(circuit: &Circuit, value: ValueId, held: &mut Circuit, bindings: &mut Bindings<f64>) -> ValueId {
+    let data = evaluate(circuit, &[value], bindings).remove(0).data;
+    let slot = SlotId(held.slots().len() as u32);
+    let leaf = held.declare(Slot {
+        name: format!("stop {}", slot.0),
+        role: SlotRole::Input,
+        shape: circuit.shape(value).clone(),
+        kind: circuit.kind(value),
+        classes: None,
+        span: None,
+    });
+    bindings.bind(held, slot, data);
+    leaf
+}
+
+fn entry(element: usize, derived: f64, [difference, uncertainty]: [f64; 2], objective: f64) -> Entry {
     let rounding = 1e-5 * (1e-3 + objective.abs());
     let scale = derived.abs().max(difference.abs()).max(rounding);
-    Entry { element, derived, difference, error: (derived - difference).abs() / scale }
+    let distance = (derived - difference).abs() - uncertainty;
+    let error = if distance <= 0.0 { 0.0 } else { distance / scale };
+    Entry { element, derived, difference, uncertainty, error }
 }
 
 /// What is evaluated at each point.
@@ -98,8 +139,9 @@ impl Probe {
         Point { objective, decisions: arrays.collect() }
     }
 
-    /// The derivative by one element: two central differences, extrapolated (Richardson). None where a decision
-    /// changes between the ends.
+    /// The derivative by one element, and how far it may be off: three central differences, each of half the width
+    /// of the one before, extrapolated (Richardson, 1911; Romberg, 1955). None where a decision changes between the
+    /// ends.
     fn slope(
         &self,
         circuit: &Circuit,
@@ -107,17 +149,24 @@ impl Probe {
         element: usize,
         bindings: &mut Bindings<f64>,
         start: &Point,
-    ) -> Option<f64> {
+    ) -> Option<[f64; 2]> {
         let middle = bindings.slots[&slot].data[element];
-        let step = STEP * (1.0 + middle.abs());
-        let mut ends = [step, -step, step / 2.0, -step / 2.0].map(|offset| {
-            bindings.slots.get_mut(&slot).expect("bound").data[element] = middle + offset;
-            self.at(circuit, bindings)
-        });
+        let mut slopes = [0.0; 3];
+        let mut alike = true;
+        for (k, slope) in slopes.iter_mut().enumerate() {
+            let step = STEP * (1.0 + middle.abs()) / f64::from(1 << k);
+            let [above, below] = [step, -step].map(|offset| {
+                bindings.slots.get_mut(&slot).expect("bound").data[element] = middle + offset;
+                self.at(circuit, bindings)
+            });
+            alike &= above.decisions == start.decisions && below.decisions == start.decisions;
+            *slope = (above.objective - below.objective) / (2.0 * step);
+        }
         bindings.slots.get_mut(&slot).expect("bound").data[element] = middle;
-        let alike = ends.iter_mut().all(|end| end.decisions == start.decisions);
-        let [wide, narrow] = [0, 2].map(|k| ends[k].objective - ends[k + 1].objective);
-        alike.then(|| (4.0 * narrow / step - wide / (2.0 * step)) / 3.0)
+        let [wide, half, quarter] = slopes;
+        let [first, second] = [(4.0 * half - wide) / 3.0, (4.0 * quarter - half) / 3.0];
+        let third = (16.0 * second - first) / 15.0;
+        alike.then_some([third, (third - second).abs()])
     }
 }
 
@@ -143,6 +192,9 @@ fn decision(circuit: &mut Circuit, value: ValueId) -> Option<ValueId> {
         }
         Node::Gate { gate, args } if gate == gates::MAX || gate == gates::MIN => {
             Some(circuit.gate(gates::LE, &[args[0], args[1]]))
+        }
+        Node::Gate { gate, args } if gate == gates::INT_DIV || gate == gates::MOD => {
+            Some(circuit.gate(gates::INT_DIV, &args))
         }
         Node::Gate { gate, args } if gate == called("abs") => Some(circuit.gate(called("sign"), &args)),
         Node::Gate { gate, .. } if [called("sign"), called("floor"), called("ceil")].contains(&gate) => {

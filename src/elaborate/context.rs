@@ -5,7 +5,7 @@ use super::program::{COMMAND_LINE, Definitions, Program};
 use super::scope::Frame;
 use super::values::{Array, Failed, Home, Tried, Var, VarId};
 use crate::circuit::{Circuit, Named, Origin, Shape, SlotId, ValueId};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, FileId, Severity, Span};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, FileId, Label, Severity, Span, codes};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// No array has more elements for one example.
@@ -14,7 +14,11 @@ const MAX_ELEMENTS: u64 = 1 << 30;
 /// No value has more dimensions: they are kept as bits of a word.
 const MAX_RANK: usize = 32;
 
-/// Calls within calls beyond this are refused, since each takes room on the stack.
+/// Expressions within expressions, through all calls, beyond this are refused: each takes room on the stack, of
+/// which a thread may have no more than 2 MB.
+const MAX_NESTING: usize = 320;
+
+/// Calls within calls beyond this are refused, for the same reason.
 pub const MAX_CALLS: usize = 64;
 
 /// A parameter, a state, or another slot, as its owner sees it.
@@ -73,6 +77,8 @@ pub struct Elaborator<'p> {
     pub data: Option<&'p crate::data::Dataset>,
     /// `output` and `metric` statements; those of metrics are marked.
     pub results: Vec<(super::model::Output, bool)>,
+    /// How many expressions are being elaborated, one within the other.
+    pub nesting: usize,
     /// States of an optimizer: name, leaf, and what they begin with.
     pub moments: Vec<(String, ValueId, f64)>,
 }
@@ -104,6 +110,7 @@ impl<'p> Elaborator<'p> {
             layers: vec![],
             data: None,
             results: vec![],
+            nesting: 0,
             moments: vec![],
         }
     }
@@ -136,22 +143,12 @@ impl<'p> Elaborator<'p> {
     /// Reports an error. One inside library code is told at the user's call, the library's line being the second
     /// place, with the settings of the calls between as notes.
     pub fn report<T>(&mut self, mut diagnostic: Diagnostic) -> Tried<T> {
-        let primary = diagnostic.labels.first().map(|label| label.span.file);
-        if primary.is_some_and(|file| self.is_library_file(file)) {
-            for frame in self.frames.iter().rev() {
-                let Some(call) = frame.call else { continue };
-                if let Some(note) = frame.describe_settings() {
-                    diagnostic = diagnostic.note(note);
-                }
-                if !self.is_library_file(call.file) {
-                    let callee = frame.callee.unwrap_or("the library");
-                    let label =
-                        crate::diagnostic::Label { span: call, text: format!("in this call of `{callee}`") };
-                    diagnostic.labels.retain(|known| known.span != call);
-                    diagnostic.labels.insert(0, label);
-                    break;
-                }
+        match diagnostic.labels.first().map(|label| label.span) {
+            Some(primary) if self.is_library_file(primary.file) => {
+                diagnostic = self.told_at_the_call(diagnostic)
             }
+            Some(primary) => diagnostic = self.with_the_call(diagnostic, primary),
+            None => {}
         }
         if diagnostic.labels.iter().any(|label| label.span.file == COMMAND_LINE) {
             diagnostic.labels.retain(|label| label.span.file != COMMAND_LINE);
@@ -163,16 +160,55 @@ impl<'p> Elaborator<'p> {
         Err(Failed)
     }
 
+    /// A mistake that shows in the library, told at the user's call.
+    fn told_at_the_call(&self, mut diagnostic: Diagnostic) -> Diagnostic {
+        for frame in self.frames.iter().rev() {
+            let Some(call) = frame.call else { continue };
+            if let Some(note) = frame.describe_settings() {
+                diagnostic = diagnostic.note(note);
+            }
+            if !self.is_library_file(call.file) {
+                let text = format!("in this call of `{}`", frame.callee.unwrap_or("the library"));
+                diagnostic.labels.retain(|known| known.span != call);
+                diagnostic.labels.insert(0, Label { span: call, text });
+                break;
+            }
+        }
+        diagnostic
+    }
+
+    /// A mistake within a function or layer of the user's, with the call in which it shows.
+    fn with_the_call(&self, mut diagnostic: Diagnostic, primary: Span) -> Diagnostic {
+        let Some(frame) = self.frames.last() else { return diagnostic };
+        let (Some(call), Some(declared)) = (frame.call, frame.declared) else { return diagnostic };
+        let within = |outer: Span, inner: Span| {
+            outer.file == inner.file && outer.start <= inner.start && inner.end <= outer.end
+        };
+        let item = self.program.file.items.iter().find(|item| within(item.span, declared));
+        let is_inside = item.is_some_and(|item| within(item.span, primary));
+        if !is_inside || diagnostic.labels.iter().any(|label| label.span == call) {
+            return diagnostic;
+        }
+        if let Some(note) = frame.describe_settings() {
+            diagnostic = diagnostic.note(note);
+        }
+        diagnostic.at(call, format!("in this call of `{}`", frame.callee.unwrap_or("it")))
+    }
+
     fn is_library_file(&self, file: FileId) -> bool {
         file != COMMAND_LINE && file.0 > 0
     }
 
-    /// Tries something without reporting what goes wrong.
-    pub fn silently<T>(&mut self, f: impl FnOnce(&mut Self) -> Tried<T>) -> Option<T> {
-        let known = self.diagnostics.len();
-        let result = f(self);
-        self.diagnostics.truncate(known);
-        result.ok()
+    /// Goes one expression deeper while `f` runs.
+    pub fn nested<T>(&mut self, span: Span, f: impl FnOnce(&mut Self) -> Tried<T>) -> Tried<T> {
+        if self.nesting >= MAX_NESTING {
+            let message = format!("expressions and calls nest deeper than {MAX_NESTING} levels");
+            return self.error(codes::TOO_LARGE, message, span, "too deep here");
+        }
+        self.nesting += 1;
+        let result = self.at(span, f);
+        self.nesting -= 1;
+        result
     }
 
     /// Values built by `f` come from `span`, if not from places within it.
@@ -227,7 +263,7 @@ impl<'p> Elaborator<'p> {
         if elements.is_none_or(|elements| elements > MAX_ELEMENTS) || all.len() > MAX_RANK {
             let span = self.circuit.current_origin().span;
             let message = format!("an array {all:?} is larger than this version carries");
-            let diagnostic = Diagnostic::error(crate::diagnostic::codes::TOO_LARGE, message)
+            let diagnostic = Diagnostic::error(codes::TOO_LARGE, message)
                 .help("at most 2^30 elements for one example, and 32 axes");
             return self.report(match span {
                 Some(span) => diagnostic.at(span, "here"),

@@ -144,6 +144,7 @@ impl<'p> Elaborator<'p> {
         let mut frame = Frame::new(BodyKind::Function, library);
         frame.callee = Some(&name.text);
         frame.definition = Some(std::ptr::from_ref(definition));
+        frame.declared = Some(definition.name.span);
         frame.call = Some(span);
         self.frames.push(frame);
         for (input, value) in inputs.iter().zip(values) {
@@ -172,7 +173,12 @@ impl<'p> Elaborator<'p> {
             Distribution::Uniform(low, high) => {
                 let u = uniform(self, path)?;
                 let (a, b) = (self.parameter(low, dims)?, self.parameter(high, dims)?);
-                let width = self.pointwise(gates::SUB, &[&b, &a], Sort::Real)?;
+                let width = match (&low.0, &high.0) {
+                    (Value::Static(Static::Number(low)), Value::Static(Static::Number(high))) => {
+                        self.constant(Static::Number(high.minus(*low)))
+                    }
+                    _ => self.pointwise(gates::SUB, &[&b, &a], Sort::Real)?,
+                };
                 let scaled = self.scaled(&u, &width)?;
                 self.shifted(&scaled, &a)
             }

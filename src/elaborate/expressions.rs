@@ -17,7 +17,7 @@ const LARGEST_WHOLE_POWER: i64 = 64;
 impl<'p> Elaborator<'p> {
     /// The value of an expression. What it builds comes from its place.
     pub fn expr(&mut self, expr: &'p Expr) -> Tried<Value<'p>> {
-        self.at(expr.span, |this| this.expr_inner(expr))
+        self.nested(expr.span, |this| this.expr_inner(expr))
     }
 
     fn expr_inner(&mut self, expr: &'p Expr) -> Tried<Value<'p>> {
@@ -343,9 +343,11 @@ impl<'p> Elaborator<'p> {
             return Ok(());
         }
         let text = self.written(span);
+        let is_class = matches!(array.sort, Sort::Class(_));
+        let (what, compared) = if is_class { ("a class", "== 0") } else { ("a number", "> 0") };
         let diagnostic = Diagnostic::error(codes::EXPECTED_BOOLEAN, format!("`{text}` is not a condition"))
-            .at(span, "a number")
-            .help(format!("compare it: `{text} > 0`"));
+            .at(span, what)
+            .help(format!("compare it: `{text} {compared}`"));
         self.report(diagnostic)
     }
 

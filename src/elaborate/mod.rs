@@ -9,9 +9,11 @@
 //!
 //! - [`program`]: reads a file and the library ([`prelude`]); what the top level defines.
 //! - [`model`]: what comes out. `net`, `training` and `update` make it.
-//! - `statements` and `declarations`: equations, draws, parameters; `scope`: what names mean, paths of instances.
-//! - `expressions`, `reductions`, `calls`, `draws`: values; `sorts`: classes and conditions among them.
-//! - `reads`, `affine`, `ranges`: indices; `sizes` and `statics`: what is known before training.
+//! - `statements`, `declarations`, `states`: equations, parameters, next values.
+//! - `scope`, `paths`, `unknown`: what names mean, paths of instances, and what is told of names that mean nothing.
+//! - `expressions`, `reductions`, `draws`: values; `sorts`: classes and conditions among them.
+//! - `calls`, `settings`, `headers`: instances and calls from the outside in.
+//! - `reads`, `gathers`, `affine`, `ranges`: indices; `sizes` and `statics`: what is known before training.
 //! - `context`: the state of an elaboration; `arrays`: gates and views over index variables.
 
 mod affine;
@@ -21,19 +23,27 @@ mod context;
 mod declarations;
 mod draws;
 mod expressions;
+mod gathers;
+mod headers;
 pub mod model;
 mod net;
+mod paths;
 pub mod prelude;
 pub mod program;
 mod ranges;
 mod reads;
 mod reductions;
 mod scope;
+mod settings;
 mod sizes;
 mod sorts;
 mod statements;
+mod states;
 mod statics;
+#[cfg(test)]
+mod tests;
 mod training;
+mod unknown;
 mod update;
 mod values;
 mod walk;

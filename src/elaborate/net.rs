@@ -6,7 +6,7 @@ use super::program::{Net, Program, setting_expression};
 use super::scope::{BodyKind, Frame};
 use super::values::{Array, Sort, Tried, Value};
 use super::{Choices, TRAIN_KEYS};
-use crate::circuit::{Circuit, Leaf, Node, SlotId, SlotRole, ValueId};
+use crate::circuit::{Circuit, SlotId, SlotRole, ValueId};
 use crate::data::Dataset;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Span, codes, nearest};
 use crate::syntax::ast::{Expr, Name};
@@ -38,12 +38,9 @@ pub fn model(
         elaborator.run_block(net.body);
     }
     let model = elaborator.finish(net);
-    let mut diagnostics = elaborator.diagnostics;
+    let diagnostics = elaborator.diagnostics;
     match model {
-        Ok(model) if !diagnostics.iter().any(|d| d.severity == Severity::Error) => {
-            diagnostics.extend(warnings(&model));
-            Ok((model, diagnostics))
-        }
+        Ok(model) if !diagnostics.iter().any(|d| d.severity == Severity::Error) => Ok((model, diagnostics)),
         _ => Err(diagnostics),
     }
 }
@@ -144,7 +141,8 @@ impl<'p> Elaborator<'p> {
             return Err(super::values::Failed);
         }
         let loss = loss?;
-        self.check_data_use(net);
+        self.check_inputs();
+        self.check_reach(loss);
         let settings = net.settings.iter().map(|setting| {
             let name = setting.name.text.clone();
             let value = match self.here().names.get(&name).map(|entry| &entry.value) {
@@ -213,8 +211,28 @@ impl<'p> Elaborator<'p> {
         Ok(Some(array.value))
     }
 
+    /// Warns of parameters that the loss does not reach, at the call that made them.
+    fn check_reach(&mut self, loss: Option<ValueId>) {
+        let Some(loss) = loss else { return };
+        let reached = reachable(&self.circuit, loss);
+        let mut lost: Vec<_> =
+            self.owned.values().filter(|owned| !reached[owned.array.value.index()]).cloned().collect();
+        lost.retain(|owned| self.circuit.slot(owned.slot).role == SlotRole::Param);
+        lost.sort_by_key(|owned| owned.slot);
+        for owned in lost {
+            let slot = self.circuit.slot(owned.slot);
+            let message = format!("the loss does not depend on the parameter `{}`", slot.name);
+            let mut warning = Diagnostic::warning(codes::UNREACHED_PARAMETER, message);
+            warning = warning.at(owned.call, "it will stay as it begins");
+            if let Some(span) = slot.span.filter(|&span| span != owned.call) {
+                warning = warning.at(span, "declared here");
+            }
+            self.diagnostics.push(warning);
+        }
+    }
+
     /// Warns of inputs that nothing reads.
-    fn check_data_use(&mut self, _net: Net<'p>) {
+    fn check_inputs(&mut self) {
         let slots: Vec<(String, Option<Span>)> = self
             .circuit
             .slots()
@@ -236,29 +254,8 @@ impl<'p> Elaborator<'p> {
     }
 }
 
-/// Warns of parameters that the loss does not reach.
-fn warnings(model: &Model) -> Diagnostics {
-    let Some(loss) = model.loss else { return vec![] };
-    let reached = reachable(&model.circuit, loss);
-    let is_reached = |slot: &SlotId| {
-        let leaf = |value: &ValueId| matches!(model.circuit.node(*value), Node::Leaf(Leaf::Slot(known)) if known == slot);
-        reached.iter().any(leaf)
-    };
-    let lost = model.params.iter().filter(|slot| !is_reached(slot));
-    lost.map(|&slot| {
-        let slot = model.circuit.slot(slot);
-        let message = format!("the loss does not depend on the parameter `{}`", slot.name);
-        let warning = Diagnostic::warning(codes::UNREACHED_PARAMETER, message);
-        match slot.span {
-            Some(span) => warning.at(span, "it will stay as it begins"),
-            None => warning,
-        }
-    })
-    .collect()
-}
-
-/// Every value that `root` depends on, itself included.
-fn reachable(circuit: &Circuit, root: ValueId) -> Vec<ValueId> {
+/// Whether `root` depends on a value, itself included, by place.
+fn reachable(circuit: &Circuit, root: ValueId) -> Vec<bool> {
     let mut marked = vec![false; circuit.len()];
     marked[root.index()] = true;
     for value in circuit.values().rev() {
@@ -266,5 +263,5 @@ fn reachable(circuit: &Circuit, root: ValueId) -> Vec<ValueId> {
             circuit.node(value).for_each_operand(|operand| marked[operand.index()] = true);
         }
     }
-    circuit.values().filter(|value| marked[value.index()]).collect()
+    marked
 }

@@ -252,10 +252,11 @@ impl<'p> Elaborator<'p> {
                     let packs_before = indices[..k].iter().any(|index| matches!(index, IndexArg::Pack(_)));
                     let axis =
                         if packs_before { (dims.len() + k).checked_sub(indices.len()) } else { Some(k) };
-                    if let Some(&extent) = axis.and_then(|axis| dims.get(axis)) {
-                        let text = format!("axis {} of `{}`", axis.unwrap_or(k), self.written(base.span));
-                        uses.push(Use { extent, span: expr.span, text });
-                    }
+                    let Some((axis, &extent)) = axis.and_then(|axis| Some((axis, dims.get(axis)?))) else {
+                        return self.too_many_indices(base.span, &dims, indices.len(), expr.span);
+                    };
+                    let text = format!("axis {axis} of `{}`", self.written(base.span));
+                    uses.push(Use { extent, span: expr.span, text });
                 }
             }
         }
@@ -283,9 +284,8 @@ impl<'p> Elaborator<'p> {
         if let ExprKind::Name { name, primed } = &base.kind {
             self.force(&super::scope::target_key(&name.text, *primed), name.span)?;
         }
-        // What is wrong with the base is reported where the body is elaborated.
-        Ok(match self.silently(|this| this.expr(base)) {
-            Some(Value::Array(array)) => Some(array.dims),
+        Ok(match self.expr(base)? {
+            Value::Array(array) => Some(array.dims),
             _ => None,
         })
     }

@@ -1,15 +1,14 @@
 //! Reads of arrays by indices: affine ones become views, integer values become gathers.
 
 use super::affine::AffineForm;
-use super::arrays::union_vars;
 use super::context::Elaborator;
 use super::scope::Bound;
 use super::statics::{Number, Static};
 use super::values::{Array, Sort, Tried, Value, VarId};
-use super::walk::ungrouped;
+use super::walk::{for_each_child, ungrouped};
 use crate::circuit::node::F64;
 use crate::circuit::view::Affine;
-use crate::circuit::{Kind, ValueId, View, gates};
+use crate::circuit::{ValueId, View, gates};
 use crate::diagnostic::{Diagnostic, Span, codes};
 use crate::syntax::ast::{BinaryOp, Expr, ExprKind, IndexArg, Name, UnaryOp};
 
@@ -70,23 +69,28 @@ impl<'p> Elaborator<'p> {
             self.coordinates(index, &array, base.span, &mut coordinates)?;
         }
         if coordinates.len() > array.dims.len() {
-            let text = self.written(base.span);
-            let axes = array.dims.len();
-            let message = format!(
-                "`{text}` has {}, but {} indices are given",
-                plural(axes, "axis", "axes"),
-                coordinates.len()
-            );
-            let diagnostic = Diagnostic::error(codes::RANK_MISMATCH, message)
-                .at(span, "too many indices")
-                .at(base.span, format!("this has the shape {:?}", array.dims));
-            return self.report(if axes == 0 {
-                diagnostic.help(format!("`{text}` is a single number: read it without brackets"))
-            } else {
-                diagnostic
-            });
+            return self.too_many_indices(base.span, &array.dims, coordinates.len(), span);
         }
         self.build_read(&array, coordinates, base, otherwise)
+    }
+
+    /// Reports more indices than there are axes.
+    pub fn too_many_indices<T>(&mut self, base: Span, dims: &[u32], given: usize, span: Span) -> Tried<T> {
+        let text = self.written(base);
+        let given = if given == 1 { "1 index is".to_string() } else { format!("{given} indices are") };
+        let has = match dims.len() {
+            0 => "is a single number".to_string(),
+            rank => format!("has {}", plural(rank, "axis", "axes")),
+        };
+        let diagnostic =
+            Diagnostic::error(codes::RANK_MISMATCH, format!("`{text}` {has}, but {given} given"))
+                .at(span, "too many indices")
+                .at(base, format!("this has the shape {dims:?}"));
+        self.report(if dims.is_empty() {
+            diagnostic.help(format!("read it without brackets: `{text}`"))
+        } else {
+            diagnostic
+        })
     }
 
     /// The indices of one index argument: one, or several for a pack.
@@ -162,7 +166,9 @@ impl<'p> Elaborator<'p> {
         if let ExprKind::Tuple(parts) = &ungrouped(expr).kind {
             return self.grouped_form(parts, expr.span);
         }
-        if let Some(affine) = self.affine(expr)? {
+        if may_be_affine(expr)
+            && let Some(affine) = self.affine(expr)?
+        {
             return Ok(Form::Affine(affine));
         }
         match self.expr(expr)? {
@@ -393,93 +399,26 @@ impl<'p> Elaborator<'p> {
         let mask = self.with_number(gates::NE, &mask, 0.0, Sort::Boolean)?;
         self.pointwise(gates::SELECT, &[&mask, &read, &default_array], sort)
     }
-
-    /// `table[.., index]`, the table read along one index variable by an integer.
-    fn gather(&mut self, table: &Array, along: VarId, index: &Array) -> Tried<Array> {
-        let mut vars = union_vars([table, index]);
-        vars.retain(|&var| var != along);
-        let batch = self.is_per_example(table) || self.is_per_example(index);
-        // The table with its own dimensions before the one that is read.
-        let extent = self.var(along).extent;
-        let closed = self.table_by(table, along, &vars, batch)?;
-        let aligned = self.broadcast(&Array { dims: vec![], ..index.clone() }, &vars, &table.dims, batch)?;
-        debug_assert_eq!(self.circuit.shape(closed).dims.last(), Some(&extent));
-        let value = self.circuit.gather(closed, aligned);
-        Ok(Array { value, vars, dims: table.dims.clone(), sort: table.sort, home: self.home })
-    }
-
-    /// A table over `vars`, its own dimensions, and last the index variable that is read.
-    fn table_by(&mut self, table: &Array, along: VarId, vars: &[VarId], batch: bool) -> Tried<ValueId> {
-        let from = self.circuit.shape(table.value).clone();
-        let mut dims = table.dims.clone();
-        dims.push(self.var(along).extent);
-        let out = self.shape(batch || from.batch, vars, &dims)?;
-        let last = out.dims.len() - 1;
-        let position = |var: &VarId| match vars.iter().position(|v| v == var) {
-            Some(k) => k,
-            None => last,
-        };
-        let own = (0..table.dims.len()).map(|k| vars.len() + k);
-        let axes: Vec<usize> = table.vars.iter().map(position).chain(own).collect();
-        Ok(self.circuit.view(table.value, View::select(out, &axes, &from.dims)))
-    }
-
-    /// Whether an integer value may index an axis.
-    fn check_integer_index(
-        &mut self,
-        index: &Array,
-        extent: u32,
-        axis: usize,
-        span: Span,
-        base: &'p Expr,
-    ) -> Tried<()> {
-        let text = self.written(span);
-        let name = self.written(base.span);
-        if !index.dims.is_empty() {
-            let message = format!("`{text}` is an array {:?}; an index is a single number", index.dims);
-            let diagnostic = Diagnostic::error(codes::EXPECTED_SCALAR, message)
-                .at(span, "an array")
-                .help(format!("read one element of it: `{text}[i]`"));
-            return self.report(diagnostic);
-        }
-        let is_integer = self.circuit.kind(index.value) == Kind::Integer;
-        let range = match index.sort {
-            Sort::Class(cases) if is_integer => Some((0, i64::from(cases) - 1)),
-            Sort::Integer(range) if is_integer => range,
-            _ => {
-                let message = format!("`{text}` is not a whole number, so it cannot be an index");
-                let diagnostic = Diagnostic::error(codes::EXPECTED_INTEGER, message)
-                    .at(span, "a real number")
-                    .help("declare a data column as `class(K)` to index by it");
-                return self.report(diagnostic);
-            }
-        };
-        let has = format!("axis {axis} of `{name}` has {}", plural(extent as usize, "element", "elements"));
-        match (range, index.sort) {
-            (Some((low, high)), _) if low >= 0 && high < i64::from(extent) => Ok(()),
-            (Some((_, high)), Sort::Class(_)) => {
-                let message = format!("`{text}` is one of {} cases, but {has}", high + 1);
-                let diagnostic = Diagnostic::error(codes::CLASS_RANGE, message)
-                    .at(span, format!("a class of {} cases", high + 1))
-                    .at(base.span, format!("its shape is read by a class of at most {extent} cases here"))
-                    .help("give both the same number of cases");
-                self.report(diagnostic)
-            }
-            (Some((low, high)), _) => {
-                let message = format!("`{text}` is between {low} and {high}, but {has}");
-                self.error(codes::INDEX_OUT_OF_RANGE, message, span, "may leave the array")
-            }
-            (None, _) => {
-                let message = format!("nothing bounds `{text}`, and {has}");
-                self.error(codes::INDEX_OUT_OF_RANGE, message, span, "may leave the array")
-            }
-        }
-    }
 }
 
 /// `3 axes`, `1 axis`
 pub fn plural(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// Whether an expression reads nothing of an array, so that it can be affine. Others are elaborated once, as values:
+/// to try both would double the work at each level of reads within reads.
+fn may_be_affine(expr: &Expr) -> bool {
+    let mut may = !matches!(
+        expr.kind,
+        ExprKind::Index { .. }
+            | ExprKind::Reduce { .. }
+            | ExprKind::Pipe(_)
+            | ExprKind::Default { .. }
+            | ExprKind::Field { .. }
+    );
+    for_each_child(expr, &mut |child| may = may && may_be_affine(child));
+    may
 }
 
 fn combined(op: BinaryOp, left: &AffineForm, right: &AffineForm) -> Option<AffineForm> {

@@ -93,7 +93,7 @@ impl<'p> Elaborator<'p> {
         let word = format!("{reducer:?}").to_lowercase();
         match (reducer, array.sort) {
             (Any | All, Sort::Boolean) => {}
-            (Any | All, _) => return self.check_boolean(array, body),
+            (Any | All, _) => self.check_boolean(array, body)?,
             (_, Sort::Class(_)) => {
                 let text = self.written(body);
                 let diagnostic = Diagnostic::error(
@@ -106,7 +106,7 @@ impl<'p> Elaborator<'p> {
             }
             _ => {}
         }
-        if count == 0.0 && matches!(reducer, Mean | Max | Min | Argmax | Argmin) {
+        if count == 0.0 && matches!(reducer, Mean | Max | Min | Argmax | Argmin | Any | All) {
             let message =
                 format!("`{word}` of no element: an index runs over {}", plural(0, "value", "values"));
             return self.error(codes::INDEX_OUT_OF_RANGE, message, body, "nothing to take it of");

@@ -2,9 +2,9 @@
 
 use super::context::Elaborator;
 use super::statics::{Number, Static};
-use super::values::{Array, Failed, Home, Sort, Tried, Value, VarId};
-use crate::circuit::{Gate, Leaf, StepValue};
-use crate::diagnostic::{Diagnostic, Span, codes, nearest};
+use super::values::{Array, Sort, Tried, Value, VarId};
+use crate::circuit::{Leaf, StepValue};
+use crate::diagnostic::{Diagnostic, Span, codes};
 use crate::syntax::ast::{self, Decl, Name, Stmt, StmtKind};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -72,6 +72,8 @@ pub struct Frame<'p> {
     pub callee: Option<&'p str>,
     /// Its definition, by which a call of itself is seen.
     pub definition: Option<*const ast::Definition>,
+    /// Its name in its header.
+    pub declared: Option<Span>,
     /// The call, in the caller's text.
     pub call: Option<Span>,
     /// Whether the body is the library's.
@@ -116,6 +118,7 @@ impl<'p> Frame<'p> {
             kind,
             callee: None,
             definition: None,
+            declared: None,
             call: None,
             library,
             instance: String::new(),
@@ -300,226 +303,5 @@ impl<'p> Elaborator<'p> {
             "epoch" => step(StepValue::Epoch, self),
             _ => return None,
         })
-    }
-
-    /// Reports a name that nothing defines, with what is nearest to it.
-    pub fn unknown<T>(&mut self, name: &Name) -> Tried<T> {
-        let text = &name.text;
-        if let Some(error) = self.known_otherwise(name) {
-            return self.report(error);
-        }
-        if let Some(&condition) = self.here().untaken.get(text) {
-            let error = Diagnostic::error(codes::UNKNOWN_NAME, format!("`{text}` is not defined here"))
-                .at(name.span, "not defined in this program")
-                .at(condition, "only the other branch of this condition defines it")
-                .help(format!("define `{text}` in both branches"));
-            return self.report(error);
-        }
-        let candidates = self.names_in_reach();
-        let near = nearest(text, candidates.iter().map(String::as_str)).map(String::from);
-        let error = Diagnostic::error(codes::UNKNOWN_NAME, format!("nothing here is called `{text}`"))
-            .at(name.span, "not known");
-        self.report(match near {
-            Some(near) => error.help(format!("did you mean `{near}`?")),
-            None => error,
-        })
-    }
-
-    /// The message for a name that means something, but not a value.
-    fn known_otherwise(&mut self, name: &Name) -> Option<Diagnostic> {
-        let text = name.text.as_str();
-        let error = |message: String, help: &str| {
-            let error = Diagnostic::error(codes::WRONG_KIND_OF_NAME, message);
-            Some(error.at(name.span, "used as a value").help(help))
-        };
-        match text {
-            "batch" => {
-                let error = Diagnostic::error(
-                    codes::BATCH_MISUSE,
-                    "`batch` is not a value: it is the index of the examples",
-                );
-                return Some(
-                    error
-                        .at(name.span, "used as a value")
-                        .help("`mean[batch] x` is the mean over the examples"),
-                );
-            }
-            "grad" => {
-                let error = Diagnostic::error(codes::NOT_YET, "`grad` inside a program is not carried yet");
-                return Some(
-                    error.at(name.span, "here").help("`nnc grad` prints the gradient of a whole program"),
-                );
-            }
-            "normal" | "uniform" | "bernoulli" => {
-                let error =
-                    Diagnostic::error(codes::DRAW_MISUSE, format!("`{text}` is a distribution, not a value"));
-                return Some(
-                    error.at(name.span, "here").help(format!("draw from it by `name ~ {text}(...)`")),
-                );
-            }
-            _ => {}
-        }
-        let library = self.in_library();
-        if let Some((definition, _)) = self.definitions.callable(text, library) {
-            let kind = if definition.kind == ast::DefinitionKind::Layer { "layer" } else { "function" };
-            return error(
-                format!("`{text}` is a {kind}, not a value"),
-                "give it its inputs in parentheses, or use it after `|>`",
-            );
-        }
-        let user = &self.definitions.user;
-        let is_optimizer =
-            user.optimizers.contains_key(text) || self.definitions.library.optimizers.contains_key(text);
-        let is_schedule =
-            user.schedules.contains_key(text) || self.definitions.library.schedules.contains_key(text);
-        if is_optimizer || is_schedule {
-            let kind = if is_optimizer { "an optimizer" } else { "a schedule" };
-            return error(format!("`{text}` is {kind}, not a value"), "it has its place in a `train` block");
-        }
-        Gate::called(text)?;
-        error(
-            format!("`{text}` is a function, not a value"),
-            "give it its inputs in parentheses, or use it after `|>`",
-        )
-    }
-
-    /// Every name that could have been meant.
-    fn names_in_reach(&self) -> Vec<String> {
-        let frame = self.here();
-        let mut names: Vec<String> = frame.names.keys().chain(frame.definers.keys()).cloned().collect();
-        names.extend(frame.indices.iter().map(|(name, _)| name.clone()));
-        names.extend(["pi", "inf", "step", "steps", "epoch", "training", "true", "false"].map(String::from));
-        names.extend(self.callable_names());
-        names.sort();
-        names.dedup();
-        names
-    }
-
-    /// Every function, layer and gate in reach.
-    pub fn callable_names(&self) -> Vec<String> {
-        let library = self.definitions.library.callables.keys();
-        let mut names: Vec<String> =
-            self.definitions.user.callables.keys().chain(library).map(ToString::to_string).collect();
-        names.extend(
-            Gate::all()
-                .filter(|g| g.row().form == crate::circuit::gates::Form::Call)
-                .map(|g| g.row().name.to_string()),
-        );
-        names.sort();
-        names
-    }
-
-    /// The path of an occurrence of a function or layer in the body being elaborated: its label, else
-    /// `equation.callee`, with `_2` on repeats. The same occurrence has the same path again.
-    pub fn occurrence_path(&mut self, callee: &str, span: Span, owned: bool) -> String {
-        let frame = self.here();
-        let owner = if owned { frame.instance.clone() } else { frame.path.clone() };
-        let label = self.frame().label.take();
-        let key = (owner.clone(), span);
-        if let Some(known) = self.paths.get(&key) {
-            return known.clone();
-        }
-        let wanted = match (label, self.here().equation) {
-            (Some(label), _) => join(&owner, &label.text),
-            (None, Some(equation)) => join(&join(&owner, equation), callee),
-            (None, None) => join(&owner, callee),
-        };
-        let path = self.unique_path(wanted);
-        self.paths.insert(key, path.clone());
-        path
-    }
-
-    /// A path that nothing has yet: with `_2`, `_3`, ... if need be.
-    pub fn unique_path(&mut self, wanted: String) -> String {
-        let numbered = (2..).map(|k| format!("{wanted}_{k}"));
-        let mut candidates = std::iter::once(wanted.clone()).chain(numbered);
-        let path = candidates.find(|path| !self.used_paths.contains(path)).expect("numbers do not end");
-        self.used_paths.insert(path.clone());
-        path
-    }
-
-    /// The path of a call of an instance: the instance's, but for second calls.
-    pub fn call_path(&mut self, instance: &str, call: Span) -> String {
-        let (owner, caller) = (self.here().instance.clone(), self.here().path.clone());
-        let key = (instance.to_string(), call, caller.clone());
-        if let Some(known) = self.call_paths.get(&key) {
-            return known.clone();
-        }
-        let first = !self.call_paths.keys().any(|(known, ..)| known == instance);
-        let path = if first {
-            instance.to_string()
-        } else {
-            let own = instance.strip_prefix(&owner).map(|rest| rest.trim_start_matches('.'));
-            let wanted =
-                if owner == caller { instance.to_string() } else { join(&caller, own.unwrap_or(instance)) };
-            self.unique_path(wanted)
-        };
-        self.call_paths.insert(key, path.clone());
-        path
-    }
-
-    /// A value by its path: a parameter, or an inner value of an instance or call.
-    pub fn resolve_path(&mut self, parts: &[&Name], span: Span) -> Tried<Value<'p>> {
-        let first = parts[0];
-        let known =
-            self.here().names.contains_key(&first.text) || self.here().definers.contains_key(&first.text);
-        if known {
-            self.force(&first.text, first.span)?;
-        }
-        let text = parts.iter().map(|part| part.text.as_str()).collect::<Vec<_>>().join(".");
-        for owner in [self.here().instance.clone(), self.here().path.clone()] {
-            let Some(array) = self.inner.get(&join(&owner, &text)).cloned() else { continue };
-            if self.home == Home::Initial {
-                let message =
-                    format!("an initial value cannot depend on `{text}`, which is known only in training");
-                return self.error(codes::NOT_STATIC, message, span, "not known before training");
-            }
-            return Ok(Value::Array(self.with_free_vars_as_dims(array)?));
-        }
-        self.unknown_path(parts, &text, span)
-    }
-
-    fn unknown_path<T>(&mut self, parts: &[&Name], text: &str, span: Span) -> Tried<T> {
-        if let Some(Err(Failed)) = self.here().names.get(&parts[0].text).map(|entry| &entry.value) {
-            return Err(Failed);
-        }
-        let owner = self.here().instance.clone();
-        let begin = join(&owner, "");
-        let candidates: Vec<&str> = self.inner.keys().filter_map(|path| path.strip_prefix(&begin)).collect();
-        let near = nearest(text, candidates.iter().copied()).map(String::from);
-        let below = join(&owner, &format!("{}.", parts[0].text));
-        let mut inside: Vec<&str> = self.inner.keys().filter_map(|path| path.strip_prefix(&below)).collect();
-        inside.sort_unstable();
-        let error =
-            Diagnostic::error(codes::UNKNOWN_NAME, format!("there is no `{text}`")).at(span, "not known");
-        let error = match (near, inside.is_empty()) {
-            (Some(near), _) => error.help(format!("did you mean `{near}`?")),
-            (None, false) => error.help(format!("`{}` has: {}", parts[0].text, inside.join(", "))),
-            (None, true) => error.help("a path names a value of an instance that was called: `label.W`"),
-        };
-        self.report(error)
-    }
-
-    /// A value seen from outside of the call that made it: index variables that are not in force here are
-    /// leading dimensions.
-    fn with_free_vars_as_dims(&mut self, array: Array) -> Tried<Array> {
-        let frame = self.here();
-        let inside = |var: &VarId| {
-            let bound = |bound: &Bound| match bound {
-                Bound::Var(v) => v == var,
-                Bound::Pack(vs) => vs.contains(var),
-            };
-            frame.mapped.contains(var) || frame.indices.iter().any(|(_, b)| bound(b))
-        };
-        let free: Vec<VarId> = array.vars.iter().copied().filter(|var| !inside(var)).collect();
-        self.close(&array, &free)
-    }
-
-    /// The values of an instance's settings as static text, `dense(128)`.
-    pub fn written(&self, span: Span) -> String {
-        if span.file == super::program::COMMAND_LINE {
-            return String::new();
-        }
-        self.program.sources.slice(span).split_whitespace().collect::<Vec<_>>().join(" ")
     }
 }

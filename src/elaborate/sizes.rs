@@ -2,11 +2,12 @@
 
 use super::context::Elaborator;
 use super::reads::plural;
+use super::scope::BodyKind;
 use super::statics::{Number, Static};
 use super::values::{Tried, Value};
 use super::walk::ungrouped;
 use crate::diagnostic::{Diagnostic, Span, codes};
-use crate::syntax::ast::{BinaryOp, Decl, Expr, ExprKind, Name, Size};
+use crate::syntax::ast::{BinaryOp, Decl, Expr, ExprKind, Name, Size, StmtKind};
 
 /// What gives dimensions to a declaration.
 #[derive(Clone, Copy)]
@@ -52,15 +53,26 @@ impl<'p> Elaborator<'p> {
         };
         let mut diagnostic =
             Diagnostic::error(codes::SIZE_NOT_WHOLE, message).at(expr.span, format!("this is {number}"));
-        if let ExprKind::Binary { op: BinaryOp::Div, left, right } = &ungrouped(expr).kind
+        if let ExprKind::Binary { op: BinaryOp::Div, left, right } = &self.definition_of(expr).kind
             && let (Ok(a), Ok(b)) = (self.static_number(left, "a size"), self.static_number(right, "a size"))
         {
             let (left, right) = (self.written(left.span), self.written(right.span));
-            diagnostic = diagnostic.help(format!(
-                "`{right}` = {b} must divide `{left}` = {a}; `{left} div {right}` rounds down"
-            ));
+            let must =
+                format!("`{right}` = {b} must divide `{left}` = {a}; `{left} div {right}` rounds down");
+            diagnostic = diagnostic.help(must);
         }
         self.report(diagnostic)
+    }
+
+    /// The expression itself, or for a plain name that an equation of the body defines, that equation's right side.
+    fn definition_of(&self, expr: &'p Expr) -> &'p Expr {
+        let expr = ungrouped(expr);
+        let ExprKind::Name { name, .. } = &expr.kind else { return expr };
+        let definer = self.here().definers.get(&name.text).map(|&at| self.here().pending[at].statement);
+        match definer.map(|statement| &statement.kind) {
+            Some(StmtKind::Define { value, .. }) => ungrouped(value),
+            _ => expr,
+        }
     }
 
     /// The dimensions that a declaration asks for, all of whose names are known; a pack stands for its extents.
@@ -130,8 +142,11 @@ impl<'p> Elaborator<'p> {
 
     fn wrong_rank<T>(&mut self, decl: &'p Decl, given: Given<'_>) -> Tried<T> {
         let (name, text) = (&decl.name.text, self.written(decl.span));
-        let axes = plural(given.dims.len(), "axis", "axes");
-        let message = format!("`{name}` is declared `{text}`, but {} has {axes}", given.what);
+        let found = match given.dims.len() {
+            0 => "is a single number".to_string(),
+            rank => format!("has {}", plural(rank, "axis", "axes")),
+        };
+        let message = format!("`{name}` is declared `{text}`, but {} {found}", given.what);
         let diagnostic = Diagnostic::error(codes::RANK_MISMATCH, message)
             .at(given.span, format!("this has the shape {:?}", given.dims))
             .at(decl.span, format!("asks for {}", plural(decl.sizes.len(), "axis", "axes")));
@@ -206,7 +221,8 @@ impl<'p> Elaborator<'p> {
         let text = self.written(expr.span);
         let equals = if text == asked.to_string() { text.clone() } else { format!("{text} = {asked}") };
         let declared = self.written(decl.span);
-        let owner = self.here().callee.map_or(String::new(), |callee| format!("`{callee}`'s "));
+        let callee = self.here().callee.filter(|_| self.here().kind != BodyKind::Net);
+        let owner = callee.map_or(String::new(), |callee| format!("`{callee}`'s "));
         let message = format!("{owner}`{declared}` asks for {equals}, but {} has {extent}", given.what);
         let mut diagnostic = Diagnostic::error(codes::SIZE_MISMATCH, message)
             .at(given.span, format!("this has the shape {:?}", given.dims))

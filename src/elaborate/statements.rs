@@ -4,11 +4,10 @@
 use super::calls::Outcome;
 use super::context::Elaborator;
 use super::draws::Distribution;
-use super::scope::{BodyKind, Pending, Progress, for_each_defined, join, target_key};
+use super::scope::{BodyKind, Pending, Progress, for_each_defined, target_key};
 use super::statics::Static;
-use super::values::{Array, Failed, Sort, Tried, Value, VarId};
+use super::values::{Array, Failed, Tried, Value, VarId};
 use super::walk::ungrouped;
-use crate::circuit::SlotRole;
 use crate::diagnostic::{Diagnostic, Span, codes};
 use crate::syntax::ast::{Decl, Expr, ExprKind, How, Index, Name, Size, Stmt, StmtKind, Target};
 use rustc_hash::FxHashMap;
@@ -27,7 +26,8 @@ impl<'p> Elaborator<'p> {
             for_each_defined(statement, &mut |key, span| defined.push((key, span)));
             for (key, span) in defined {
                 match seen.get(&key).copied() {
-                    Some(first) if !is_choice => twice.push((key, span, first)),
+                    // A second next value of a state is told where it is assigned.
+                    Some(first) if !is_choice && !key.ends_with('\'') => twice.push((key, span, first)),
                     _ => {
                         seen.insert(key.clone(), span);
                         self.frame().definers.insert(key, begin + k);
@@ -319,84 +319,6 @@ impl<'p> Elaborator<'p> {
             self.name(&path, &array, &names, target.span);
         }
         Ok(())
-    }
-
-    /// `v' = e`
-    fn assign_next(&mut self, target: &'p Target, array: Array, span: Span) -> Tried<()> {
-        let name = &target.name;
-        if let Some((_, first)) = self.here().next.get(&name.text) {
-            let first = *first;
-            let diagnostic =
-                Diagnostic::error(codes::STATE_MISUSE, format!("`{}'` is assigned twice", name.text))
-                    .at(target.span, "assigned again here")
-                    .at(first, "assigned here first");
-            return self.report(diagnostic);
-        }
-        let state = match self.here().names.get(&name.text).map(|entry| entry.value.clone()) {
-            Some(Ok(Value::Array(state))) => Some(state),
-            Some(Err(failed)) => return Err(failed),
-            _ => None,
-        };
-        let is_optimizer = self.here().kind == BodyKind::Optimizer;
-        let owned = self.owned.get(&join(&self.here().instance.clone(), &name.text)).cloned();
-        let is_state =
-            owned.as_ref().is_some_and(|owned| self.circuit.slot(owned.slot).role == SlotRole::State);
-        let Some(state) = state.filter(|_| is_optimizer || is_state) else {
-            let diagnostic =
-                Diagnostic::error(codes::STATE_MISUSE, format!("`{}` is not a state", name.text))
-                    .at(target.span, "a `'` marks the next value of a state")
-                    .help(format!("declare it: `state {} = 0`", name.text));
-            return self.report(diagnostic);
-        };
-        if !array.dims.is_empty() && array.dims != state.dims {
-            let message =
-                format!("the state `{}` is {:?}, its next value {:?}", name.text, state.dims, array.dims);
-            return self.error(codes::SIZE_MISMATCH, message, span, "of another shape");
-        }
-        if !matches!(array.sort, Sort::Real | Sort::Integer(_)) {
-            self.arithmetic_sort(&[(array.sort, span)], crate::circuit::gates::NEG)?;
-        }
-        let array = if is_optimizer { array } else { self.next_of_state(target, array, &state, span)? };
-        self.frame().next.insert(name.text.clone(), (array, target.span));
-        Ok(())
-    }
-
-    /// The next value of a net's state is shared, and assigned by one call.
-    fn next_of_state(&mut self, target: &'p Target, array: Array, state: &Array, span: Span) -> Tried<Array> {
-        let name = &target.name.text;
-        if self.is_per_example(&array) {
-            let diagnostic = Diagnostic::error(
-                codes::STATE_MISUSE,
-                format!("the state `{name}` is shared by all examples, its next value is not"),
-            )
-            .at(span, "differs from example to example")
-            .help("take the mean over the examples: `mean[batch] ...`");
-            return self.report(diagnostic);
-        }
-        let call = self.here().call.unwrap_or(target.span);
-        if !array.vars.is_empty() || !self.here().mapped.is_empty() {
-            let diagnostic = Diagnostic::error(
-                codes::STATE_MISUSE,
-                format!("`{name}` would be assigned once for each mapped index"),
-            )
-            .at(target.span, "a state is assigned once a step")
-            .at(call, "this call is mapped");
-            return self.report(diagnostic);
-        }
-        let slot = self.owned[&join(&self.here().instance.clone(), name)].slot;
-        if let Some((.., first)) = self.next_states.iter().find(|(known, ..)| *known == slot) {
-            let first = *first;
-            let diagnostic =
-                Diagnostic::error(codes::STATE_MISUSE, format!("`{name}` would be assigned twice a step"))
-                    .at(target.span, "a state is assigned once a step")
-                    .at(call, "this call assigns it")
-                    .at(first, "and so does this one")
-                    .help("use two instances");
-            return self.report(diagnostic);
-        }
-        let filled = self.filled(&array, &state.dims.clone())?;
-        self.next_states.push((slot, filled.value, call));
-        Ok(filled)
     }
 }
 

@@ -126,6 +126,7 @@ impl<'p> Elaborator<'p> {
         let mut frame = Frame::new(BodyKind::Optimizer, library);
         frame.callee = Some(&definition.name.text);
         frame.definition = Some(std::ptr::from_ref(definition));
+        frame.declared = Some(definition.name.span);
         frame.call = Some(span);
         frame.mapped = vec![over];
         self.frames.push(frame);

@@ -23,6 +23,7 @@ pub(super) struct Body {
     variables: Vec<usize>,
     first_register: u32,
     first_variable: u32,
+    examples: Option<Reg>,
 }
 
 /// Numbers that were not given out yet.
@@ -109,6 +110,14 @@ impl Body {
         let reg = self.register(frame);
         self.push(frame, Stmt::Let { reg, op, args });
         reg
+    }
+
+    /// The number of examples.
+    pub fn batch_size(&mut self) -> Reg {
+        if self.examples.is_none() {
+            self.examples = Some(self.compute(Op::BatchSize, vec![]));
+        }
+        self.examples.expect("it was computed")
     }
 
     /// Reads, not further out than frame `least`.

@@ -92,28 +92,32 @@ impl<'a> Emit<'_, 'a> {
     fn branch(&mut self, branch: &Branch) {
         match branch {
             Branch::Kernel(kernel) => self.kernel(*kernel),
-            Branch::Loop { extent: Extent::Fixed(1), fold: None, body } => {
-                self.loops.push(Loop { index: Linear::default(), var: None });
-                body.iter().for_each(|inner| self.branch(inner));
-                self.loops.pop();
-            }
             Branch::Loop { extent, fold, body } => {
-                let var = self.body.open();
-                self.loops.push(Loop { index: Linear::var(var), var: Some(var) });
+                let open = self.open(*extent);
+                self.loops.push(open.clone());
                 body.iter().for_each(|inner| self.branch(inner));
-                match fold {
-                    None => {
+                match (fold, open.var) {
+                    (Some(fold), _) => self.absorbed(*fold, *extent),
+                    (None, var) => {
                         self.loops.pop();
-                        self.body.close_for(var, *extent);
+                        var.into_iter().for_each(|var| self.body.close_for(var, *extent));
                     }
-                    Some(fold) => self.absorbed(*fold, var, *extent),
                 }
             }
         }
     }
 
-    /// The end of a loop that computes what a fold sums, and the fold's result.
-    fn absorbed(&mut self, fold: NodeIndex, var: Var, extent: Extent) {
+    /// A loop over an axis; none over an axis of one element.
+    fn open(&mut self, extent: Extent) -> Loop {
+        if extent == Extent::Fixed(1) {
+            return Loop { index: Linear::default(), var: None };
+        }
+        let var = self.body.open();
+        Loop { index: Linear::var(var), var: Some(var) }
+    }
+
+    /// The end of a loop that computes what a fold combines, and the fold's result.
+    fn absorbed(&mut self, fold: NodeIndex, extent: Extent) {
         let value = self.kernels.graph[fold].target.value();
         let Node::Reduce { reducer, arg, axes, batch } = self.facts().circuit.node(value) else {
             unreachable!("a fold is a reduction")
@@ -121,11 +125,29 @@ impl<'a> Emit<'_, 'a> {
         let folded = self.loops.pop().expect("the fold's loop is open");
         let mut at = self.element(value);
         let axis = axes.iter().next().expect("it folds a dimension");
-        at.dims.insert(axis, folded.index);
+        at.dims.insert(axis, folded.index.clone());
+        self.loops.push(folded.clone());
         let element = self.read(*arg, &at);
+        self.loops.pop();
         let order = fold_axes(self.facts().shape(*arg), *axes, *batch)[0].order;
-        let result = self.body.close_fold(var, extent, monoid(*reducer), order, element);
+        let result = self.close_fold(&folded, extent, *reducer, order, element);
         self.result(fold, result);
+    }
+
+    /// Closes the loop of a fold. What is folded over one element is that element.
+    fn close_fold(
+        &mut self,
+        open: &Loop,
+        extent: Extent,
+        reducer: Reducer,
+        order: Order,
+        element: Reg,
+    ) -> Reg {
+        match (open.var, reducer) {
+            (Some(var), _) => self.body.close_fold(var, extent, monoid(reducer), order, element),
+            (None, Reducer::Argmax | Reducer::Argmin) => self.body.compute(Op::Number(0.0), vec![]),
+            (None, _) => element,
+        }
     }
 
     /// The element of a value that the open loops are at.
@@ -184,22 +206,22 @@ impl<'a> Emit<'_, 'a> {
         };
         let folded = fold_axes(self.facts().shape(*arg), *axes, *batch);
         let mut at = self.element(value);
-        let mut vars = vec![];
-        for FoldAxis { axis, .. } in &folded {
-            let var = self.body.open();
+        let mut opened = vec![];
+        for FoldAxis { axis, extent, .. } in &folded {
+            let open = self.open(*extent);
             match axis {
-                None => at.batch = Some(var),
+                None => at.batch = open.var,
                 // Ascending, so that each finds its place among those before it.
-                Some(axis) => at.dims.insert(*axis, Linear::var(var)),
+                Some(axis) => at.dims.insert(*axis, open.index.clone()),
             }
-            vars.push(var);
+            opened.push(open);
         }
         let mut result = self.read(*arg, &at);
-        for (FoldAxis { extent, order, .. }, var) in folded.into_iter().zip(vars).rev() {
-            result = self.body.close_fold(var, extent, monoid(*reducer), order, result);
+        for (FoldAxis { extent, order, .. }, open) in folded.into_iter().zip(opened).rev() {
+            result = self.close_fold(&open, extent, *reducer, order, result);
         }
         if *batch {
-            let examples = self.body.compute(Op::BatchSize, vec![]);
+            let examples = self.body.batch_size();
             result = self.body.compute(Op::Gate(gates::DIV), vec![result, examples]);
         }
         result
@@ -384,9 +406,9 @@ pub(super) fn strides(batch: bool, dims: &[u32]) -> Vec<i64> {
     strides
 }
 
+/// Of an element. Where no loop runs over the examples the value is the same for all: that of the first.
 fn address(place: Place, batch: bool, dims: &[u32], at: &At) -> Address {
-    let example = at.batch.filter(|_| batch).map(Linear::var);
-    debug_assert_eq!(batch, example.is_some(), "an element of a per-example value");
+    let example = batch.then(|| at.batch.map_or(Linear::default(), Linear::var));
     let parts = strides(batch, dims).into_iter().zip(example.iter().chain(&at.dims)).skip(place.dropped);
     Address { buffer: place.buffer, at: Linear::combination(0, parts) }
 }

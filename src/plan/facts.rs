@@ -4,7 +4,10 @@
 use super::Root;
 use crate::circuit::known::per_step;
 use crate::circuit::view::Affine;
-use crate::circuit::{AxisSet, Circuit, Leaf, Node, Shape, ValueId, View};
+use crate::circuit::{AxisSet, Circuit, Leaf, Node, Reducer, Shape, ValueId, View};
+
+/// How many readers are looked through for a name.
+const NEAR: usize = 16;
 
 /// The facts, one a value.
 pub(super) struct Facts<'a> {
@@ -17,7 +20,9 @@ pub(super) struct Facts<'a> {
     known: Vec<Option<Known>>,
     depends: Vec<Dependence>,
     exact: Vec<bool>,
-    names: Vec<Option<u32>>,
+    names: Vec<Option<&'a str>>,
+    /// The first of the live values that read it.
+    first_user: Vec<Option<ValueId>>,
 }
 
 /// A value that is the same for all elements, and known when the step begins.
@@ -49,7 +54,7 @@ pub(super) struct Located {
 
 impl<'a> Facts<'a> {
     /// Finds them.
-    pub fn of(circuit: &'a Circuit, roots: &[Root]) -> Self {
+    pub fn of(circuit: &'a Circuit, roots: &'a [Root]) -> Self {
         let mut facts = Facts {
             circuit,
             live: vec![false; circuit.len()],
@@ -58,6 +63,7 @@ impl<'a> Facts<'a> {
             depends: Vec::with_capacity(circuit.len()),
             exact: Vec::with_capacity(circuit.len()),
             names: vec![None; circuit.len()],
+            first_user: vec![None; circuit.len()],
         };
         let scalars = per_step(circuit);
         for value in circuit.values() {
@@ -66,8 +72,9 @@ impl<'a> Facts<'a> {
             facts.depends.push(facts.find_dependence(value));
         }
         facts.find_live(roots);
-        for (k, named) in circuit.names().iter().enumerate() {
-            facts.names[named.value.index()].get_or_insert(k as u32);
+        let named = circuit.names().iter().map(|named| (named.value, &*named.path));
+        for (value, name) in named.chain(roots.iter().map(|root| (root.value, &*root.name))) {
+            facts.names[value.index()].get_or_insert(name);
         }
         facts
     }
@@ -115,23 +122,43 @@ impl<'a> Facts<'a> {
         value
     }
 
-    /// A name for people.
+    /// A name for people: its own, that of a root, or what it is in the next value that has a name.
     pub fn name(&self, value: ValueId) -> String {
-        if let Some(k) = self.names[value.index()] {
-            return self.circuit.names()[k as usize].path.clone();
+        let own = |value: ValueId| match self.circuit.node(value) {
+            Node::Leaf(Leaf::Slot(id)) => Some(&*self.circuit.slot(*id).name),
+            _ => self.names[value.index()],
+        };
+        let readers = std::iter::successors(Some(value), |value| self.first_user[value.index()]);
+        let named = readers.take(NEAR).find_map(own);
+        match (own(value), named) {
+            (Some(name), _) => name.into(),
+            (None, Some(whole)) => format!("{whole}.{}{}", self.stem(value), value.0),
+            (None, None) => format!("{}{}", self.stem(value), value.0),
         }
-        let stem = match self.circuit.node(value) {
-            Node::Leaf(Leaf::Slot(id)) => return self.circuit.slot(*id).name.clone(),
-            Node::Leaf(_) => "leaf",
+    }
+
+    /// What kind of value it is, in a word.
+    fn stem(&self, value: ValueId) -> &'static str {
+        match self.circuit.node(value) {
+            Node::Leaf(Leaf::Number(_) | Leaf::Step(_)) => "number",
+            Node::Leaf(Leaf::Draw { .. }) => "draw",
+            Node::Leaf(_) => "index",
             Node::Gate { gate, .. } => gate.row().name,
-            Node::Reduce { .. } => "reduced",
+            Node::Reduce { reducer: Reducer::Sum, axes, .. } if axes.is_empty() => "mean",
+            Node::Reduce { reducer, .. } => match reducer {
+                Reducer::Sum => "sum",
+                Reducer::Prod => "prod",
+                Reducer::Max => "max",
+                Reducer::Min => "min",
+                Reducer::Argmax => "argmax",
+                Reducer::Argmin => "argmin",
+            },
             Node::View { .. } => "view",
             Node::Merge { .. } => "merged",
-            Node::Gather { .. } => "gathered",
+            Node::Gather { .. } => "rows",
             Node::Scatter { .. } => "scattered",
             Node::Lag { .. } => "lagged",
-        };
-        format!("{stem}.{}", value.0)
+        }
     }
 
     fn find_exact(&self, value: ValueId) -> bool {
@@ -180,7 +207,7 @@ impl<'a> Facts<'a> {
         }
     }
 
-    fn find_live(&mut self, roots: &[Root]) {
+    fn find_live(&mut self, roots: &'a [Root]) {
         for root in roots {
             self.live[root.value.index()] = true;
             self.users[root.value.index()] += 1;
@@ -195,6 +222,7 @@ impl<'a> Facts<'a> {
             for operand in operands {
                 self.live[operand.index()] = true;
                 self.users[operand.index()] += 1;
+                self.first_user[operand.index()] = Some(value);
             }
         }
     }

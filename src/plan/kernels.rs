@@ -17,13 +17,12 @@ use rustc_hash::FxHashMap;
 /// From this price on, in cheap operations, what several values read is computed once.
 const DEAR: u32 = 4;
 
-/// The kernels of a circuit. An edge leads from a kernel to a reader; its weight is the number of leading loops
-/// that the two may share: on so many axes the reader reads the element of its own iteration.
+/// The kernels of a circuit. An edge leads from a kernel to a reader.
 pub(super) struct Kernels<'a> {
     /// Of the circuit.
     pub facts: &'a Facts<'a>,
     /// In an order in which what is read comes first.
-    pub graph: DiGraph<Kernel, usize>,
+    pub graph: DiGraph<Kernel, Read>,
     /// Where each is.
     pub of: FxHashMap<Target, NodeIndex>,
     /// Reads of slots.
@@ -100,6 +99,15 @@ pub(super) enum Work {
     Frame,
 }
 
+/// A kernel's read of another one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Read {
+    /// On how many leading axes the reader reads the element of its own iteration: so many loops they may share.
+    pub depth: usize,
+    /// Whether it reads from memory in any case.
+    pub memory: bool,
+}
+
 /// A kernel's read of a slot.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SlotRead {
@@ -157,9 +165,9 @@ pub(super) fn kernels<'a>(facts: &'a Facts<'a>, roots: &[Root]) -> Kernels<'a> {
     for value in facts.circuit.values() {
         if facts.live[value.index()] {
             kernels.prepare(value);
-            if choice.explicit[value.index()] {
-                kernels.add(Target::Value(value), choice.stored[value.index()]);
-            }
+        }
+        if choice.explicit[value.index()] {
+            kernels.add(Target::Value(value), choice.stored[value.index()]);
         }
     }
     for (k, root) in roots.iter().enumerate() {
@@ -206,6 +214,7 @@ impl<'a> Choice<'a> {
                             self.store(base);
                         }
                     }
+                    self.demand_of_fold(value);
                 }
                 Node::Scatter { index, value: addend, .. } => {
                     self.explicit[value.index()] = true;
@@ -215,6 +224,17 @@ impl<'a> Choice<'a> {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// A number of each example, of which the mean is taken, is computed where the example is, so that what it is
+    /// computed from need not be kept.
+    fn demand_of_fold(&mut self, value: ValueId) {
+        if let Node::Reduce { arg, batch: true, .. } = self.facts.circuit.node(value)
+            && self.facts.shape(*arg).dims.is_empty()
+            && matches!(self.facts.circuit.node(*arg), Node::Gate { .. })
+        {
+            self.explicit[arg.index()] = true;
         }
     }
 
@@ -235,7 +255,9 @@ impl<'a> Choice<'a> {
     }
 
     fn roots(&mut self, roots: &[Root]) {
-        roots.iter().for_each(|root| self.store(root.value));
+        for root in roots.iter().filter(|root| self.facts.known(root.value).is_none()) {
+            self.store(root.value);
+        }
     }
 
     /// What several values read and what is dear to compute again.

@@ -94,7 +94,7 @@ pub(super) fn allows_vector(body: &[Stmt], var: Var) -> bool {
             (0..2).contains(&at.at.coefficient(var))
                 && when.iter().all(|condition| condition.e.coefficient(var) == 0)
         }
-        Stmt::LoadAt { at, index, .. } => at.at.coefficient(var) == 0 && !assigns(body, *index),
+        Stmt::LoadAt { at, index, .. } => (0..2).contains(&at.at.coefficient(var)) && !assigns(body, *index),
         Stmt::Store { at, .. } => at.at.coefficient(var) == 1,
     })
 }

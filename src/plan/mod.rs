@@ -33,7 +33,7 @@ mod reads;
 pub mod schedule;
 mod steps;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod verify;
 
 use crate::circuit::{Circuit, ValueId};

@@ -1,7 +1,8 @@
 //! The schedule as a person reads it: what `nnc emit --stage plan` shows.
 //!
 //! First the buffers with their places, then the steps. A register that is read once stands where it is read, as
-//! a formula; the others are named `r0`, `r1`, .. An address is shown by its indices where it has some.
+//! a formula; the others are named `r0`, `r1`, .. An address is shown by its indices, or by `#` and the row-major
+//! position where a loop runs through several dimensions at once.
 
 use super::schedule::*;
 use crate::circuit::gates::Form;
@@ -112,13 +113,20 @@ struct Printer<'a> {
     uses: FxHashMap<Reg, usize>,
     formulas: FxHashMap<Reg, Formula>,
     vars: FxHashMap<Var, String>,
+    extents: FxHashMap<Var, i64>,
     named: usize,
 }
 
 impl<'a> Printer<'a> {
     fn new(schedule: &'a Schedule, nest: &Nest) -> Self {
-        let (formulas, vars) = (FxHashMap::default(), FxHashMap::default());
-        Printer { schedule, uses: Uses::of(&nest.body), formulas, vars, named: 0 }
+        Printer {
+            schedule,
+            uses: Uses::of(&nest.body),
+            formulas: FxHashMap::default(),
+            vars: FxHashMap::default(),
+            extents: FxHashMap::default(),
+            named: 0,
+        }
     }
 
     fn block(&mut self, body: &[Stmt], depth: usize, out: &mut String) {
@@ -185,6 +193,7 @@ impl<'a> Printer<'a> {
         let clash = self.vars.values().any(|name| name == stem);
         let name = if clash { format!("{stem}{taken}") } else { stem.to_string() };
         self.vars.insert(var, name.clone());
+        self.extents.insert(var, extent.len_for(self.schedule.capacity as usize) as i64);
         name
     }
 
@@ -276,19 +285,21 @@ impl<'a> Printer<'a> {
         let steps: Vec<i64> = (0..extents.len()).map(|k| extents[k + 1..].iter().product()).collect();
         let mut rest = at.at.clone();
         let mut indices = vec![];
+        let mut within = true;
         for &step in &steps {
             let (own, other): (Vec<_>, Vec<_>) =
                 rest.terms.iter().partition(|term| term.1 % step == 0 && step != 0);
             let terms = own.into_iter().map(|(var, c)| (var, c / step.max(1))).collect();
             let index = Linear { offset: rest.offset / step.max(1), terms };
             rest = Linear { offset: rest.offset % step.max(1), terms: other };
+            within &= index.range(|var| self.extents[&var]).1 < extents[indices.len()];
             indices.push(self.linear(&index));
         }
         let name = &buffer.name;
-        match rest == Linear::default() {
+        match within && rest == Linear::default() {
             true if indices.is_empty() => name.clone(),
             true => format!("{name}[{}]", indices.join(", ")),
-            false => format!("{name}@({})", self.linear(&at.at)),
+            false => format!("{name}[#{}]", self.linear(&at.at)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! How a value is read: what stands for it in its readers' loops, and from that the edges between kernels.
 
 use super::facts::{Facts, Known, Located};
-use super::kernels::{Frame, Kernels, SlotRead, Target, Work, is_slot, table_of};
+use super::kernels::{Frame, Kernels, Read, SlotRead, Target, Work, is_slot, table_of};
 use super::order::fold_axes;
 use crate::circuit::view::{Affine, Guard};
 use crate::circuit::{Gate, Leaf, Node, Shape, ValueId, View};
@@ -91,15 +91,21 @@ impl<'a> Kernels<'a> {
             let mut walk = Walk { kernels: self, reads: vec![], slots: vec![], seen: FxHashSet::default() };
             walk.kernel(reader);
             let Walk { reads, slots, .. } = walk;
-            for (read, depth) in reads {
-                let known = self.graph.find_edge(read, reader);
-                match known {
-                    Some(edge) => self.graph[edge] = depth.min(self.graph[edge]),
-                    None => _ = self.graph.add_edge(read, reader, depth),
+            for (read, how) in reads {
+                match self.graph.find_edge(read, reader) {
+                    Some(edge) => self.graph[edge] = self.graph[edge].and(how),
+                    None => _ = self.graph.add_edge(read, reader, how),
                 }
             }
             self.slot_reads.extend(slots.into_iter().map(|(slot, depth)| SlotRead { slot, reader, depth }));
         }
+    }
+}
+
+impl Read {
+    /// Both.
+    fn and(self, other: Read) -> Read {
+        Read { depth: self.depth.min(other.depth), memory: self.memory || other.memory }
     }
 }
 
@@ -113,7 +119,7 @@ struct Follows {
 /// A walk from a kernel over all that is inlined into it.
 struct Walk<'k, 'a> {
     kernels: &'k Kernels<'a>,
-    reads: Vec<(NodeIndex, usize)>,
+    reads: Vec<(NodeIndex, Read)>,
     slots: Vec<(ValueId, usize)>,
     seen: FxHashSet<(ValueId, Follows)>,
 }
@@ -157,7 +163,8 @@ impl Walk<'_, '_> {
                     match product.operand(facts, k).held {
                         super::product::Held::Value(base) => self.through_memory(base),
                         super::product::Held::Prepared(target) => {
-                            self.reads.push((self.kernels.of[&target], 0))
+                            let read = Read { depth: 0, memory: true };
+                            self.reads.push((self.kernels.of[&target], read));
                         }
                     }
                 }
@@ -180,7 +187,7 @@ impl Walk<'_, '_> {
         if is_slot(self.kernels.facts, owner) {
             self.slots.push((owner, depth));
         } else {
-            self.reads.push((self.kernels.of[&Target::Value(owner)], depth));
+            self.reads.push((self.kernels.of[&Target::Value(owner)], Read { depth, memory: true }));
         }
     }
 
@@ -201,7 +208,7 @@ impl Walk<'_, '_> {
         match self.kernels.source(value) {
             Source::Kernel(kernel) => {
                 let depth = depth(&follows, self.kernels.facts.shape(value).batch);
-                self.reads.push((kernel, depth));
+                self.reads.push((kernel, Read { depth, memory: false }));
             }
             _ => self.defined(value, follows),
         }
@@ -220,7 +227,7 @@ impl Walk<'_, '_> {
             Source::Guarded { located, .. } => self.held(located.base, follows.through(&located.coords)),
             Source::Framed { kernel, .. } => {
                 let depth = usize::from(follows.batch == Some(0));
-                self.reads.push((kernel, depth));
+                self.reads.push((kernel, Read { depth, memory: true }));
             }
             Source::Merge(owner) => {
                 let (found, follows) = self.owner(value, follows);

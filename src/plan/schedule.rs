@@ -193,8 +193,10 @@ pub enum Hint {
     /// One iteration after another.
     #[default]
     Plain,
-    /// Several iterations in the lanes of a vector: in the body every address has stride 0 or 1 (stores: 1) in
-    /// the variable and no condition, `LoadAt` or `Index` with another coefficient than 0 or 1 depends on it.
+    /// Several iterations in the lanes of a vector: in the body every address, index and draw has stride 0 or 1
+    /// in the variable (stores: 1), no condition and no row of a `LoadAt` depends on it, and there are no other
+    /// folds than plain chains and no other loops than plain ones. A fold itself only by lanes, without inner
+    /// loops.
     Vector,
 }
 

@@ -7,7 +7,7 @@ use super::layout::Layout;
 use super::order::SplitMix64;
 use super::records::Moment;
 use super::store::Store;
-use crate::circuit::{Circuit, SlotId, SlotRole, ValueId};
+use crate::circuit::{Circuit, Kind, SlotId, SlotRole, ValueId};
 use crate::differentiate::differentiate;
 use crate::elaborate::model::Model;
 use crate::interpret::{Bindings, Element, evaluate};
@@ -182,17 +182,20 @@ fn narrowed(values: &[f64]) -> Vec<f32> {
     values.iter().map(|&x| x as f32).collect()
 }
 
-/// Parameters, then inputs and targets of real numbers.
+/// Parameters, then inputs of real numbers.
 pub fn differentiable_slots(model: &Model) -> Vec<SlotId> {
-    let real = |slot: &&SlotId| model.circuit.slot(**slot).kind == crate::circuit::Kind::Real;
-    model.params.iter().chain(model.inputs.iter().filter(real)).copied().collect()
+    let is_input = |slot: &&SlotId| {
+        let slot = model.circuit.slot(**slot);
+        slot.role == SlotRole::Input && slot.kind == Kind::Real
+    };
+    model.params.iter().chain(model.inputs.iter().filter(is_input)).copied().collect()
 }
 
 /// Values for an input that is not given: standard normal, or classes all alike.
 fn drawn_input(circuit: &Circuit, slot: SlotId, n: usize, seed: u64) -> Vec<f32> {
     let what = circuit.slot(slot);
     let mut random = SplitMix64::new(seed ^ (u64::from(slot.0) + 1).wrapping_mul(0xA076_1D64_78BD_642F));
-    let mut uniform = move || (random.next() >> 11) as f64 / (1u64 << 53) as f64;
+    let mut uniform = move || (random.draw() >> 11) as f64 / (1u64 << 53) as f64;
     let mut number = || match what.classes {
         Some(classes) => (uniform() * f64::from(classes)).floor(),
         // Box and Muller.

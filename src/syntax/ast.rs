@@ -22,7 +22,7 @@ impl PartialEq for Name {
 pub struct File {
     /// In the order of the text.
     pub items: Vec<Item>,
-    /// Every comment, in the order of the text; the printer puts them back.
+    /// Every comment, in the order of the text; `nnc fmt` keeps them.
     pub comments: Vec<Comment>,
 }
 

@@ -234,22 +234,23 @@ fn terminals(text: &str, all_cells: bool) -> Option<Vec<Terminal>> {
                 .push(Terminal { kind: if is_cell { "CELL" } else { name(token.kind) }, text: slice.into() }),
         }
         match token.kind {
-            TokenKind::OpenParen | TokenKind::OpenBracket => open.push(token.kind),
-            TokenKind::OpenBrace => {
-                open.push(token.kind);
-                table = begins_table(&terminals).then_some(Table::Brace);
-            }
-            TokenKind::CloseBrace => {
-                open.pop();
-                table = None;
-            }
-            TokenKind::CloseParen | TokenKind::CloseBracket => {
-                open.pop();
-            }
+            TokenKind::OpenBrace => table = begins_table(&terminals).then_some(Table::Brace),
+            TokenKind::CloseBrace => table = None,
             _ => {}
         }
+        brackets(&mut open, token.kind);
     }
     Some(terminals)
+}
+
+fn brackets(open: &mut Vec<TokenKind>, kind: TokenKind) {
+    match kind {
+        TokenKind::OpenParen | TokenKind::OpenBracket | TokenKind::OpenBrace => open.push(kind),
+        TokenKind::CloseParen | TokenKind::CloseBracket | TokenKind::CloseBrace => {
+            open.pop();
+        }
+        _ => {}
+    }
 }
 
 fn begins_table(terminals: &[Terminal]) -> bool {

@@ -107,7 +107,8 @@ fn difference(f: impl Fn(f64) -> f64, x: f64) -> (f64, f64) {
 
 #[test]
 fn every_vjp_is_the_derivative() {
-    for gate in Gate::all() {
+    // `stop` has no derivative by design, whatever differences say.
+    for gate in Gate::all().filter(|gate| gate.row().name != "stop") {
         let row = gate.row();
         let mut state = 1;
         let mut compared = 0;

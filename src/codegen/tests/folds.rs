@@ -90,39 +90,44 @@ fn columns_side_by_side() {
     }
 }
 
-/// A fold in a fold, over values that a fold before it gives, with a store inside: a softmax row.
+/// Rows of values that folds before them give, stored in passing.
 #[test]
 fn softmax() {
     for extent in [1, 3, 4, 10, 16, 37] {
-        let mut d = Draft::new(5);
-        let width = i64::from(extent);
-        let x = d.buffer(Region::Input(0), true, &[extent]);
-        let e = d.buffer(Region::Arena, true, &[extent]);
-        let out = d.buffer(Region::Output(0), true, &[extent]);
-        let (b, order) = (d.var(), Order::Lanes { block: 512 });
-        let here = |buffer, j| at(buffer, 0, &[(b, width), (j, 1)]);
-        let fold = |acc, with, var, body, value| {
-            let hint = Hint::Vector;
-            Stmt::Fold { acc, with, order, var, extent: Fixed(extent), hint, body, value }
-        };
-        let (j, mut body, largest) = (d.var(), vec![], d.reg());
-        let value = d.load(&mut body, here(x, j));
-        let first = fold(largest, Monoid::Max, j, body, value);
-
-        let (j, mut body, total) = (d.var(), vec![], d.reg());
-        let value = d.load(&mut body, here(x, j));
-        let shifted = d.gate(&mut body, gates::SUB, &[value, largest]);
-        let value = d.gate(&mut body, gates::EXP, &[shifted]);
-        body.push(Stmt::Store { at: here(e, j), value });
-        let second = fold(total, Monoid::Sum, j, body, value);
-
-        let (j, mut body) = (d.var(), vec![]);
-        let value = d.load(&mut body, here(e, j));
-        let value = d.gate(&mut body, gates::DIV, &[value, total]);
-        body.push(Stmt::Store { at: here(out, j), value });
-        let third = for_loop(j, Fixed(extent), Hint::Vector, body);
-        d.nest(vec![for_loop(b, Batch, Hint::Plain, vec![first, second, third])]);
-        check(&d.schedule, 13, 2, Random::number);
-        check(&d.schedule, 13, 3, Random::extreme);
+        check(&softmax_rows(5, extent), 13, 2, Random::number);
+        check(&softmax_rows(5, extent), 13, 3, Random::extreme);
     }
+}
+
+/// `out[b, j] = exp(x[b, j] - max[b]) / sum[b]`.
+pub fn softmax_rows(batch: u32, extent: u32) -> Schedule {
+    let mut d = Draft::new(batch);
+    let width = i64::from(extent);
+    let x = d.buffer(Region::Input(0), true, &[extent]);
+    let e = d.buffer(Region::Arena, true, &[extent]);
+    let out = d.buffer(Region::Output(0), true, &[extent]);
+    let (b, order) = (d.var(), Order::Lanes { block: 512 });
+    let here = |buffer, j| at(buffer, 0, &[(b, width), (j, 1)]);
+    let fold = |acc, with, var, body, value| {
+        let hint = Hint::Vector;
+        Stmt::Fold { acc, with, order, var, extent: Fixed(extent), hint, body, value }
+    };
+    let (j, mut body, largest) = (d.var(), vec![], d.reg());
+    let value = d.load(&mut body, here(x, j));
+    let first = fold(largest, Monoid::Max, j, body, value);
+
+    let (j, mut body, total) = (d.var(), vec![], d.reg());
+    let value = d.load(&mut body, here(x, j));
+    let shifted = d.gate(&mut body, gates::SUB, &[value, largest]);
+    let value = d.gate(&mut body, gates::EXP, &[shifted]);
+    body.push(Stmt::Store { at: here(e, j), value });
+    let second = fold(total, Monoid::Sum, j, body, value);
+
+    let (j, mut body) = (d.var(), vec![]);
+    let value = d.load(&mut body, here(e, j));
+    let value = d.gate(&mut body, gates::DIV, &[value, total]);
+    body.push(Stmt::Store { at: here(out, j), value });
+    let third = for_loop(j, Fixed(extent), Hint::Vector, body);
+    d.nest(vec![for_loop(b, Batch, Hint::Plain, vec![first, second, third])]);
+    d.schedule
 }

@@ -1,7 +1,9 @@
 //! Native code against the schedule's interpreter, bit for bit (NaNs being equal to each other).
 
+mod bench;
 mod folds;
 mod loops;
+mod nests;
 mod ops;
 mod steps;
 
@@ -147,11 +149,17 @@ impl Case {
         let mut fill = |len: usize| (0..len).map(|_| value(&mut random)).collect::<Vec<f32>>();
         let steps = rows.div_ceil(schedule.capacity as usize);
         let mut memory = Memory::new(schedule);
-        for (_, held) in memory.iter_mut() {
+        // Native code's own memory begins with zeros, and so does the interpreter's here.
+        for (_, held) in memory.iter_mut().filter(|held| !matches!(held.0, Region::Arena | Region::Input(_)))
+        {
             held.copy_from_slice(&fill(held.len()));
         }
-        let inputs = schedule.regions().into_iter().filter(|region| matches!(region, Region::Input(_)));
-        let columns = inputs.map(|region| fill(EXAMPLES * schedule.region_row(region))).collect();
+        let inputs = schedule.regions().into_iter().filter_map(|region| match region {
+            Region::Input(k) => Some(k + 1),
+            _ => None,
+        });
+        let columns = 0..inputs.max().unwrap_or(0);
+        let columns = columns.map(|k| fill(EXAMPLES * schedule.region_row(Region::Input(k)))).collect();
         let scalars = (0..steps).map(|_| fill(schedule.scalars.len())).collect();
         let mut random = Random(seed + 1);
         let key = |step| (schedule.draws.iter()).map(|&site| draw::key(seed, site, step as u64)).collect();
@@ -193,8 +201,24 @@ impl Case {
 
     /// The same by native code.
     pub fn native(&self, options: Options) -> Vec<(Region, Vec<f32>)> {
+        let mut results = self.results();
+        self.run(&compile(&self.schedule, options).expect("it compiles"), &mut results);
+        results
+    }
+
+    /// Seconds that native code takes, the least of so many runs.
+    pub fn time(&self, options: Options, runs: usize) -> f64 {
         let module = compile(&self.schedule, options).expect("it compiles");
         let mut results = self.results();
+        let mut once = |_| {
+            let start = std::time::Instant::now();
+            self.run(&module, &mut results);
+            start.elapsed().as_secs_f64()
+        };
+        (0..runs).map(&mut once).fold(f64::INFINITY, f64::min)
+    }
+
+    fn run(&self, module: &Module, results: &mut [(Region, Vec<f32>)]) {
         let records: Vec<u32> = (self.scalars.iter().zip(&self.keys))
             .flat_map(|(scalars, keys)| {
                 scalars.iter().map(|scalar| scalar.to_bits()).chain(keys.iter().flatten().copied())
@@ -204,7 +228,6 @@ impl Case {
         let regions = results.iter_mut().map(|(region, held)| (*region, held.as_mut_slice())).collect();
         let call = Call { regions, columns: &columns, order: &self.order, records: &records };
         module.run(&mut module.workspace(), call);
-        results
     }
 
     /// Room for what a run leaves, with what is there before.
@@ -234,7 +257,8 @@ pub fn compare(case: &Case, expected: &[(Region, Vec<f32>)], found: &[(Region, V
         assert_eq!(expected.len(), found.len());
         for (k, (x, y)) in expected.iter().zip(found).enumerate() {
             let same = x.to_bits() == y.to_bits() || (x.is_nan() && y.is_nan());
-            assert!(same, "{what}: {region:?}[{k}] is {y:?} and should be {x:?}\n{:#?}", case.schedule.steps);
+            let plan = || crate::plan::print::print(&case.schedule);
+            assert!(same, "{what}: {region:?}[{k}] is {y:?} and should be {x:?}\n{}", plan());
         }
     }
 }

@@ -2,4 +2,4 @@
 
 mod cases;
 mod harness;
-mod random;
+pub mod random;

@@ -1,12 +1,14 @@
 //! Random small circuits of all kinds of node, the same in every run.
 
-use super::harness::{Numbers, check, class_slot, homes, output, slot};
+use super::harness::{CAPACITY, Numbers, check, class_slot, homes, output, slot};
 use crate::circuit::view::{Affine, Guard, View};
 use crate::circuit::{
-    AxisSet, Circuit, F64, Gate, Kind, Leaf, Reducer, Shape, SlotRole, StepValue, ValueId, gates,
+    AxisSet, Circuit, F64, Gate, Leaf, Reducer, Shape, SlotRole, StepValue, ValueId, gates,
 };
-use crate::plan::schedule::Region;
-use crate::plan::{Home, Phase, Root};
+use crate::plan::schedule::{Region, Schedule};
+use crate::plan::{Home, Phase, Root, plan};
+
+const CASES: u64 = 600;
 
 /// A circuit that grows by one random value after another.
 struct Grower {
@@ -81,8 +83,18 @@ impl Grower {
             let fits = own == shape || (own.dims.is_empty() && (shape.batch || !own.batch));
             args.push(if fits { other } else { first });
         }
-        if gate == gates::SELECT && self.circuit.kind(first) != Kind::Boolean {
-            args[0] = self.circuit.lift(gates::LT, &[args[1], args[2]]);
+        // A comparison of computed numbers may come out otherwise in another precision; of draws it does not.
+        let site = self.below(100);
+        let condition = |circuit: &mut Circuit| {
+            let draw = circuit.leaf(Leaf::Draw { site, shape: shape.clone() });
+            let half = circuit.number(0.5);
+            circuit.lift(gates::LT, &[draw, half])
+        };
+        if gate == gates::LT {
+            return Some(condition(&mut self.circuit));
+        }
+        if gate == gates::SELECT {
+            args[0] = condition(&mut self.circuit);
         }
         Some(self.circuit.lift(gate, &args))
     }
@@ -222,7 +234,8 @@ impl Grower {
     }
 }
 
-fn try_one(seed: u64) {
+/// A random circuit with what is wanted of it.
+fn draw(seed: u64) -> (Circuit, Vec<Root>) {
     let mut grower = Grower::new(seed);
     for _ in 0..6 + seed % 20 {
         grower.grow();
@@ -243,12 +256,23 @@ fn try_one(seed: u64) {
         roots.extend(next.map(|&value| Root { value, home, name: "next".into() }));
     }
     crate::circuit::verify::verify(&grower.circuit).expect("a circuit");
-    check(&Phase { circuit: &grower.circuit, homes: homes(&grower.circuit), roots }, seed);
+    (grower.circuit, roots)
+}
+
+/// The plan of a random circuit, for tests of what runs schedules.
+pub fn schedule(seed: u64) -> Schedule {
+    let (circuit, roots) = draw(seed);
+    plan(&[Phase { circuit: &circuit, homes: homes(&circuit), roots }], CAPACITY)
+}
+
+fn try_one(seed: u64) {
+    let (circuit, roots) = draw(seed);
+    check(&Phase { circuit: &circuit, homes: homes(&circuit), roots }, seed);
 }
 
 #[test]
 fn random_circuits_give_what_their_interpreter_gives() {
-    for seed in 0..400 {
+    for seed in 0..CASES {
         let outcome = std::panic::catch_unwind(|| try_one(seed));
         assert!(outcome.is_ok(), "seed {seed}");
     }

@@ -105,8 +105,8 @@ impl Liner<'_> {
     }
 
     fn begin(&mut self, kind: LineKind, indent: usize, start: usize) {
-        let opens_block =
-            self.last.is_some_and(|last| last.kind == TokenKind::OpenBrace) && !self.after_comment;
+        let after_remark = self.lines.last().is_some_and(|line| line.kind == LineKind::Comment);
+        let opens_block = self.last.is_some_and(|last| last.kind == TokenKind::OpenBrace) && !after_remark;
         let newlines = self.text[self.end..start].matches('\n').count();
         let blank_before = newlines > 1 && !opens_block && !self.lines.is_empty();
         self.line_start = self.text[..start].rfind('\n').map_or(0, |newline| newline + 1);

@@ -1,5 +1,5 @@
 //! A tree to text: for programs that were made, not read, such as derived gradients. Spans and comments are not
-//! looked at; a text that was read is tidied by [`format`](super::format), which keeps comments and lines.
+//! looked at; a text that was read is tidied by [`format`](fn@super::format), which keeps comments and lines.
 //!
 //! What is printed reads back as the same tree, and is left alone by `nnc fmt`.
 

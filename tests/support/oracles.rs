@@ -1,0 +1,515 @@
+//! The oracles: what must hold of every program that runs.
+//!
+//! Each row of [`ORACLES`] is one promise. They go from the text inwards, so that the first that fails names the room
+//! to look into.
+
+use super::rounding::{Bounded, DOUBLE, Precision, SINGLE, bounded};
+use nnc::circuit::verify::verify;
+use nnc::circuit::{Circuit, SlotId, ValueId};
+use nnc::diagnostic::{Diagnostics, FileId, Sources, render_all};
+use nnc::differentiate::differences::compare;
+use nnc::differentiate::differentiate;
+use nnc::elaborate::{self, Choices, Model, Program};
+use nnc::interpret::{Bindings, Element, evaluate};
+use nnc::listing::gradient_program;
+use nnc::plan::interpret::{Record, run};
+use nnc::plan::memory::Memory;
+use nnc::plan::schedule::Region;
+use nnc::runtime::build::{Built, Stage, Wanted, build, homes, simplify_stage, slot_leaf};
+use nnc::runtime::layout::Layout;
+use nnc::runtime::once::{By, Evaluation, differentiable_slots};
+use nnc::runtime::records::Moment;
+use nnc::runtime::store::Store;
+use nnc::syntax;
+use std::cell::{Cell, OnceCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+
+/// A promise that did not hold.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Failure {
+    /// Which.
+    pub oracle: &'static str,
+    /// How it was broken.
+    pub what: String,
+}
+
+/// What holding gives.
+type Held = Result<(), String>;
+
+/// How much was compared: an oracle that compares nothing proves nothing.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Tally {
+    /// Elements held against a finite bound.
+    pub compared: usize,
+    /// Elements of which rounding lets nothing be said.
+    pub doubtful: usize,
+    /// Elements of gradients held against differences.
+    pub measured: usize,
+    /// Those left out, where there is no derivative nearby.
+    pub skipped: usize,
+}
+
+impl Tally {
+    /// Both together.
+    pub fn plus(self, other: Tally) -> Tally {
+        Tally {
+            compared: self.compared + other.compared,
+            doubtful: self.doubtful + other.doubtful,
+            measured: self.measured + other.measured,
+            skipped: self.skipped + other.skipped,
+        }
+    }
+}
+
+/// The promises in order.
+const ORACLES: &[(&str, fn(&Subject) -> Held)] = &[
+    ("the printed tree reads as the same tree", prints),
+    ("formatting twice is formatting once", formats),
+    ("what was elaborated is a circuit", |s| s.both(|p| verify(&p.raw.circuit))),
+    ("what was simplified is a circuit", |s| s.both(|p| verify(&p.simple.circuit))),
+    ("simplified, in f64, it is what it was", |s| s.both(simplified)),
+    ("the circuit in f32 is that in f64, within rounding", |s| s.both(single)),
+    ("what was planned is a schedule", |s| s.both(scheduled)),
+    ("the schedule is the circuit, within rounding", |s| s.both(|p| p.steps(Compare::Circuit))),
+    ("native code is the schedule, bit for bit", |s| s.both(|p| p.steps(Compare::Native))),
+    ("gradients are central differences", |s| s.both(differences)),
+    ("the printed gradient yields the gradient, bit for bit", printed),
+];
+
+/// Bounds of rounding are of first order.
+const SLACK: f64 = 8.0;
+
+/// Derived and measured derivatives differ by no more, relatively.
+const DIFFERENCE: f64 = 1e-4;
+
+/// Examples of the data.
+const ROWS: usize = 5;
+
+/// Holds a program against every oracle. Parameters and data are drawn from the seed.
+///
+/// # Errors
+/// The first that fails.
+pub fn hold(text: &str, seed: u64) -> Result<Tally, Failure> {
+    let failed = |oracle| move |what| Failure { oracle, what };
+    let subject = guarded(|| Subject::new(text, seed)).map_err(failed("it elaborates"))?;
+    for (oracle, holds) in ORACLES {
+        guarded(|| holds(&subject)).map_err(failed(oracle))?;
+    }
+    let [training, inference] = &subject.programs;
+    Ok(training.tally.get().plus(inference.tally.get()))
+}
+
+thread_local! {
+    /// Whether a panic of this thread is a failure that will be told.
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A panic is a failure like others, and not printed.
+fn guarded<T>(f: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !GUARDED.get() {
+                before(panic);
+            }
+        }));
+    });
+    GUARDED.set(true);
+    let result = catch_unwind(AssertUnwindSafe(f));
+    GUARDED.set(false);
+    result.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+        Err(format!("panic: {}", text.or_else(|| panic.downcast_ref().cloned()).unwrap_or_default()))
+    })
+}
+
+/// A program with all that is made of it once.
+struct Subject {
+    text: String,
+    program: Program,
+    models: [Model; 2],
+    programs: [Case; 2],
+    seed: u64,
+}
+
+impl Subject {
+    fn new(text: &str, seed: u64) -> Result<Subject, String> {
+        let told = |(sources, wrong): (Sources, Diagnostics)| render_all(&wrong, &sources, false);
+        let program = elaborate::from_text("program.nn", text).map_err(told)?;
+        let model = |training| elaborated(&program, training);
+        let models = [model(true)?, model(false)?];
+        let programs = [Case::new(&models[0], seed), Case::new(&models[1], seed)];
+        Ok(Subject { text: text.to_string(), program, models, programs, seed })
+    }
+
+    /// Holds of the training and of the inference program.
+    fn both(&self, holds: impl Fn(&Case) -> Held) -> Held {
+        let [training, inference] = &self.programs;
+        holds(training).map_err(|what| format!("training: {what}"))?;
+        holds(inference).map_err(|what| format!("inference: {what}"))
+    }
+}
+
+fn elaborated(program: &Program, training: bool) -> Result<Model, String> {
+    let choices = Choices { training, ..Choices::default() };
+    let model = elaborate::model(program, None, &choices);
+    model.map(|(model, _)| model).map_err(|wrong| render_all(&wrong, &program.sources, false))
+}
+
+fn prints(subject: &Subject) -> Held {
+    let printed = syntax::print(&subject.program.file);
+    let (again, wrong) = syntax::parse(FileId(0), &printed);
+    if !wrong.is_empty() {
+        return Err(format!("{wrong:?}\n{printed}"));
+    }
+    equal(&syntax::print(&again), &printed)
+}
+
+fn formats(subject: &Subject) -> Held {
+    let format = |text: &str| syntax::format(FileId(0), text).map_err(|wrong| format!("{wrong:?}"));
+    let once = format(&subject.text)?;
+    equal(&format(&once)?, &once)?;
+    let (before, _) = syntax::parse(FileId(0), &subject.text);
+    let (after, _) = syntax::parse(FileId(0), &once);
+    equal(&syntax::print(&after), &syntax::print(&before))
+}
+
+fn equal(found: &str, expected: &str) -> Held {
+    if found == expected { Ok(()) } else { Err(format!("found:\n{found}\nexpected:\n{expected}")) }
+}
+
+/// One of the two programs of a net with everything that it computes wanted: results, loss, gradients, next states.
+struct Case {
+    raw: Stage,
+    simple: Stage,
+    params: Layout,
+    states: Layout,
+    evaluation: Evaluation,
+    model: Model,
+    capacity: u32,
+    seed: u64,
+    built: OnceCell<Result<Built, String>>,
+    tally: Cell<Tally>,
+}
+
+impl Case {
+    fn new(model: &Model, seed: u64) -> Case {
+        let evaluation = Evaluation::new(model, false, ROWS, seed);
+        let (params, states) = (evaluation.params.clone(), evaluation.states.clone());
+        let mut circuit = model.circuit.clone();
+        let wanted = wanted(model, &mut circuit, &params, &states);
+        let raw = Stage { homes: homes(&circuit, &params, &states), circuit, wanted };
+        let simple = simplify_stage(raw.clone());
+        let capacity = [1, 2, 3, 5][(seed % 4) as usize];
+        let (built, tally) = Default::default();
+        Case { raw, simple, params, states, evaluation, model: model.clone(), capacity, seed, built, tally }
+    }
+
+    /// Holds results against values with their bounds.
+    fn close(&self, name: &str, found: &[f64], expected: &Bounded) -> Held {
+        let doubtful = expected.errors.iter().filter(|error| error.is_infinite()).count();
+        let compared = expected.errors.len() - doubtful;
+        self.tally.set(self.tally.get().plus(Tally { compared, doubtful, ..Tally::default() }));
+        close(name, found, expected)
+    }
+
+    fn planned(&self) -> Result<&Built, String> {
+        let make = || build(vec![self.raw.clone()], self.capacity, self.seed);
+        self.built.get_or_init(make).as_ref().map_err(Clone::clone)
+    }
+
+    /// All slots bound for some examples, the states to what they are now.
+    fn bindings<T: Element>(
+        &self,
+        circuit: &Circuit,
+        examples: &[u32],
+        states: &[f32],
+        step: u64,
+    ) -> Bindings<T> {
+        let mut bindings = Bindings::<T> {
+            seed: self.seed,
+            examples: examples.to_vec(),
+            step,
+            ..Bindings::new(examples.len())
+        };
+        for (k, values) in self.evaluation.values.iter().enumerate() {
+            let slot = SlotId(k as u32);
+            let data: Vec<T> = match self.states.piece(slot) {
+                Some(piece) => states[piece.range()].iter().map(|&x| T::of(x.into())).collect(),
+                None if circuit.slot(slot).shape.batch => rows(values, examples).map(|&x| T::of(x)).collect(),
+                None => values.iter().map(|&x| T::of(x)).collect(),
+            };
+            bindings.bind(circuit, slot, data);
+        }
+        bindings
+    }
+
+    fn flat(&self, layout: &Layout) -> Vec<f32> {
+        layout
+            .pieces
+            .iter()
+            .flat_map(|piece| narrow(&self.evaluation.values[piece.slot.0 as usize]))
+            .collect()
+    }
+
+    /// Runs the schedule batch by batch, the last one short if the capacity does not divide the examples, and
+    /// compares.
+    fn steps(&self, what: Compare) -> Held {
+        let built = self.planned()?;
+        let mut store = Store::new(built, 1, self.capacity as usize);
+        let inputs: Vec<Vec<f32>> =
+            self.evaluation.inputs().map(|slot| narrow(&self.evaluation.values[slot.0 as usize])).collect();
+        let mut states = self.flat(&self.states);
+        let order: Vec<u32> = (0..ROWS as u32).map(|k| (k * 3 + 1) % ROWS as u32).collect();
+        for (k, batch) in order.chunks(self.capacity as usize).enumerate() {
+            let mut words = vec![];
+            built.records.push(Moment { step: k as u64 + 1, steps: 1, epoch: 1 }, &mut words);
+            let memory = self.interpreted(built, batch, &inputs, &states, &words);
+            match what {
+                Compare::Circuit => self.against_circuit(&memory, batch, &states, k as u64 + 1)?,
+                Compare::Native => {
+                    store.put(Region::Params, &self.flat(&self.params));
+                    store.put(Region::States, &states);
+                    let columns: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
+                    store.run(built, &columns, batch, &words);
+                    self.bits(built, &memory, &store, batch.len())?;
+                }
+            }
+            if !states.is_empty() {
+                states = memory.region(Region::States).to_vec();
+                states.resize(self.states.len, 0.0);
+            }
+        }
+        Ok(())
+    }
+
+    /// The memory after the schedule's interpreter has run a step.
+    fn interpreted(
+        &self,
+        built: &Built,
+        batch: &[u32],
+        inputs: &[Vec<f32>],
+        states: &[f32],
+        words: &[u32],
+    ) -> Memory {
+        let mut memory = Memory::new(&built.schedule);
+        let mut put = |region, values: &[f32]| {
+            let held = memory.region_mut(region);
+            let len = held.len().min(values.len());
+            held[..len].copy_from_slice(&values[..len]);
+        };
+        put(Region::Params, &self.flat(&self.params));
+        put(Region::States, states);
+        for (k, column) in inputs.iter().enumerate() {
+            put(Region::Input(k as u16), &rows(column, batch).copied().collect::<Vec<_>>());
+        }
+        let (scalars, keys) = words.split_at(built.schedule.scalars.len());
+        let record = Record {
+            scalars: scalars.iter().map(|&word| f32::from_bits(word)).collect(),
+            keys: keys.chunks(2).map(|pair| [pair[0], pair[1]]).collect(),
+            examples: batch,
+        };
+        run(&built.schedule, &mut memory, batch.len(), &record);
+        memory
+    }
+
+    fn against_circuit(&self, memory: &Memory, batch: &[u32], states: &[f32], step: u64) -> Held {
+        let bindings = self.bindings::<f64>(&self.simple.circuit, batch, states, step);
+        let expected = bounded(&self.simple.circuit, &roots(&self.simple), &bindings, SINGLE);
+        for ((value, region, offset, name), expected) in self.simple.wanted.iter().zip(&expected) {
+            let len = self.simple.circuit.shape(*value).size_for(batch.len());
+            let found = &memory.region(*region)[*offset as usize..][..len];
+            let found: Vec<f64> = found.iter().map(|&x| x.into()).collect();
+            self.close(name, &found, expected).map_err(|what| format!("batch of {}: {what}", batch.len()))?;
+        }
+        Ok(())
+    }
+
+    fn bits(&self, built: &Built, memory: &Memory, store: &Store, n: usize) -> Held {
+        for (value, region, offset, name) in &self.simple.wanted {
+            let len = built.circuits[0].shape(*value).size_for(n);
+            let (expected, found) = (memory.region(*region), store.region(*region));
+            for k in *offset as usize..*offset as usize + len {
+                let (a, b) = (expected[k], found[k]);
+                if a.to_bits() != b.to_bits() && !(a.is_nan() && b.is_nan()) {
+                    return Err(format!(
+                        "batch of {n}: {name}[{}]: schedule {a:e}, native {b:e}",
+                        k - *offset as usize
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// With what the schedule's interpreter is compared.
+#[derive(Clone, Copy)]
+enum Compare {
+    Circuit,
+    Native,
+}
+
+/// Everything that a model computes, each with its place.
+fn wanted(model: &Model, circuit: &mut Circuit, params: &Layout, states: &Layout) -> Wanted {
+    let mut wanted: Wanted = vec![];
+    let mut outputs = 0;
+    let mut output = |value: ValueId, name: String| {
+        outputs += 1;
+        (value, Region::Output(outputs - 1), 0, name)
+    };
+    for result in model.outputs.iter().chain(&model.metrics) {
+        wanted.push(output(result.value, result.name.clone()));
+    }
+    if let Some(loss) = model.loss {
+        wanted.push((circuit.mean_batch(loss), Region::Log, 0, "loss".into()));
+        let slots = differentiable_slots(model);
+        let leaves: Vec<ValueId> = slots.iter().map(|&slot| slot_leaf(circuit, slot)).collect();
+        for (slot, gradient) in slots.iter().zip(differentiate(circuit, loss, &leaves)) {
+            let Some(gradient) = gradient else { continue };
+            let name = format!("gradient of {}", circuit.slot(*slot).name);
+            wanted.push(match params.piece(*slot) {
+                Some(piece) => (gradient, Region::Gradients, piece.offset, name),
+                None => output(gradient, name),
+            });
+        }
+    }
+    for &(slot, next) in &model.next_states {
+        let piece = states.piece(slot).expect("every state has its place");
+        wanted.push((next, Region::States, piece.offset, format!("{}'", piece.name)));
+    }
+    wanted
+}
+
+fn roots(stage: &Stage) -> Vec<ValueId> {
+    stage.wanted.iter().map(|wanted| wanted.0).collect()
+}
+
+/// The rows of a column that some examples have.
+fn rows<'a, T>(column: &'a [T], examples: &'a [u32]) -> impl Iterator<Item = &'a T> {
+    let row = column.len() / ROWS;
+    examples.iter().flat_map(move |&example| &column[example as usize * row..][..row])
+}
+
+fn narrow(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|&x| x as f32).collect()
+}
+
+/// Holds results against values with their bounds.
+fn close(name: &str, found: &[f64], expected: &Bounded) -> Held {
+    for (k, &found) in found.iter().enumerate() {
+        let (value, error) = (expected.values[k], expected.errors[k]);
+        let alike = match () {
+            () if error.is_infinite() => true,
+            () if value.is_nan() => found.is_nan(),
+            () if value.is_infinite() => found == value,
+            () => (found - value).abs() <= SLACK * error,
+        };
+        if !alike {
+            return Err(format!("{name}[{k}]: found {found:e}, expected {value:e} within {error:e}"));
+        }
+    }
+    Ok(())
+}
+
+/// The raw circuit and the simplified one in f64.
+fn simplified(case: &Case) -> Held {
+    let examples: Vec<u32> = (0..ROWS as u32).collect();
+    let states = case.flat(&case.states);
+    let evaluated = |stage: &Stage, precision: Precision| {
+        bounded(
+            &stage.circuit,
+            &roots(stage),
+            &case.bindings(&stage.circuit, &examples, &states, 1),
+            precision,
+        )
+    };
+    let (raw, simple) = (evaluated(&case.raw, DOUBLE), evaluated(&case.simple, DOUBLE));
+    for ((raw, simple), wanted) in raw.iter().zip(&simple).zip(&case.raw.wanted) {
+        let sum = |(a, b): (&f64, &f64)| a + b;
+        let errors = raw.errors.iter().zip(&simple.errors).map(sum).collect();
+        case.close(&wanted.3, &simple.values, &Bounded { values: raw.values.clone(), errors })?;
+    }
+    Ok(())
+}
+
+/// Both circuits in f32.
+fn single(case: &Case) -> Held {
+    let examples: Vec<u32> = (0..ROWS as u32).collect();
+    let states = case.flat(&case.states);
+    for stage in [&case.raw, &case.simple] {
+        let exact = case.bindings::<f64>(&stage.circuit, &examples, &states, 1);
+        let expected = bounded(&stage.circuit, &roots(stage), &exact, SINGLE);
+        let found = evaluate(
+            &stage.circuit,
+            &roots(stage),
+            &case.bindings::<f32>(&stage.circuit, &examples, &states, 1),
+        );
+        for ((found, expected), wanted) in found.iter().zip(&expected).zip(&stage.wanted) {
+            let found: Vec<f64> = found.data.iter().map(|&x| x.into()).collect();
+            case.close(&wanted.3, &found, expected)?;
+        }
+    }
+    Ok(())
+}
+
+/// Entries of each gradient that are compared with differences.
+const ENTRIES: usize = 6;
+
+/// Derivatives that are larger cannot be measured.
+const STEEP: f64 = 1e4;
+
+fn differences(case: &Case) -> Held {
+    let Some(loss) = case.model.loss else { return Ok(()) };
+    let mut circuit = case.model.circuit.clone();
+    let slots = differentiable_slots(&case.model);
+    let leaves: Vec<ValueId> = slots.iter().map(|&slot| slot_leaf(&mut circuit, slot)).collect();
+    let gradients: Vec<_> = slots.iter().copied().zip(differentiate(&mut circuit, loss, &leaves)).collect();
+    let bindings = case.bindings::<f64>(&circuit, &[0, 1, 2], &case.flat(&case.states), 1);
+    for comparison in compare(&circuit, loss, &gradients, &bindings, ENTRIES) {
+        let (measured, skipped) = (comparison.compared, comparison.skipped);
+        case.tally.set(case.tally.get().plus(Tally { measured, skipped, ..Tally::default() }));
+        let Some(worst) = comparison.worst else { continue };
+        let can_be_measured = worst.difference.abs() < STEEP && worst.uncertainty.is_finite();
+        if can_be_measured && !(worst.error <= DIFFERENCE) {
+            return Err(format!("{}: {worst:?}", circuit.slot(comparison.slot).name));
+        }
+    }
+    Ok(())
+}
+
+fn scheduled(case: &Case) -> Held {
+    nnc::plan::verify::verify(&case.planned()?.schedule).map_err(|wrong| wrong.join("; "))
+}
+
+/// The derived program, read back.
+fn printed(subject: &Subject) -> Held {
+    let [training, inference] = &subject.models;
+    if training.loss.is_none() {
+        return Ok(());
+    }
+    let text = gradient_program(&subject.program.sources, &subject.program.file, training, inference);
+    let told = |what: String| format!("{what}\nthe printed gradient:\n{text}");
+    let program = elaborate::from_text("gradient.nn", &text)
+        .map_err(|(sources, wrong)| told(render_all(&wrong, &sources, false)))?;
+    for model in &subject.models {
+        let derived = elaborated(&program, model.training).map_err(told)?;
+        let expected = Evaluation::new(model, true, 3, subject.seed).run(By::Native)?;
+        let found = Evaluation::new(&derived, false, 3, subject.seed).run(By::Native)?;
+        for expected in &expected {
+            let Some(found) = found.iter().find(|found| found.name == expected.name) else { continue };
+            let same = |(a, b): (&f64, &f64)| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
+            // A gradient that no longer reads anything of an example is the same for all of them.
+            let all: Vec<f64> = found.data.iter().copied().cycle().take(expected.data.len()).collect();
+            if !expected.dims.ends_with(&found.dims) || !all.iter().zip(&expected.data).all(same) {
+                return Err(told(format!(
+                    "training = {}: found {found:?}, expected {expected:?}",
+                    model.training
+                )));
+            }
+        }
+    }
+    Ok(())
+}
