@@ -21,16 +21,15 @@ impl Emitter<'_, '_> {
 
     /// Computes here, where a loop body begins, the parts of its addresses that do not change within.
     pub fn prepare_pointers(&mut self, body: &[Stmt]) {
-        let mut parts = vec![];
-        super::walk::addresses(body, &mut |at| {
-            let bound = |var| self.vars.iter().any(|known| known.0 == var);
-            let terms: Vec<(Var, i64)> = at.at.terms.iter().copied().filter(|term| bound(term.0)).collect();
-            parts.push((self.schedule.buffers[at.buffer.0 as usize].region, terms));
-        });
-        for (region, terms) in parts {
-            let (terms, _) = self.split(&terms);
-            self.pointer(region, &terms);
-        }
+        super::walk::addresses(body, &mut |at| self.prepare_pointer(at));
+    }
+
+    /// Computes here the part of an address that the loops around say.
+    pub fn prepare_pointer(&mut self, at: &Address) {
+        let bound = |var| self.vars.iter().any(|known| known.0 == var);
+        let terms: Vec<(Var, i64)> = at.at.terms.iter().copied().filter(|term| bound(term.0)).collect();
+        let (terms, _) = self.split(&terms);
+        self.pointer(self.schedule.buffers[at.buffer.0 as usize].region, &terms);
     }
 
     /// The terms of variables that change while the program runs, outermost first, and the sum of the others.
@@ -89,15 +88,13 @@ impl Emitter<'_, '_> {
         let (terms, known) = self.split(&at.at.terms);
         let elements = i64::from(buffer.offset) + at.at.offset + known;
         let pointer = self.pointer(buffer.region, &terms);
-        match i32::try_from(elements * SIZE) {
-            Ok(offset) => (pointer, offset),
-            Err(_) => (self.b.ins().iadd_imm_s(pointer, elements * SIZE), 0),
-        }
+        self.moved(pointer, elements * SIZE)
     }
 
-    /// How many lanes an address reaches: those of the spread variable if it moves with it, else none.
-    fn reach(&self, at: &Linear) -> Option<u8> {
-        self.spread.filter(|spread| at.coefficient(spread.var) != 0).map(|spread| spread.lanes)
+    /// If an address moves with the spread variable: how many lanes it reaches, and the bytes from one to the next.
+    fn reach(&self, at: &Linear) -> Option<(u8, i64)> {
+        let spread = self.spread.filter(|spread| at.coefficient(spread.var) != 0)?;
+        Some((spread.lanes, at.coefficient(spread.var) * SIZE))
     }
 
     /// Reads the elements that the lanes stand for; one element for all lanes where the address does not move with
@@ -107,7 +104,27 @@ impl Emitter<'_, '_> {
         let pointer = beyond.map_or(pointer, |bytes| self.b.ins().iadd(pointer, bytes));
         match self.reach(&at.at) {
             None => self.load_splat(F32, pointer, offset),
-            Some(lanes) => self.load_lanes(lanes, pointer, offset),
+            Some((lanes, SIZE)) => self.load_lanes(lanes, pointer, offset),
+            Some((lanes, step)) => self.load_strided(lanes, step, pointer, offset),
+        }
+    }
+
+    /// The first `lanes` of a vector from elements `step` bytes apart; the first one's in the other lanes.
+    fn load_strided(&mut self, lanes: u8, step: i64, pointer: Value, offset: i32) -> Value {
+        let mut vector = self.load_splat(F32, pointer, offset);
+        for lane in 1..lanes {
+            let (pointer, offset) = self.moved(pointer, i64::from(offset) + step * i64::from(lane));
+            let element = self.b.ins().load(F32, MemFlagsData::trusted(), pointer, offset);
+            vector = self.b.ins().insertlane(vector, element, lane);
+        }
+        vector
+    }
+
+    /// A pointer and a number of bytes, in a form that a load or store can take.
+    fn moved(&mut self, pointer: Value, bytes: i64) -> (Value, i32) {
+        match i32::try_from(bytes) {
+            Ok(offset) => (pointer, offset),
+            Err(_) => (self.b.ins().iadd_imm_s(pointer, bytes), 0),
         }
     }
 
@@ -143,7 +160,7 @@ impl Emitter<'_, '_> {
     /// Writes the lanes that stand for iterations; the first lane where there is no spread variable.
     pub fn store(&mut self, at: &Address, value: Value) {
         let (pointer, offset) = self.place(at);
-        let lanes = self.reach(&at.at).unwrap_or(1);
+        let lanes = self.reach(&at.at).map_or(1, |reach| reach.0);
         self.store_lanes(lanes, value, pointer, offset);
     }
 

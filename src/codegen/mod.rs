@@ -9,7 +9,8 @@
 //!
 //! - [`call`](Call): calling it. The only unsafe call.
 //! - `driver`: the loop over steps.
-//! - `step`, `nest`, `fold`: what is emitted for a step, for loops and statements, for folds.
+//! - `step`, `nest`, `fold`, `product`: what is emitted for a step, for loops and statements, for folds, for small
+//!   contractions.
 //! - `lanes`, `address`: operations on four lanes; where elements lie.
 //! - `vectorise`: whether a loop may run in lanes. `invariant`: moves out of loops what does not change there.
 //! - `host`, `support`: this machine; Rust functions that native code calls.
@@ -23,6 +24,7 @@ mod host;
 mod invariant;
 mod lanes;
 mod nest;
+mod product;
 mod step;
 mod support;
 mod vectorise;
@@ -72,7 +74,7 @@ pub struct Module {
     jit: Option<JITModule>,
     entry: unsafe extern "C" fn(*const Frame),
     schedule: Schedule,
-    tasks: Vec<Box<Task>>,
+    tasks: Vec<Task>,
     clif: String,
     asm: String,
 }
@@ -108,12 +110,15 @@ fn record_len(schedule: &Schedule) -> usize {
 /// # Errors
 /// If Cranelift does not support this machine, or refuses the code: a bug of this room.
 pub fn compile(schedule: &Schedule, options: Options) -> Result<Module, String> {
-    let tasks: Vec<Box<Task>> = schedule
+    // Native code holds the tasks' addresses: the vector is never changed again.
+    let tasks: Vec<Task> = schedule
         .steps
         .iter()
         .filter_map(|step| match step {
-            Step::Contract(contract) => Some(Box::new(Task::prepare(contract, schedule.capacity))),
-            Step::Nest(_) | Step::Scatter(_) => None,
+            Step::Contract(contract) if !product::in_place(contract, schedule.capacity) => {
+                Some(Task::prepare(contract, schedule.capacity))
+            }
+            _ => None,
         })
         .collect();
     let mut compiler = Compiler::new(schedule, options)?;
@@ -147,10 +152,13 @@ fn weight(step: &Step) -> usize {
 }
 
 /// Steps with their tasks.
-fn prepare<'a>(schedule: &'a Schedule, tasks: &'a [Box<Task>]) -> Vec<Prepared<'a>> {
+fn prepare<'a>(schedule: &'a Schedule, tasks: &'a [Task]) -> Vec<Prepared<'a>> {
     let mut tasks = tasks.iter();
     let mut prepared = |step: &'a Step| match step {
         Step::Nest(nest) => Prepared::Nest(nest),
+        Step::Contract(contract) if product::in_place(contract, schedule.capacity) => {
+            Prepared::Product(contract)
+        }
         Step::Contract(contract) => {
             Prepared::Contract(contract, tasks.next().expect("a task for each contraction"))
         }

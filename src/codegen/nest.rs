@@ -85,17 +85,23 @@ impl Emitter<'_, '_> {
         }
     }
 
-    /// One iteration, or as many as the lanes of `spread`.
-    pub fn iteration(&mut self, var: Var, index: Index, spread: Option<u8>, body: &[Stmt]) {
+    /// Emits a body in which a variable has a value: that of one iteration, or of the first of those that are in the
+    /// lanes of vectors.
+    pub fn bound(&mut self, var: Var, index: Index, lanes: Option<u8>, body: &mut dyn FnMut(&mut Self)) {
         let around = self.spread;
-        if let Some(lanes) = spread {
-            self.spread = Some(Spread { var, lanes });
-        }
+        self.spread = lanes.map(|lanes| Spread { var, lanes }).or(around);
         self.vars.push((var, index));
-        self.prepare_pointers(body);
-        self.block(body);
+        body(self);
         self.vars.pop();
         self.spread = around;
+    }
+
+    /// One iteration of a loop's body, or as many as there are lanes.
+    pub fn iteration(&mut self, var: Var, index: Index, lanes: Option<u8>, body: &[Stmt]) {
+        self.bound(var, index, lanes, &mut |e| {
+            e.prepare_pointers(body);
+            e.block(body);
+        });
     }
 
     /// Whether a loop is to run in lanes and can.
@@ -107,24 +113,33 @@ impl Emitter<'_, '_> {
     }
 
     fn for_loop(&mut self, var: Var, extent: Extent, hint: Hint, body: &[Stmt]) {
+        let in_lanes = self.runs_in_lanes(var, extent, hint, body);
+        self.loop_over(var, extent, in_lanes, &mut |e| {
+            e.prepare_pointers(body);
+            e.block(body);
+        });
+    }
+
+    /// Emits a loop, four iterations at a time if `in_lanes`. The body is emitted up to twice.
+    pub fn loop_over(&mut self, var: Var, extent: Extent, in_lanes: bool, body: &mut dyn FnMut(&mut Self)) {
         let mut from = Index::Known(0);
         let end = self.extent(extent);
-        if self.runs_in_lanes(var, extent, hint, body) {
+        if in_lanes {
             let whole = self.whole_vectors(end);
             self.counted([from, whole], 4, &[], |e, i, _| {
-                e.iteration(var, i, Some(4), body);
+                e.bound(var, i, Some(4), &mut *body);
                 vec![]
             });
             from = whole;
             if let (Index::Known(start), Index::Known(end)) = (whole, end) {
                 if start < end {
-                    self.iteration(var, whole, Some((end - start) as u8), body);
+                    self.bound(var, whole, Some((end - start) as u8), body);
                 }
                 return;
             }
         }
         self.counted([from, end], 1, &[], |e, i, _| {
-            e.iteration(var, i, None, body);
+            e.bound(var, i, None, body);
             vec![]
         });
     }

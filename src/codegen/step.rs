@@ -18,6 +18,8 @@ pub struct Callees {
 #[derive(Clone, Copy)]
 pub enum Prepared<'a> {
     Nest(&'a Nest),
+    /// A contraction so small that it is emitted in place.
+    Product(&'a Contract),
     Contract(&'a Contract, &'a Task),
     Scatter(&'a Scatter),
 }
@@ -27,7 +29,7 @@ impl Prepared<'_> {
     pub fn what(&self) -> String {
         match self {
             Prepared::Nest(nest) => nest.what.join(", "),
-            Prepared::Contract(contract, _) => contract.what.clone(),
+            Prepared::Product(contract) | Prepared::Contract(contract, _) => contract.what.clone(),
             Prepared::Scatter(scatter) => scatter.what.clone(),
         }
     }
@@ -38,6 +40,7 @@ impl Emitter<'_, '_> {
     pub fn step(&mut self, step: Prepared, callees: Callees) {
         match step {
             Prepared::Nest(nest) => self.nest(nest),
+            Prepared::Product(contract) => self.product(contract),
             Prepared::Contract(contract, task) => self.contract(contract, task, callees.contract),
             Prepared::Scatter(scatter) => self.scatter(scatter, callees.scatter),
         }

@@ -13,8 +13,8 @@ pub struct Comparison {
     pub slot: SlotId,
     /// Elements compared.
     pub compared: usize,
-    /// Elements left out since a comparison in the circuit decides otherwise nearby: there is no derivative to
-    /// compare with.
+    /// Elements left out since a comparison in the circuit decides otherwise nearby, so that there is no derivative
+    /// to compare with, or since the differences do not settle as their ends come closer.
     pub skipped: usize,
     /// The element that agrees least.
     pub worst: Option<Entry>,
@@ -29,7 +29,10 @@ pub struct Entry {
     pub derived: f64,
     /// By differences.
     pub difference: f64,
-    /// Their distance relative to the larger of them, or to what rounding leaves of the objective if that is more.
+    /// How far the differences themselves may be off, by how they change with the distance of their ends.
+    pub uncertainty: f64,
+    /// Their distance beyond that, relative to the larger of them, or to what rounding leaves of the objective if
+    /// that is more.
     pub error: f64,
 }
 
@@ -64,9 +67,9 @@ pub fn compare(
                 continue;
             };
             let derived = derived.as_ref().map_or(0.0, |derived| derived[element]);
-            let entry = entry(element, derived, slope * share, at_start.objective * share);
+            let entry = entry(element, derived, slope.map(|x| x * share), at_start.objective * share);
             result.compared += 1;
-            if result.worst.is_none_or(|worst| !(entry.error <= worst.error)) {
+            if result.worst.is_none_or(|worst| entry.error > worst.error || entry.error.is_nan()) {
                 result.worst = Some(entry);
             }
         }
@@ -107,10 +110,12 @@ fn hold(circuit: &Circuit, value: ValueId, held: &mut Circuit, bindings: &mut Bi
     leaf
 }
 
-fn entry(element: usize, derived: f64, difference: f64, objective: f64) -> Entry {
+fn entry(element: usize, derived: f64, [difference, uncertainty]: [f64; 2], objective: f64) -> Entry {
     let rounding = 1e-5 * (1e-3 + objective.abs());
     let scale = derived.abs().max(difference.abs()).max(rounding);
-    Entry { element, derived, difference, error: (derived - difference).abs() / scale }
+    let distance = (derived - difference).abs() - uncertainty;
+    let error = if distance <= 0.0 { 0.0 } else { distance / scale };
+    Entry { element, derived, difference, uncertainty, error }
 }
 
 /// What is evaluated at each point.
@@ -134,8 +139,9 @@ impl Probe {
         Point { objective, decisions: arrays.collect() }
     }
 
-    /// The derivative by one element: two central differences, extrapolated (Richardson). None where a decision
-    /// changes between the ends.
+    /// The derivative by one element, and how far it may be off: three central differences, each of half the width
+    /// of the one before, extrapolated (Richardson, 1911; Romberg, 1955). None where a decision changes between the
+    /// ends, or where the differences do not settle.
     fn slope(
         &self,
         circuit: &Circuit,
@@ -143,17 +149,26 @@ impl Probe {
         element: usize,
         bindings: &mut Bindings<f64>,
         start: &Point,
-    ) -> Option<f64> {
+    ) -> Option<[f64; 2]> {
         let middle = bindings.slots[&slot].data[element];
-        let step = STEP * (1.0 + middle.abs());
-        let mut ends = [step, -step, step / 2.0, -step / 2.0].map(|offset| {
-            bindings.slots.get_mut(&slot).expect("bound").data[element] = middle + offset;
-            self.at(circuit, bindings)
-        });
+        let mut slopes = [0.0; 3];
+        let mut alike = true;
+        for (k, slope) in slopes.iter_mut().enumerate() {
+            let step = STEP * (1.0 + middle.abs()) / f64::from(1 << k);
+            let [above, below] = [step, -step].map(|offset| {
+                bindings.slots.get_mut(&slot).expect("bound").data[element] = middle + offset;
+                self.at(circuit, bindings)
+            });
+            alike &= above.decisions == start.decisions && below.decisions == start.decisions;
+            *slope = (above.objective - below.objective) / (2.0 * step);
+        }
         bindings.slots.get_mut(&slot).expect("bound").data[element] = middle;
-        let alike = ends.iter_mut().all(|end| end.decisions == start.decisions);
-        let [wide, narrow] = [0, 2].map(|k| ends[k].objective - ends[k + 1].objective);
-        alike.then(|| (4.0 * narrow / step - wide / (2.0 * step)) / 3.0)
+        let [wide, half, quarter] = slopes;
+        let [first, second] = [(4.0 * half - wide) / 3.0, (4.0 * quarter - half) / 3.0];
+        let third = (16.0 * second - first) / 15.0;
+        // Each change should be about a quarter of the one before, unless both are nothing but rounding.
+        let settled = (quarter - half).abs() <= 0.5 * (half - wide).abs() + 1e-6 * (1.0 + start.objective.abs());
+        (alike && settled).then_some([third, (third - second).abs()])
     }
 }
 
@@ -179,6 +194,9 @@ fn decision(circuit: &mut Circuit, value: ValueId) -> Option<ValueId> {
         }
         Node::Gate { gate, args } if gate == gates::MAX || gate == gates::MIN => {
             Some(circuit.gate(gates::LE, &[args[0], args[1]]))
+        }
+        Node::Gate { gate, args } if gate == gates::INT_DIV || gate == gates::MOD => {
+            Some(circuit.gate(gates::INT_DIV, &args))
         }
         Node::Gate { gate, args } if gate == called("abs") => Some(circuit.gate(called("sign"), &args)),
         Node::Gate { gate, .. } if [called("sign"), called("floor"), called("ceil")].contains(&gate) => {

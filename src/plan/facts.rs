@@ -6,6 +6,9 @@ use crate::circuit::known::per_step;
 use crate::circuit::view::Affine;
 use crate::circuit::{AxisSet, Circuit, Leaf, Node, Reducer, Shape, ValueId, View};
 
+/// How many readers are looked through for a name.
+const NEAR: usize = 16;
+
 /// The facts, one a value.
 pub(super) struct Facts<'a> {
     /// Of this circuit.
@@ -125,12 +128,8 @@ impl<'a> Facts<'a> {
             Node::Leaf(Leaf::Slot(id)) => Some(&*self.circuit.slot(*id).name),
             _ => self.names[value.index()],
         };
-        let mut reader = Some(value);
-        let mut named = None;
-        while let Some(next) = reader.filter(|_| named.is_none()) {
-            named = own(next);
-            reader = self.first_user[next.index()];
-        }
+        let readers = std::iter::successors(Some(value), |value| self.first_user[value.index()]);
+        let named = readers.take(NEAR).find_map(own);
         match (own(value), named) {
             (Some(name), _) => name.into(),
             (None, Some(whole)) => format!("{whole}.{}{}", self.stem(value), value.0),

@@ -12,6 +12,10 @@ use petgraph::Direction;
 use petgraph::graph::NodeIndex;
 use petgraph::visit::EdgeRef;
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::BTreeMap;
+
+/// Levels that are looked through for a group that an item may join.
+const TRIED: usize = 8;
 
 /// Loops around kernels, or a kernel.
 #[derive(Clone, Debug)]
@@ -151,7 +155,8 @@ struct Arrangement<'k, 'a> {
     loops: usize,
     here: FxHashSet<NodeIndex>,
     groups: Vec<Group>,
-    by_key: FxHashMap<Key, Vec<usize>>,
+    /// Groups by what they have in common, and by level.
+    by_key: FxHashMap<Key, BTreeMap<u32, Vec<usize>>>,
     placed: FxHashMap<NodeIndex, usize>,
     waiting: FxHashSet<NodeIndex>,
 }
@@ -304,14 +309,12 @@ impl<'k, 'a> Arrangement<'k, 'a> {
             let mut readers = self.kernels.graph.neighbors(item);
             readers.all(|reader| items.contains(&reader) || !self.here.contains(&reader))
         });
-        let known = self.by_key.get(&key).into_iter().flatten().copied();
-        let fit = known.filter(|&group| {
-            let held = &self.groups[group];
-            (held.level == level || (last && held.level > level))
-                && self.is_open(group, key, traits)
-                && (key == Key::Loop(Extent::Batch) || held.traits.deep == traits.deep)
-        });
-        fit.min_by_key(|&group| self.groups[group].level)
+        let levels = self.by_key.get(&key).into_iter().flat_map(|levels| levels.range(level..));
+        let near = levels.take_while(|&(&at, _)| at == level || last).take(TRIED);
+        near.flat_map(|(_, groups)| groups.iter().copied()).find(|&group| {
+            self.is_open(group, key, traits)
+                && (key == Key::Loop(Extent::Batch) || self.groups[group].traits.deep == traits.deep)
+        })
     }
 
     fn is_open(&self, group: usize, key: Key, traits: Traits) -> bool {
@@ -327,7 +330,7 @@ impl<'k, 'a> Arrangement<'k, 'a> {
 
     fn begin(&mut self, key: Key, level: u32) -> usize {
         self.groups.push(Group { key, level, members: vec![], fold: None, traits: Traits::default() });
-        self.by_key.entry(key).or_default().push(self.groups.len() - 1);
+        self.by_key.entry(key).or_default().entry(level).or_default().push(self.groups.len() - 1);
         self.groups.len() - 1
     }
 

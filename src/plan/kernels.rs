@@ -7,15 +7,20 @@
 
 use super::Root;
 use super::facts::{Dependence, Facts, Located, reads_once};
+use super::frame::Frame;
 use super::order::fold_axes;
 use super::product::{Held, Product, recognise};
 use super::schedule::{Extent, Order};
-use crate::circuit::{F64, Gate, Leaf, Node, ValueId};
+use crate::circuit::view::Affine;
+use crate::circuit::{Gate, Leaf, Node, ValueId};
 use petgraph::graph::{DiGraph, NodeIndex};
 use rustc_hash::FxHashMap;
 
 /// From this price on, in cheap operations, what several values read is computed once.
 const DEAR: u32 = 4;
+
+/// From this price on, what one value reads is named too: formulas stay of a size that recursion can follow.
+const LONG: u32 = 256;
 
 /// The kernels of a circuit. An edge leads from a kernel to a reader.
 pub(super) struct Kernels<'a> {
@@ -61,29 +66,6 @@ pub(super) enum Target {
     Frame(Frame),
 }
 
-/// An array in which an operand's elements stand at every `every`-th place and the fill everywhere else, so that
-/// a view that may read outside, or between two elements, reads inside.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Frame {
-    /// The operand.
-    pub of: ValueId,
-    /// One a dimension of the operand.
-    pub dims: Vec<FrameDim>,
-    /// What stands elsewhere.
-    pub fill: F64,
-}
-
-/// A dimension of a [`Frame`]: place `p` is coordinate `p + lo`, where element `i` has coordinate `i * every`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) struct FrameDim {
-    /// Coordinate of the first place.
-    pub lo: i64,
-    /// Number of places.
-    pub extent: u32,
-    /// Distance of two elements.
-    pub every: i64,
-}
-
 /// How a kernel computes.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Work {
@@ -117,15 +99,6 @@ pub(super) struct SlotRead {
     pub reader: NodeIndex,
     /// On how many leading axes it reads the element of its own iteration.
     pub depth: usize,
-}
-
-impl FrameDim {
-    /// From which element of an operand of `d` to before which one it holds.
-    pub fn elements(&self, d: u32) -> (i64, i64) {
-        let from = -(-self.lo).div_euclid(self.every);
-        let to = (self.lo + i64::from(self.extent) - 1).div_euclid(self.every) + 1;
-        (from.clamp(0, i64::from(d)), to.clamp(0, i64::from(d)))
-    }
 }
 
 impl Kernel {
@@ -271,7 +244,7 @@ impl<'a> Choice<'a> {
             let node = facts.circuit.node(value);
             let mut sum = own_price(node);
             node.for_each_operand(|operand| sum = sum.saturating_add(price[operand.index()]));
-            if sum >= DEAR && facts.users[value.index()] > 1 {
+            if sum >= LONG || (sum >= DEAR && facts.users[value.index()] > 1) {
                 let base = facts.locate(value).base;
                 self.explicit[base.index()] = true;
                 sum = 0;
@@ -372,7 +345,7 @@ pub(super) fn table_of(facts: &Facts, table: ValueId) -> Located {
         return located;
     }
     let rank = facts.shape(table).dims.len();
-    let coords = (0..rank).map(|axis| crate::circuit::view::Affine::axis(axis, rank)).collect();
+    let coords = (0..rank).map(|axis| Affine::axis(axis, rank)).collect();
     Located { base: table, coords }
 }
 

@@ -6,9 +6,10 @@
 //! 1. [`facts`]: what is needed, what is known once a step, on which axes a value depends.
 //! 2. [`kernels`]: what is computed by itself and what is part of its readers; [`product`] recognises
 //!    contractions, [`reads`] finds who reads whom, and how far in the same iteration.
+//!    [`frame`] surrounds what may be read outside.
 //! 3. [`fuse`]: which kernels share loops.
 //! 4. [`places`]: what is kept in registers, in the arena, or in a home outside.
-//! 5. [`emit`] and [`steps`] write the statements, [`order`] gives the folds their order.
+//! 5. [`emit`], [`values`] and [`steps`] write the statements, [`order`] gives the folds their order.
 //! 6. For all phases together: [`loops`] joins loops and finds vectors, [`arena`] lays out the arena.
 //!
 //! [`schedule`] is the result.
@@ -19,6 +20,7 @@ pub mod contraction;
 pub mod cost;
 mod emit;
 mod facts;
+mod frame;
 mod fuse;
 pub mod interpret;
 mod kernels;
@@ -34,6 +36,7 @@ pub mod schedule;
 mod steps;
 #[cfg(test)]
 pub(crate) mod tests;
+mod values;
 pub mod verify;
 
 use crate::circuit::{Circuit, ValueId};

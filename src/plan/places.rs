@@ -2,7 +2,7 @@
 //! read elsewhere, and the roots' homes what lasts.
 
 use super::fuse::{Fused, body_of};
-use super::kernels::{Kernels, Read, Target, is_slot};
+use super::kernels::{Kernels, Read, Target};
 use super::schedule::{Buffer, BufferId, Region, Schedule};
 use super::{Home, Phase};
 use crate::circuit::{Leaf, Node, ValueId};
@@ -19,6 +19,7 @@ pub(super) struct Places {
     pub stores: Vec<Vec<Output>>,
     /// Of each slot that is read.
     pub slots: FxHashMap<ValueId, BufferId>,
+    by_region: FxHashMap<Region, Vec<ValueId>>,
     /// What is copied when all else is done.
     pub copies: Vec<Copy>,
 }
@@ -57,6 +58,7 @@ pub(super) fn places(kernels: &Kernels, fused: &Fused, phase: &Phase, schedule: 
         held: vec![None; count],
         stores: vec![vec![]; count],
         slots: FxHashMap::default(),
+        by_region: FxHashMap::default(),
         copies: vec![],
     };
     let mut find = Finder { kernels, fused, phase, schedule, places: &mut places };
@@ -81,6 +83,7 @@ impl Finder<'_, '_> {
                 let name = self.kernels.facts.name(read.slot);
                 let buffer = self.buffer(name, home, read.slot);
                 self.places.slots.insert(read.slot, buffer);
+                self.places.by_region.entry(home.region).or_default().push(read.slot);
             }
         }
     }
@@ -109,7 +112,7 @@ impl Finder<'_, '_> {
         for &root in &node.roots {
             let root = &self.phase.roots[root];
             let buffer = self.buffer(root.name.clone(), root.home, node.target.value());
-            let overwrites = self.overwritten(root.home, buffer);
+            let overwrites = self.overwritten(buffer);
             let one_only = node.is_step() && !homes.is_empty();
             if one_only || !overwrites.iter().all(|&slot| self.may_overwrite(kernel, slot, root.home)) {
                 late.push(buffer);
@@ -163,21 +166,19 @@ impl Finder<'_, '_> {
     }
 
     /// The slots that are read and lie where a buffer is written.
-    fn overwritten(&self, home: Home, buffer: BufferId) -> Vec<ValueId> {
+    fn overwritten(&self, written: BufferId) -> Vec<ValueId> {
+        let buffer = |id: BufferId| &self.schedule.buffers[id.0 as usize];
         let span = |id: BufferId| {
-            let buffer = &self.schedule.buffers[id.0 as usize];
-            let start = buffer.offset as usize;
-            (buffer.region, start, start + buffer.len_for(self.schedule.capacity as usize))
+            let start = buffer(id).offset as usize;
+            start..start + buffer(id).len_for(self.schedule.capacity as usize)
         };
-        let (_, start, end) = span(buffer);
-        let meets = |&(&slot, &id): &(&ValueId, &BufferId)| {
-            let (region, from, to) = span(id);
-            debug_assert!(is_slot(self.kernels.facts, slot));
-            region == home.region && from < end && start < to
+        let here = span(written);
+        let near = self.places.by_region.get(&buffer(written).region).into_iter().flatten();
+        let meets = |slot: &&ValueId| {
+            let there = span(self.places.slots[*slot]);
+            there.start < here.end && here.start < there.end
         };
-        let mut slots: Vec<ValueId> = self.places.slots.iter().filter(meets).map(|(&slot, _)| slot).collect();
-        slots.sort_unstable();
-        slots
+        near.filter(meets).copied().collect()
     }
 
     /// Whether a kernel may write its result over a slot: all reads of the slot come before, or read the same

@@ -1,7 +1,8 @@
 //! Contractions: which sums of products are one, by the circuit alone, and how their operands are read.
 
 use super::facts::{Dependence, Facts, substitute};
-use super::kernels::{Frame, FrameDim, Target};
+use super::frame::Frame;
+use super::kernels::Target;
 use super::schedule::{ContractAxis, Extent};
 use crate::circuit::view::Affine;
 use crate::circuit::{AxisSet, Node, Reducer, ValueId, gates};
@@ -123,33 +124,6 @@ impl Product {
             (self.group(facts, axis), ContractAxis { extent, a, b, out })
         };
         example.into_iter().chain(dims).map(axis).collect::<Vec<_>>().into_iter()
-    }
-}
-
-impl Frame {
-    /// A view that may read outside, as a read of its operand framed by its fill, with the coordinates in the
-    /// frame: exact but for the view's guards. `None` for other values.
-    pub fn of(facts: &Facts, value: ValueId) -> Option<(Frame, Vec<Affine>)> {
-        let Node::View { arg, view } = facts.circuit.node(value) else { return None };
-        if facts.exact_view(value).is_some() {
-            return None;
-        }
-        let mut dims = vec![];
-        let mut coords = vec![];
-        for coord in &view.coords {
-            let reach = |sign: i64| -> i64 {
-                let ends = coord.c.iter().zip(&view.out.dims);
-                coord.b
-                    + ends
-                        .map(|(&c, &d)| c * (i64::from(d) - 1).max(0))
-                        .filter(|end| end * sign > 0)
-                        .sum::<i64>()
-            };
-            let (lo, hi) = (reach(-1), reach(1));
-            dims.push(FrameDim { lo, extent: (hi - lo + 1) as u32, every: coord.d });
-            coords.push(Affine { c: coord.c.clone(), b: coord.b - lo, d: 1 });
-        }
-        Some((Frame { of: *arg, dims, fill: view.fill }, coords))
     }
 }
 

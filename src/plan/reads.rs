@@ -1,7 +1,8 @@
 //! How a value is read: what stands for it in its readers' loops, and from that the edges between kernels.
 
 use super::facts::{Facts, Known, Located};
-use super::kernels::{Frame, Kernels, Read, SlotRead, Target, Work, is_slot, table_of};
+use super::frame::Frame;
+use super::kernels::{Kernels, Read, SlotRead, Target, Work, is_slot, table_of};
 use super::order::fold_axes;
 use crate::circuit::view::{Affine, Guard};
 use crate::circuit::{Gate, Leaf, Node, Shape, ValueId, View};

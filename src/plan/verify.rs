@@ -37,6 +37,9 @@ pub fn verify(schedule: &Schedule) -> Result<(), Vec<String>> {
     if check.faults.is_empty() { Ok(()) } else { Err(check.faults) }
 }
 
+/// An array of a contraction, and how to find an axis's stride in it.
+type Walked<'a> = (&'a Operand, fn(&ContractAxis) -> i64);
+
 struct Checker<'a> {
     schedule: &'a Schedule,
     faults: Vec<String>,
@@ -209,7 +212,7 @@ impl Checker<'_> {
     fn contract(&mut self, contract: &Contract) {
         let Contract { batch, m, n, k, .. } = contract;
         let axes: Vec<&ContractAxis> = [batch, m, n, k].into_iter().flatten().collect();
-        let arrays: [(&Operand, fn(&ContractAxis) -> i64); 3] =
+        let arrays: [Walked; 3] =
             [(&contract.a, |axis| axis.a), (&contract.b, |axis| axis.b), (&contract.out, |axis| axis.out)];
         for (operand, stride) in arrays {
             let mut range = (operand.offset, operand.offset);

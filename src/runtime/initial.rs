@@ -14,7 +14,7 @@ pub fn initial_values(model: &Model, params: &Layout, states: &Layout, seed: u64
     let bindings = Bindings::<f32> { seed, step: 0, ..Bindings::new(1) };
     let arrays = evaluate(&model.initial, &values, &bindings);
     for (&(slot, _), array) in model.initial_values.iter().zip(&arrays) {
-        let mut put = |layout: &Layout, to: &mut Vec<f32>| {
+        let put = |layout: &Layout, to: &mut Vec<f32>| {
             let piece: Option<&Piece> = layout.piece(slot);
             piece.map(|piece| to[piece.range()].copy_from_slice(&array.data)).is_some()
         };

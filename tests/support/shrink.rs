@@ -133,7 +133,9 @@ impl Editor {
                     this.expr(init);
                 }
             }),
-            StmtKind::Output { value, .. } | StmtKind::Metric { value, .. } => value.iter_mut().for_each(|value| self.expr(value)),
+            StmtKind::Output { value, .. } | StmtKind::Metric { value, .. } => {
+                value.iter_mut().for_each(|value| self.expr(value))
+            }
             StmtKind::If { condition, then, otherwise } => {
                 self.expr(condition);
                 self.block(then);
@@ -149,14 +151,28 @@ impl Editor {
     fn decl(&mut self, decl: &mut Decl) {
         self.list(&mut decl.sizes, 0, |this, size| {
             if let Size::Expr(size) = size {
-                this.expr(size);
+                this.size(size);
             }
         });
     }
 
     fn index(&mut self, index: &mut Index) {
         if let Index::Name { range: Some(range), .. } = index {
-            self.expr(range);
+            self.size(range);
+        }
+    }
+
+    /// Sizes stay positive: empty arrays are a matter of their own.
+    fn size(&mut self, size: &mut Expr) {
+        let written = match size.kind {
+            ExprKind::Number { value, .. } => value,
+            _ => f64::INFINITY,
+        };
+        for smaller in [1.0, 2.0, written - 1.0] {
+            if smaller >= 1.0 && smaller < written && smaller.is_finite() && self.here() {
+                *size = build::number(smaller);
+                return;
+            }
         }
     }
 
@@ -166,7 +182,7 @@ impl Editor {
             return;
         }
         if let ExprKind::Number { value, .. } = expr.kind {
-            for smaller in [1.0, 2.0, (value / 2.0).floor()] {
+            for smaller in [0.0, 1.0, 2.0, (value / 2.0).floor()] {
                 if smaller < value && self.here() {
                     *expr = build::number(smaller);
                     return;
@@ -202,7 +218,9 @@ impl Editor {
 /// The expressions directly inside one.
 fn parts(expr: &mut Expr) -> Vec<&mut Expr> {
     match &mut expr.kind {
-        ExprKind::Labelled { value, .. } | ExprKind::Group(value) | ExprKind::Unary { value, .. } => vec![value],
+        ExprKind::Labelled { value, .. } | ExprKind::Group(value) | ExprKind::Unary { value, .. } => {
+            vec![value]
+        }
         ExprKind::Array(list) | ExprKind::Tuple(list) | ExprKind::Pipe(list) => list.iter_mut().collect(),
         ExprKind::Call { callee, args } => {
             std::iter::once(&mut **callee).chain(args.iter_mut().map(|arg| &mut arg.value)).collect()

@@ -56,9 +56,71 @@ pub fn small_net(batch: u32, inputs: u32, units: u32) -> Schedule {
     d.schedule
 }
 
+/// A contraction of plain arrays; `batch`: which of m, n and k is the example (0, 1, 2), if one is; operands lie as
+/// `layout` says, each as it is or transposed.
+pub fn small_product(extents: [u32; 3], batch: Option<usize>, layout: usize) -> Schedule {
+    let mut d = Draft::new(extents[batch.unwrap_or(0)]);
+    let mut inputs = 0;
+    // The dimensions of an operand that has axes `x` and `y`, and the strides of those.
+    let mut array = |x: usize, y: usize, turned: bool, out: bool| {
+        let (first, second) = if turned { (y, x) } else { (x, y) };
+        let (first, second) = if batch == Some(second) { (second, first) } else { (first, second) };
+        let per_example = batch == Some(first);
+        let dims = if per_example { vec![extents[second]] } else { vec![extents[first], extents[second]] };
+        let region = match (out, per_example) {
+            (true, true) => Region::Output(0),
+            (true, false) => Region::Gradients,
+            (false, true) => {
+                inputs += 1;
+                Region::Input(inputs - 1)
+            }
+            (false, false) => Region::Params,
+        };
+        let stride = |axis| if axis == first { i64::from(extents[second]) } else { 1 };
+        (d.buffer(region, per_example, &dims), [stride(x), stride(y)])
+    };
+    let (a, [am, ak]) = array(0, 2, layout & 1 != 0, false);
+    let (b, [bn, bk]) = array(1, 2, layout & 2 != 0, false);
+    let (out, [om, on]) = array(0, 1, layout & 4 != 0, true);
+    let extent = |axis: usize| if batch == Some(axis) { Batch } else { Fixed(extents[axis]) };
+    let operand = |buffer| Operand { buffer, offset: 0 };
+    d.schedule.steps.push(Step::Contract(Contract {
+        what: "a product".to_string(),
+        why: String::new(),
+        batch: vec![],
+        m: vec![axis(extent(0), am, 0, om)],
+        n: vec![axis(extent(1), 0, bn, on)],
+        k: vec![axis(extent(2), ak, bk, 0)],
+        a: operand(a),
+        b: operand(b),
+        out: operand(out),
+        k_block: 512,
+        mean: batch == Some(2),
+    }));
+    d.schedule
+}
+
+/// Small contractions are emitted in place, however their operands lie.
+#[test]
+fn products_in_place() {
+    for extents in [[1, 1, 1], [4, 8, 2], [6, 5, 3], [3, 7, 11], [9, 1, 20], [1, 10, 4]] {
+        for batch in [None, Some(0), Some(1), Some(2)] {
+            for layout in 0..8 {
+                let schedule = small_product(extents, batch, layout);
+                let Step::Contract(contract) = &schedule.steps[0] else { panic!("a contraction") };
+                assert!(product::in_place(contract, schedule.capacity));
+                for rows in 1..=extents[batch.unwrap_or(0)] as usize {
+                    let case = Case::new(&schedule, rows, 4, Random::number);
+                    compare(&case, &case.interpreted(), &case.native(checked()), "in place");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_small_net_over_many_steps() {
-    for (batch, inputs, units) in [(4, 2, 8), (3, 5, 7), (16, 33, 10)] {
+    for (batch, inputs, units) in [(4, 2, 8), (3, 5, 7), (16, 33, 20)] {
         for rows in [1, 4, 30, 100] {
             check(&small_net(batch, inputs, units), rows, 6, Random::number);
         }

@@ -388,3 +388,17 @@ fn the_same_value_may_be_wanted_twice_and_a_number_at_all() {
     let schedule = check(&phase(&circuit, roots), 10);
     snapshot("twice", &schedule);
 }
+
+#[test]
+fn long_chains_are_one_loop_and_no_deep_recursion() {
+    let mut circuit = Circuit::new();
+    let c = &mut circuit;
+    let x = slot(c, "x", SlotRole::Input, Shape::per_example([6]));
+    let mut y = x;
+    for k in 0..20_000 {
+        let number = c.fill(f64::from(k % 7) / 7.0 - 0.4, &Shape::per_example([6]));
+        y = c.add(y, number);
+    }
+    let schedule = check(&phase(&circuit, vec![output(0, y)]), 11);
+    assert_eq!((schedule.steps.len(), schedule.arena), (1, 0));
+}

@@ -2,7 +2,9 @@
 
 use super::harness::{CAPACITY, Numbers, check, class_slot, homes, output, slot};
 use crate::circuit::view::{Affine, Guard, View};
-use crate::circuit::{AxisSet, Circuit, F64, Gate, Leaf, Reducer, Shape, SlotRole, StepValue, ValueId, gates};
+use crate::circuit::{
+    AxisSet, Circuit, F64, Gate, Leaf, Reducer, Shape, SlotRole, StepValue, ValueId, gates,
+};
 use crate::plan::schedule::{Region, Schedule};
 use crate::plan::{Home, Phase, Root, plan};
 
@@ -35,7 +37,8 @@ impl Grower {
 
     fn any(&mut self) -> ValueId {
         // Rather a late one.
-        let back = self.numbers.below(self.values.len() as u64).min(self.numbers.below(self.values.len() as u64));
+        let back =
+            self.numbers.below(self.values.len() as u64).min(self.numbers.below(self.values.len() as u64));
         self.values[self.values.len() - 1 - back as usize]
     }
 
@@ -68,7 +71,8 @@ impl Grower {
     }
 
     fn gate(&mut self) -> Option<ValueId> {
-        let names = ["add", "sub", "mul", "max", "min", "tanh", "sigmoid", "neg", "abs", "lt", "select", "softplus"];
+        let names =
+            ["add", "sub", "mul", "max", "min", "tanh", "sigmoid", "neg", "abs", "lt", "select", "softplus"];
         let gate = Gate::named(names[self.below(names.len() as u64) as usize])?;
         let first = self.any();
         let shape = self.circuit.shape(first).clone();

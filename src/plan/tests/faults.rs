@@ -1,0 +1,134 @@
+//! The verifier finds what is planted.
+
+use crate::circuit::gates;
+use crate::plan::schedule::*;
+use crate::plan::verify::verify;
+
+/// `out[i] = x[i] * x[i]` for `i < 4`, by way of the arena.
+fn sound() -> Schedule {
+    let buffer = |name: &str, region, offset| Buffer {
+        name: name.into(),
+        batch: false,
+        dims: vec![4],
+        region,
+        offset,
+        origin: None,
+    };
+    let nest = |var: u32, from: u32, to: u32| {
+        let at = |buffer| Address { buffer: BufferId(buffer), at: Linear::var(Var(var)) };
+        let (x, square) = (Reg(2 * var), Reg(2 * var + 1));
+        let body = vec![
+            Stmt::Load { reg: x, at: at(from), when: vec![], fill: 0.0 },
+            Stmt::Let { reg: square, op: Op::Gate(gates::MUL), args: vec![x, x] },
+            Stmt::Store { at: at(to), value: square },
+        ];
+        let hint = Hint::Vector;
+        let body = vec![Stmt::For { var: Var(var), extent: Extent::Fixed(4), hint, body }];
+        Step::Nest(Nest { what: vec![], body })
+    };
+    Schedule {
+        buffers: vec![
+            buffer("x", Region::Input(0), 0),
+            buffer("square", Region::Arena, 0),
+            buffer("fourth", Region::Arena, 16),
+            buffer("out", Region::Output(0), 0),
+        ],
+        steps: vec![nest(0, 0, 1), nest(1, 1, 2), nest(2, 2, 3)],
+        capacity: 1,
+        arena: 32,
+        ..Schedule::default()
+    }
+}
+
+/// The statements of the loop of a step.
+fn body(schedule: &mut Schedule, step: usize) -> &mut Vec<Stmt> {
+    let Step::Nest(nest) = &mut schedule.steps[step] else { panic!("a nest") };
+    let Stmt::For { body, .. } = &mut nest.body[0] else { panic!("a loop") };
+    body
+}
+
+fn found(plant: impl FnOnce(&mut Schedule)) -> String {
+    let mut schedule = sound();
+    plant(&mut schedule);
+    verify(&schedule).expect_err("a fault was planted").join("\n")
+}
+
+#[test]
+fn a_sound_schedule_passes() {
+    verify(&sound()).unwrap();
+}
+
+#[test]
+fn addresses_outside_are_found() {
+    let text = found(|schedule| {
+        let Stmt::Load { at, .. } = &mut body(schedule, 0)[0] else { panic!("a load") };
+        at.at.offset = 1;
+    });
+    assert!(text.contains("reaches 1 to 4 of 4 in x"), "{text}");
+}
+
+#[test]
+fn a_condition_excuses_what_it_excludes_only() {
+    let guarded = |hi: i64| {
+        let mut schedule = sound();
+        let Stmt::Load { at, when, .. } = &mut body(&mut schedule, 0)[0] else { panic!("a load") };
+        at.at.offset = 2;
+        when.push(Condition { e: Linear::var(Var(0)), divisor: 1, lo: 0, hi });
+        let Step::Nest(nest) = &mut schedule.steps[0] else { panic!("a nest") };
+        let Stmt::For { hint, .. } = &mut nest.body[0] else { panic!("a loop") };
+        *hint = Hint::Plain;
+        verify(&schedule)
+    };
+    assert_eq!(guarded(2), Ok(()));
+    assert!(guarded(3).is_err());
+}
+
+#[test]
+fn registers_without_a_value_are_found() {
+    let unassigned = found(|schedule| _ = body(schedule, 1).remove(1));
+    assert!(unassigned.contains("Reg(3) is read where it has no value"), "{unassigned}");
+    let twice = found(|schedule| {
+        let load = body(schedule, 1)[0].clone();
+        body(schedule, 1).insert(1, load);
+    });
+    assert!(twice.contains("Reg(2) is assigned twice"), "{twice}");
+}
+
+#[test]
+fn vectors_that_cannot_be_are_found() {
+    let text = found(|schedule| {
+        let Stmt::Store { at, .. } = &mut body(schedule, 2)[2] else { panic!("a store") };
+        at.at = Linear::default();
+    });
+    assert!(text.contains("cannot run in the lanes of a vector"), "{text}");
+}
+
+#[test]
+fn buffers_on_top_of_each_other_are_found() {
+    let text = found(|schedule| schedule.buffers[2].offset = 3);
+    assert!(text.contains("overlap in the arena"), "{text}");
+    let outside = found(|schedule| schedule.buffers[2].offset = 29);
+    assert!(outside.contains("ends outside the arena"), "{outside}");
+}
+
+#[test]
+fn contractions_that_leave_their_operands_are_found() {
+    let text = found(|schedule| {
+        let axis = |extent, a, b, out| ContractAxis { extent: Extent::Fixed(extent), a, b, out };
+        let operand = |buffer| Operand { buffer: BufferId(buffer), offset: 0 };
+        schedule.steps[1] = Step::Contract(Contract {
+            what: "square".into(),
+            why: String::new(),
+            batch: vec![],
+            m: vec![axis(2, 2, 0, 2)],
+            n: vec![axis(2, 0, 2, 1)],
+            k: vec![axis(3, 1, 1, 0)],
+            a: operand(1),
+            b: operand(1),
+            out: operand(2),
+            k_block: 512,
+            mean: false,
+        });
+    });
+    assert!(text.contains("reaches (0, 4) of 4 in square"), "{text}");
+}
