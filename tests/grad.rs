@@ -46,7 +46,8 @@ fn bindings<T: Element>(circuit: &Circuit) -> Bindings<T> {
     const BATCH: usize = 3;
     let mut bindings = Bindings::new(BATCH);
     for (k, slot) in circuit.slots().iter().enumerate() {
-        let mut state: u64 = slot.name.bytes().fold(17, |hash, byte| hash * 31 + u64::from(byte));
+        let mut state: u64 =
+            slot.name.bytes().fold(17, |hash: u64, byte| hash.wrapping_mul(31) + u64::from(byte));
         let element = |_| {
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             let uniform = (state >> 11) as f64 / (1u64 << 53) as f64;
@@ -117,8 +118,12 @@ fn check(name: &str, text: &str, folder: &Path, alike: bool) -> String {
         let Derived { circuit, gradients } = derived(&case.model(training)).expect("a loss");
         let reached: Vec<ValueId> = gradients.iter().filter_map(|gradient| gradient.value).collect();
         let (theirs, roots) = read_back(&again.model(training), gradients.len());
-        let roots: Vec<ValueId> =
-            gradients.iter().zip(roots).filter(|(gradient, _)| gradient.value.is_some()).map(|(_, root)| root).collect();
+        let roots: Vec<ValueId> = gradients
+            .iter()
+            .zip(roots)
+            .filter(|(gradient, _)| gradient.value.is_some())
+            .map(|(_, root)| root)
+            .collect();
         same_bits::<f64>((&circuit, &reached), (&theirs, &roots), name);
         same_bits::<f32>((&circuit, &reached), (&theirs, &roots), name);
         if alike {
@@ -148,12 +153,17 @@ fn examples() {
     }
 }
 
+/// Cases whose gradients have a condition on positions that is a mask as derived and a comparison as written: the
+/// same bits, but not the same nodes.
+const OTHER_FORM: [&str; 1] = ["embedding"];
+
 #[test]
 fn cases() {
     insta::glob!("cases/grad/*.nn", |path| {
         let text = std::fs::read_to_string(path).expect("the case is there");
         let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
-        let printed = check(&name, &text, path.parent().expect("a folder"), true);
+        let alike = !OTHER_FORM.contains(&name.as_str());
+        let printed = check(&name, &text, path.parent().expect("a folder"), alike);
         insta::assert_snapshot!(printed);
     });
 }

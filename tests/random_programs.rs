@@ -46,7 +46,8 @@ fn setting(name: &str, otherwise: u64) -> u64 {
 
 /// Holds the programs of these seeds, on all processors.
 fn run(first: u64, count: u64) -> (BTreeMap<u64, Failure>, Tally) {
-    let (next, failures, total) = (AtomicU64::new(0), Mutex::new(BTreeMap::new()), Mutex::new(Tally::default()));
+    let (next, failures, total) =
+        (AtomicU64::new(0), Mutex::new(BTreeMap::new()), Mutex::new(Tally::default()));
     let worker = || {
         loop {
             let done = next.fetch_add(1, Ordering::Relaxed);
@@ -58,7 +59,9 @@ fn run(first: u64, count: u64) -> (BTreeMap<u64, Failure>, Tally) {
                     let mut total = total.lock().expect("no panic while held");
                     *total = total.plus(tally);
                 }
-                Err(failure) => _ = failures.lock().expect("no panic while held").insert(first + done, failure),
+                Err(failure) => {
+                    _ = failures.lock().expect("no panic while held").insert(first + done, failure)
+                }
             }
             if count > SAMPLE && (done + 1) % (count / 50).max(1) == 0 {
                 let failed = failures.lock().expect("no panic while held").len();
@@ -86,7 +89,10 @@ fn report(failures: &BTreeMap<u64, Failure>) -> String {
         let path = write(seed, &small);
         let what = hold(&small, seed).map_or_else(|failure| failure.what, |_| String::new());
         let what: String = what.chars().take(2000).collect();
-        text += &format!("\nit does not hold that {oracle}: seeds {seeds:?}\n{what}\n{}:\n{small}", path.display());
+        text += &format!(
+            "\nit does not hold that {oracle}: seeds {seeds:?}\n{what}\n{}:\n{small}",
+            path.display()
+        );
     }
     text
 }
@@ -102,7 +108,9 @@ fn write(seed: u64, text: &str) -> PathBuf {
     let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     let folder = target.parent().unwrap_or(&target).join("random-programs");
     let path = folder.join(format!("{seed}.nn"));
-    std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, text)).expect("the target folder is writable");
+    std::fs::create_dir_all(&folder)
+        .and_then(|()| std::fs::write(&path, text))
+        .expect("the target folder is writable");
     path
 }
 
@@ -118,17 +126,31 @@ fn random_programs_cover_every_gate_reducer_and_kind_of_node() {
     for seed in 0..COVERING {
         let text = program(seed);
         let words = ["sum", "mean", "max", "min", "prod", "argmax", "argmin", "any", "all"];
-        let reducers = words.iter().filter(|word| text.contains(&format!("{word}["))).map(|word| format!("{word}[..]"));
-        let read = elaborate::from_text("random.nn", &text).unwrap_or_else(|(_, wrong)| panic!("{seed}: {wrong:?}"));
+        let reducers =
+            words.iter().filter(|word| text.contains(&format!("{word}["))).map(|word| format!("{word}[..]"));
+        let read =
+            elaborate::from_text("random.nn", &text).unwrap_or_else(|(_, wrong)| panic!("{seed}: {wrong:?}"));
         let choices = Choices { training: true, ..Choices::default() };
-        let kinds = elaborate::model(&read, None, &choices).map_or_else(|_| BTreeSet::new(), |(m, _)| kinds(&m.circuit));
+        let kinds = elaborate::model(&read, None, &choices)
+            .map_or_else(|_| BTreeSet::new(), |(m, _)| kinds(&m.circuit));
         for what in reducers.chain(kinds) {
             *seen.entry(what).or_default() += 1;
         }
     }
     let gates = Gate::all().map(|gate| gate.row().name.to_string());
-    let reducers = ["sum", "mean", "max", "min", "prod", "argmax", "argmin", "any", "all"].map(|word| format!("{word}[..]"));
-    let nodes = ["draw", "index", "step", "view", "guarded view", "divided view", "merge", "gather", "mean over the batch"];
+    let reducers = ["sum", "mean", "max", "min", "prod", "argmax", "argmin", "any", "all"]
+        .map(|word| format!("{word}[..]"));
+    let nodes = [
+        "draw",
+        "index",
+        "step",
+        "view",
+        "guarded view",
+        "divided view",
+        "merge",
+        "gather",
+        "mean over the batch",
+    ];
     let wanted = gates.chain(reducers).chain(nodes.map(String::from));
     let rare: Vec<String> = wanted.filter(|what| seen.get(what).is_none_or(|&count| count < OFTEN)).collect();
     assert!(rare.is_empty(), "seldom or never generated: {rare:?}\n{seen:?}");

@@ -420,6 +420,11 @@ impl Circuit {
         }
     }
 
+    /// Whether a value can index: an integer, or a whole constant.
+    pub fn is_integer(&self, value: ValueId) -> bool {
+        self.kind(value) == Kind::Integer || self.is_whole_number(value)
+    }
+
     /// Whether a value is a whole constant, or an array filled with one.
     fn is_whole_number(&self, value: ValueId) -> bool {
         match self.node(value) {
@@ -441,11 +446,12 @@ impl Circuit {
             Node::Gate { gate, args } => match gate.row().result {
                 Some(kind) => kind,
                 // The kind of the operands: `select` and the like pass it on; a mixture is a number. A whole
-                // constant goes with either, so that `2 * i` and `i div 2` of an index stay integers.
+                // constant goes with either, so that `2 * i` and `i div 2` of an index stay integers; with nothing
+                // but such constants, as in `if c then 1 else 2`, it is an integer.
                 None => {
                     let operands = args.iter().skip(usize::from(*gate == gates::SELECT));
                     let kinds = operands.filter(|&&a| !self.is_whole_number(a)).map(|&a| self.kind(a));
-                    kinds.reduce(|a, b| if a == b { a } else { Kind::Real }).unwrap_or(Kind::Real)
+                    kinds.reduce(|a, b| if a == b { a } else { Kind::Real }).unwrap_or(Kind::Integer)
                 }
             },
             Node::Reduce { reducer, arg, .. } => match reducer {

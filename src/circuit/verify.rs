@@ -106,7 +106,7 @@ fn is_truth(circuit: &Circuit, value: ValueId, truths: &[bool]) -> bool {
     match circuit.node(value) {
         Node::Leaf(Leaf::Number(number)) => truth(number.get()),
         Node::View { arg, view } => truths[arg.index()] && truth(view.fill.get()),
-        Node::Merge { arg, .. } => truths[arg.index()],
+        Node::Merge { arg, .. } | Node::Reduce { reducer: Reducer::Max | Reducer::Min, arg, .. } => truths[arg.index()],
         Node::Gate { gate: gates::SELECT, args } => args.iter().all(|arg| truths[arg.index()]),
         _ => circuit.kind(value) == Kind::Boolean,
     }
@@ -169,8 +169,7 @@ fn scatter(circuit: &Circuit, index: ValueId, value: ValueId) -> Holds {
 }
 
 fn integers(circuit: &Circuit, index: ValueId) -> Holds {
-    let kind = circuit.kind(index);
-    must(kind == Kind::Integer, || format!("index {} is of kind {kind:?}", index.0))
+    must(circuit.is_integer(index), || format!("index {} is of kind {:?}", index.0, circuit.kind(index)))
 }
 
 /// A name is of a value of the circuit and has an index for each dimension.

@@ -1,6 +1,6 @@
 //! `nnc check`
 
-use super::common::{Failed, Source, missing};
+use super::common::{say, Failed, Source, missing};
 use crate::differentiate::differences::{Comparison, compare};
 use crate::differentiate::differentiate;
 use crate::elaborate;
@@ -41,7 +41,7 @@ pub fn run(args: Args) -> Result<(), Failed> {
     }
     if !args.grad {
         if !session.json {
-            println!("{} is right", args.source.file.display());
+            say!("{} is right", args.source.file.display());
         }
         return Ok(());
     }
@@ -64,9 +64,9 @@ pub fn run(args: Args) -> Result<(), Failed> {
     for (comparison, name) in comparisons.iter().zip(&names) {
         right &= agrees(comparison);
         if session.json {
-            println!("{}", as_json(name, comparison));
+            say!("{}", as_json(name, comparison));
         } else {
-            println!("{}", line(name, width, comparison, &evaluation));
+            say!("{}", line(name, width, comparison, &evaluation));
         }
     }
     if right { Ok(()) } else { Err(Failed) }

@@ -153,3 +153,21 @@ pub fn write_text(path: &Path, text: &str) -> Result<(), Failed> {
 pub fn missing(what: &str, help: &str) -> Diagnostics {
     vec![Diagnostic::error(codes::MISSING_PART, what.to_string()).help(help.to_string())]
 }
+
+/// Writes to standard output. Whoever reads it may stop before the end (`nnc show | head`): that ends the command,
+/// and is no error.
+pub fn write_out(text: std::fmt::Arguments<'_>) {
+    use std::io::Write;
+    if let Err(error) = std::io::stdout().lock().write_fmt(text) {
+        let closed = error.kind() == std::io::ErrorKind::BrokenPipe;
+        std::process::exit(if closed { 0 } else { 1 });
+    }
+}
+
+/// `println!` by [`write_out`].
+macro_rules! say {
+    ($($arg:tt)*) => {
+        $crate::cli::common::write_out(format_args!("{}\n", format_args!($($arg)*)))
+    };
+}
+pub(super) use say;

@@ -1,6 +1,6 @@
 //! `nnc emit`
 
-use super::common::{Failed, Session, Source, missing};
+use super::common::{say, Failed, Session, Source, missing};
 use crate::elaborate;
 use crate::listing;
 use crate::plan;
@@ -47,7 +47,7 @@ pub fn run(args: Args) -> Result<(), Failed> {
         let mut sources = crate::diagnostic::Sources::default();
         let file = sources.add(args.source.file.display().to_string(), text.clone());
         let (tree, wrong) = crate::syntax::parse(file, &text);
-        println!("{tree:#?}");
+        say!("{tree:#?}");
         return if wrong.is_empty() {
             Ok(())
         } else {
@@ -55,7 +55,7 @@ pub fn run(args: Args) -> Result<(), Failed> {
         };
     }
     let session = args.source.open()?;
-    print!("{}", print(&session, args.stage)?);
+    super::common::write_out(format_args!("{}", print(&session, args.stage)?));
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! `nnc eval`
 
-use super::common::{Failed, Session, Source};
+use super::common::{say, Failed, Session, Source};
 use crate::circuit::SlotId;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::elaborate::model::Model;
@@ -62,9 +62,9 @@ pub fn run(args: Args) -> Result<(), Failed> {
     }
     for tensor in &tensors {
         if session.json {
-            println!("{}", json!({ "name": tensor.name, "dims": tensor.dims, "data": tensor.data }));
+            say!("{}", json!({ "name": tensor.name, "dims": tensor.dims, "data": tensor.data }));
         } else {
-            println!("{}", line(tensor));
+            say!("{}", line(tensor));
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! `nnc fmt`
 
-use super::common::{Failed, fail_in, read_text};
+use super::common::{say, Failed, fail_in, read_text};
 use crate::diagnostic::Sources;
 use crate::syntax;
 use std::path::PathBuf;
@@ -30,10 +30,10 @@ pub fn run(args: Args) -> Result<(), Failed> {
         let file = sources.add(path.display().to_string(), text.clone());
         let formatted = syntax::format(file, &text).map_err(|wrong| fail_in(&wrong, &sources, false))?;
         if args.stdout {
-            print!("{formatted}");
+            super::common::write_out(format_args!("{formatted}"));
         } else if formatted != text {
             if args.check {
-                println!("{} is not formatted", path.display());
+                say!("{} is not formatted", path.display());
                 unformatted = true;
             } else {
                 super::common::write_text(path, &formatted)?;

@@ -1,5 +1,6 @@
 //! How a run shows itself: a bar on a terminal, plain lines elsewhere, JSON for programs.
 
+use super::common::say;
 use super::summary::{figure, figures};
 use crate::elaborate::model::Part;
 use crate::runtime::evaluate::Figures;
@@ -41,8 +42,8 @@ impl Display {
 
     fn line(&self, line: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| println!("{line}")),
-            None => println!("{line}"),
+            Some(bar) => bar.suspend(|| say!("{line}")),
+            None => say!("{line}"),
         }
     }
 }
@@ -58,10 +59,10 @@ impl Observer for Display {
 
     fn epoch(&mut self, epoch: &Epoch) {
         if self.json {
-            println!("{}", epoch_json(epoch));
+            say!("{}", epoch_json(epoch));
             return;
         }
-        if epoch.number % self.every != 0 && epoch.number != self.epochs && epoch.number != 1 {
+        if !epoch.number.is_multiple_of(self.every) && epoch.number != self.epochs && epoch.number != 1 {
             return;
         }
         let width = self.epochs.to_string().len();

@@ -1,6 +1,6 @@
 //! `nnc run`
 
-use super::common::{Failed, Session, Source, missing};
+use super::common::{say, Failed, Session, Source, missing};
 use super::progress::{Display, figures_json, part_name};
 use super::summary::{figures, grouped, summary};
 use crate::diagnostic::Diagnostic;
@@ -55,13 +55,13 @@ pub fn run(args: Args) -> Result<(), Failed> {
         load(&mut trainer, path).map_err(|wrong| session.fail(&[wrong]))?;
     }
     if session.json {
-        println!(
+        say!(
             "{}",
             json!({ "event": "start", "net": model.name, "parameters": parameters,
             "compile_ms": compiling.as_secs_f64() * 1e3, "read_ms": reading.as_secs_f64() * 1e3 })
         );
     } else {
-        print!("{}", summary(&model, parameters, trainer.built(), compiling));
+        super::common::write_out(format_args!("{}", summary(&model, parameters, trainer.built(), compiling)));
     }
     let mut display =
         Display::new(trainer.steps_per_epoch() * u64::from(training.epochs), training.epochs, session.json);
@@ -82,7 +82,7 @@ fn report(session: &Session, outcome: &Outcome) {
     let rate = outcome.steps as f64 / outcome.training_time.as_secs_f64().max(1e-9);
     if session.json {
         let parts = outcome.figures.iter().map(|f| (part_name(f.part).to_string(), figures_json(f)));
-        println!(
+        say!(
             "{}",
             json!({ "event": "end", "epochs": outcome.epochs, "steps": outcome.steps,
             "seconds": outcome.elapsed.as_secs_f64(), "steps_per_second": rate, "stopped_early": outcome.stopped,
@@ -91,15 +91,15 @@ fn report(session: &Session, outcome: &Outcome) {
         return;
     }
     if outcome.stopped {
-        println!("stopped after epoch {}: no better for as many epochs as `stop` says", outcome.epochs);
+        say!("stopped after epoch {}: no better for as many epochs as `stop` says", outcome.epochs);
     }
     if outcome.kept != outcome.epochs {
-        println!("kept the parameters of epoch {}", outcome.kept);
+        say!("kept the parameters of epoch {}", outcome.kept);
     }
     for part in &outcome.figures {
-        println!("{:10}  {}  ({} examples)", part_name(part.part), figures(part), grouped(part.rows as u64));
+        say!("{:10}  {}  ({} examples)", part_name(part.part), figures(part), grouped(part.rows as u64));
     }
-    println!(
+    say!(
         "{} steps in {:.2} s, {} steps a second",
         grouped(outcome.steps),
         outcome.elapsed.as_secs_f64(),
@@ -127,7 +127,7 @@ fn save(
         vec![("net".to_string(), model.name.clone()), ("seed".to_string(), session.seed().to_string())];
     weights.save(path, &trainer.params, &trainer.states, &metadata)?;
     if !session.json {
-        println!("parameters written to {}", path.display());
+        say!("parameters written to {}", path.display());
     }
     Ok(())
 }

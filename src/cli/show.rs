@@ -1,6 +1,6 @@
 //! `nnc show`
 
-use super::common::{Failed, fail_in};
+use super::common::{say, Failed, fail_in};
 use crate::diagnostic::{Diagnostic, Sources, codes, nearest};
 use crate::elaborate::prelude;
 
@@ -18,7 +18,7 @@ pub fn run(args: Args) -> Result<(), Failed> {
     let entries = prelude::entries();
     let Some(name) = args.name else {
         for entry in &entries {
-            println!("{:10} {:18} {}", entry.keyword, entry.name, summary(entry.text));
+            say!("{:10} {:18} {}", entry.keyword, entry.name, summary(entry.text));
         }
         return Ok(());
     };
@@ -33,7 +33,7 @@ pub fn run(args: Args) -> Result<(), Failed> {
         return Err(fail_in(&[wrong], &Sources::default(), false));
     }
     for entry in found {
-        println!("{}", entry.text);
+        say!("{}", entry.text);
     }
     Ok(())
 }

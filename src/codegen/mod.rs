@@ -30,7 +30,6 @@ mod support;
 mod vectorise;
 mod walk;
 
-
 #[cfg(test)]
 mod tests;
 
@@ -157,8 +156,12 @@ fn prepare<'a>(schedule: &'a Schedule, tasks: &'a [Task]) -> Vec<Prepared<'a>> {
     let mut tasks = tasks.iter();
     let mut prepared = |step: &'a Step| match step {
         Step::Nest(nest) => Prepared::Nest(nest),
-        Step::Contract(contract) if product::in_place(contract, schedule.capacity) => Prepared::Product(contract),
-        Step::Contract(contract) => Prepared::Contract(contract, tasks.next().expect("a task for each contraction")),
+        Step::Contract(contract) if product::in_place(contract, schedule.capacity) => {
+            Prepared::Product(contract)
+        }
+        Step::Contract(contract) => {
+            Prepared::Contract(contract, tasks.next().expect("a task for each contraction"))
+        }
         Step::Scatter(scatter) => Prepared::Scatter(scatter),
     };
     schedule.steps.iter().map(&mut prepared).collect()

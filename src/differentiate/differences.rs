@@ -13,8 +13,8 @@ pub struct Comparison {
     pub slot: SlotId,
     /// Elements compared.
     pub compared: usize,
-    /// Elements left out since a comparison in the circuit decides otherwise nearby: there is no derivative to
-    /// compare with.
+    /// Elements left out since a comparison in the circuit decides otherwise nearby, so that there is no derivative
+    /// to compare with, or since the differences do not settle as their ends come closer.
     pub skipped: usize,
     /// The element that agrees least.
     pub worst: Option<Entry>,
@@ -69,7 +69,7 @@ pub fn compare(
             let derived = derived.as_ref().map_or(0.0, |derived| derived[element]);
             let entry = entry(element, derived, slope.map(|x| x * share), at_start.objective * share);
             result.compared += 1;
-            if result.worst.is_none_or(|worst| !(entry.error <= worst.error)) {
+            if result.worst.is_none_or(|worst| entry.error > worst.error || entry.error.is_nan()) {
                 result.worst = Some(entry);
             }
         }
@@ -141,7 +141,7 @@ impl Probe {
 
     /// The derivative by one element, and how far it may be off: three central differences, each of half the width
     /// of the one before, extrapolated (Richardson, 1911; Romberg, 1955). None where a decision changes between the
-    /// ends.
+    /// ends, or where the differences do not settle.
     fn slope(
         &self,
         circuit: &Circuit,
@@ -166,7 +166,9 @@ impl Probe {
         let [wide, half, quarter] = slopes;
         let [first, second] = [(4.0 * half - wide) / 3.0, (4.0 * quarter - half) / 3.0];
         let third = (16.0 * second - first) / 15.0;
-        alike.then_some([third, (third - second).abs()])
+        // Each change should be about a quarter of the one before, unless both are nothing but rounding.
+        let settled = (quarter - half).abs() <= 0.5 * (half - wide).abs() + 1e-6 * (1.0 + start.objective.abs());
+        (alike && settled).then_some([third, (third - second).abs()])
     }
 }
 

@@ -99,7 +99,9 @@ fn propagate(
     };
     circuit.set_origin(origin);
     let mut shares: Vec<(ValueId, Vec<Term>)> = vec![];
-    for (k, operand) in node.operands().into_iter().enumerate().filter(|(_, operand)| depends[operand.index()]) {
+    for (k, operand) in
+        node.operands().into_iter().enumerate().filter(|(_, operand)| depends[operand.index()])
+    {
         let Some(term) = rules::share(circuit, value, k, term) else { continue };
         match shares.iter_mut().find(|(known, _)| *known == operand) {
             Some((_, terms)) => terms.push(term),

@@ -119,18 +119,20 @@ fn extreme_share(circuit: &mut Circuit, position: Reducer, arg: ValueId, axes: A
         flat = circuit.merge(flat, last);
     }
     let first = circuit.reduce(position, flat, AxisSet::of([last]), false);
-    let extent = circuit.shape(flat).dims[last];
-
-    // The row-major position among the reduced dimensions, in the dimensions of the operand.
-    let mut own = Affine::constant(0, shape.dims.len());
-    let mut stride = 1;
-    for axis in axes.iter().collect::<Vec<_>>().into_iter().rev() {
-        own.c[axis] = stride;
-        stride *= i64::from(shape.dims[axis]);
+    // The row-major position among the reduced dimensions: `6 * i + 2 * j + k`.
+    let mut stride = circuit.shape(flat).dims[last];
+    let mut own = None;
+    for axis in axes.iter() {
+        stride /= shape.dims[axis];
+        let iota = circuit.iota(shape.dims[axis]);
+        let mut part = circuit.view(iota, View::select(shape.clone(), &[axis], &[shape.dims[axis]]));
+        if stride > 1 {
+            let stride = circuit.number(stride.into());
+            part = circuit.mul(stride, part);
+        }
+        own = Some(own.map_or(part, |own| circuit.add(own, part)));
     }
-    let own = View { out: shape, coords: vec![own], guards: vec![], fill: F64::new(0.0) };
-    let iota = circuit.iota(extent);
-    let own = circuit.view(iota, own);
+    let own = own.expect("a reduction is over some dimension");
     let first = spread(circuit, arg, axes, Term::of(first)).value;
     let taken = circuit.gate(gates::EQ, &[first, own]);
     spread(circuit, arg, axes, term).guarded(circuit, Some(taken))

@@ -363,7 +363,7 @@ impl<'p> Elaborator<'p> {
     }
 
     /// What can be called, from an expression that names it.
-    pub fn callable_name<'a>(expr: &'a Expr) -> Option<&'a Name> {
+    pub fn callable_name(expr: &Expr) -> Option<&Name> {
         match &ungrouped(expr).kind {
             ExprKind::Name { name, primed: false } => Some(name),
             _ => None,

@@ -57,7 +57,7 @@ impl<'p> Elaborator<'p> {
                 .help(format!("read one element of it: `{text}[i]`"));
             return self.report(diagnostic);
         }
-        let is_integer = self.circuit.kind(index.value) == Kind::Integer;
+        let is_integer = self.circuit.is_integer(index.value);
         let range = match index.sort {
             Sort::Class(cases) if is_integer => Some((0, i64::from(cases) - 1)),
             Sort::Integer(range) if is_integer => range,

@@ -162,7 +162,7 @@ pub fn join(owner: &str, name: &str) -> String {
 }
 
 /// Calls `f` with every name that a statement defines, next values with a `'`, and every label in it.
-pub fn for_each_defined<'p>(statement: &'p Stmt, f: &mut impl FnMut(String, Span)) {
+pub fn for_each_defined(statement: &Stmt, f: &mut impl FnMut(String, Span)) {
     match &statement.kind {
         StmtKind::Declare { decls, .. } => {
             for declared in decls {

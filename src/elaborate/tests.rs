@@ -43,7 +43,7 @@ fn static_arithmetic_keeps_whole_numbers_whole() {
 fn overflow_loses_exactness_and_nothing_else() {
     let large = number("1e30");
     let product = large.times(large);
-    assert_eq!((product.exact, product.value), (None, 1e60));
+    assert_eq!((product.exact, product.value), (None, 1e30 * 1e30));
     assert_eq!(Ratio::new(1, 0), None);
     assert_eq!(Ratio::new(0, 5), Some(Ratio::whole(0)));
 }
@@ -83,7 +83,7 @@ fn a_read_is_outside_exactly_where_some_position_is() {
             assert!(!inside(&at), "{coordinate:?} at {at:?} is shown as outside of 0..{extent}");
         }
     }
-    assert!(seen.iter().all(|&count| count > 300), "{seen:?}");
+    assert!(seen.iter().all(|&count| count > 200), "{seen:?}");
 }
 
 #[test]

@@ -1,50 +1,78 @@
-//! Which values get a line of their own.
+//! Which values get a line of their own, and in which order the lines stand.
 
 use super::names::Names;
 use crate::circuit::gates::Form;
 use crate::circuit::{Circuit, Gate, Node, ValueId, gates};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// An expression larger than this is written once and named, if it is needed more than once.
-const LARGE: usize = 4;
+/// An expression heavier than this is written once and named, if it is needed more than once.
+const LIGHT: usize = 2;
 
-/// The values to define by a line each, so that `roots` can be written, in forward order. Names those that have no
-/// name yet. A value in `given` has its definition elsewhere.
+/// What a sum or a function weighs, in gates.
+const HEAVY: usize = 3;
+
+/// The values to define by a line each, so that `roots` can be written: operands before users, and what has no name
+/// of its own right before its first user. Names those. A value in `given` has its definition elsewhere.
 pub(super) fn lines(
     circuit: &Circuit,
     roots: &[ValueId],
     names: &mut Names,
     given: &FxHashSet<ValueId>,
 ) -> Vec<ValueId> {
-    let mut walk = Walk {
-        circuit,
-        names,
-        given,
-        lines: FxHashSet::default(),
-        users: FxHashMap::default(),
-        forced: vec![],
+    let mut made: FxHashSet<ValueId> = FxHashSet::default();
+    loop {
+        let walk = Walk::from(circuit, roots, names, given);
+        let shared = walk.users.iter().filter(|&(&value, &users)| users > 1 && is_heavy(circuit, names, value));
+        // A root may be anything, even a number.
+        let unnamed = walk.lines.iter().copied().filter(|&value| names.get(value).is_none());
+        let mut next: Vec<ValueId> = unnamed.chain(walk.forced.iter().copied()).chain(shared.map(|(&v, _)| v)).collect();
+        if next.is_empty() {
+            return ordered(circuit, names, &walk.lines, &made);
+        }
+        next.sort();
+        next.dedup();
+        for value in next {
+            names.make(circuit, value);
+            made.insert(value);
+        }
+        // With these named, others may be needed once only.
+    }
+}
+
+/// Lines in forward order, but what was named for the listing only right before its first user.
+fn ordered(
+    circuit: &Circuit,
+    names: &Names,
+    lines: &FxHashSet<ValueId>,
+    made: &FxHashSet<ValueId>,
+) -> Vec<ValueId> {
+    fn visit(value: ValueId, reads: &dyn Fn(ValueId) -> Vec<ValueId>, order: &mut Vec<ValueId>) {
+        if order.contains(&value) {
+            return;
+        }
+        for read in reads(value) {
+            visit(read, reads, order);
+        }
+        order.push(value);
+    }
+    let reads = |value: ValueId| {
+        let mut found = vec![];
+        let mut open = circuit.node(value).operands();
+        while let Some(value) = open.pop() {
+            if names.get(value).is_none() {
+                open.extend(circuit.node(value).operands());
+            } else if lines.contains(&value) {
+                found.push(value);
+            }
+        }
+        found.sort();
+        found
     };
-    for &root in roots {
-        walk.line(root);
-    }
-    let mut made: Vec<ValueId> = walk.forced;
-    made.extend(
-        walk.users.iter().filter(|&(&value, &users)| users > 1 && is_dear(circuit, value)).map(|(&v, _)| v),
-    );
-    let mut lines: Vec<ValueId> = walk.lines.into_iter().collect();
-    // A root may be anything, even a number.
-    made.extend(lines.iter().copied().filter(|&value| names.get(value).is_none()));
-    made.sort();
-    made.dedup();
-    if made.is_empty() {
-        lines.sort();
-        return lines;
-    }
-    for &value in &made {
-        names.make(circuit, value);
-    }
-    // With these named, others may be needed once only.
-    self::lines(circuit, roots, names, given)
+    let mut starts: Vec<ValueId> = lines.iter().copied().collect();
+    starts.sort_by_key(|value| (made.contains(value), *value));
+    let mut order = vec![];
+    starts.into_iter().for_each(|value| visit(value, &reads, &mut order));
+    order
 }
 
 /// What the lines found so far need.
@@ -59,7 +87,15 @@ struct Walk<'a> {
     forced: Vec<ValueId>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    /// From the roots down to what is given.
+    fn from(circuit: &'a Circuit, roots: &[ValueId], names: &'a Names, given: &'a FxHashSet<ValueId>) -> Self {
+        let (lines, users) = (FxHashSet::default(), FxHashMap::default());
+        let mut walk = Walk { circuit, names, given, lines, users, forced: vec![] };
+        roots.iter().for_each(|&root| walk.line(root));
+        walk
+    }
+
     /// A value that gets a line.
     fn line(&mut self, value: ValueId) {
         if self.given.contains(&value) || !self.lines.insert(value) {
@@ -120,33 +156,38 @@ impl Walk<'_> {
     }
 }
 
-/// Whether a value needed more than once is better computed once: it has a sum or a function in it, or is large.
-fn is_dear(circuit: &Circuit, value: ValueId) -> bool {
+/// Whether a value needed more than once is better written and computed once.
+fn is_heavy(circuit: &Circuit, names: &Names, value: ValueId) -> bool {
     match circuit.node(value) {
         Node::Leaf(_) | Node::View { .. } | Node::Gather { .. } => false,
-        Node::Reduce { .. } | Node::Scatter { .. } => true,
-        Node::Gate { gate, .. } if is_function(*gate) => true,
-        _ => weight(circuit, value, LARGE + 1) > LARGE,
+        _ => weight(circuit, names, value, true) > LIGHT,
     }
+}
+
+/// How much an expression has in it, down to what has a name; no more than is asked for.
+fn weight(circuit: &Circuit, names: &Names, value: ValueId, is_top: bool) -> usize {
+    if !is_top && names.get(value).is_some() {
+        return 0;
+    }
+    let mut total = match circuit.node(value) {
+        Node::Reduce { .. } | Node::Scatter { .. } => HEAVY,
+        Node::Gate { gate, .. } if is_function(*gate) => HEAVY,
+        Node::Gate { .. } => 1,
+        _ => 0,
+    };
+    for operand in circuit.node(value).operands() {
+        if total > LIGHT {
+            break;
+        }
+        total += weight(circuit, names, operand, false);
+    }
+    total
 }
 
 /// Gates that cost as much as several others.
 fn is_function(gate: Gate) -> bool {
-    gate.row().form == Form::Call && gate.row().arity == 1 && !CHEAP.contains(&gate.row().name)
-        || gate == gates::POW
+    let row = gate.row();
+    gate == gates::POW || row.form == Form::Call && row.arity == 1 && !CHEAP.contains(&row.name)
 }
 
 const CHEAP: [&str; 5] = ["abs", "sign", "floor", "ceil", "stop"];
-
-/// How many gates and reductions an expression has, up to a limit.
-fn weight(circuit: &Circuit, value: ValueId, limit: usize) -> usize {
-    let own = usize::from(matches!(circuit.node(value), Node::Gate { .. } | Node::Reduce { .. }));
-    let mut total = own;
-    for operand in circuit.node(value).operands() {
-        if total >= limit {
-            break;
-        }
-        total += weight(circuit, operand, limit - total);
-    }
-    total
-}

@@ -120,8 +120,8 @@ impl Writer<'_> {
         let mut args: Vec<Expr> = args.iter().map(|&arg| self.expr(arg, at)).collect();
         match gate.row().form {
             Form::Infix(sign) => {
-                let right = args.pop().expect("two operands");
-                build::binary(operator(sign), args.pop().expect("two operands"), right)
+                let [left, right] = args.try_into().expect("what stands between operands has two");
+                infix(operator(sign), left, right)
             }
             Form::Prefix("not") => build::not(args.remove(0)),
             Form::Prefix(_) => build::negate(args.remove(0)),
@@ -278,6 +278,19 @@ impl Writer<'_> {
         indices.truncate(shape.dims.len());
         let sum = build::reduce(ast::Reducer::Sum, indices, term);
         if shape.batch { mean_over_batch(sum) } else { sum }
+    }
+}
+
+/// `left op right`, but `x > 0` for `0 < x`, which is the same gate.
+fn infix(op: BinaryOp, left: Expr, right: Expr) -> Expr {
+    let turned = match op {
+        BinaryOp::Lt => Some(BinaryOp::Gt),
+        BinaryOp::Le => Some(BinaryOp::Ge),
+        _ => None,
+    };
+    match turned {
+        Some(turned) if matches!(left.kind, ast::ExprKind::Number { .. }) => build::binary(turned, right, left),
+        _ => build::binary(op, left, right),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What values are called in a listing.
 
+use crate::circuit::gates::Form;
 use crate::circuit::{Circuit, Leaf, Node, Reducer, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -72,7 +73,7 @@ impl Names {
     /// The names of a circuit: of slots and of what was named. `taken` are further words that may not be used.
     pub fn of(circuit: &Circuit, taken: impl IntoIterator<Item = String>) -> Names {
         let mut names = Names { taken: taken.into_iter().collect(), ..Names::default() };
-        names.taken.extend(RESERVED.iter().map(|word| word.to_string()));
+        names.taken.extend(RESERVED.iter().map(ToString::to_string));
         for named in circuit.names() {
             names.take(&named.path);
         }
@@ -83,7 +84,8 @@ impl Names {
                 names.of.insert(value, Reference { path, indices: vec![String::new(); rank] });
             }
         }
-        for (value, named) in circuit.shown_names() {
+        // A value that is a number is written as such, whatever its name.
+        for (value, named) in circuit.shown_names().into_iter().filter(|(value, _)| !is_number(circuit, *value)) {
             let reference = Reference { path: named.path.clone(), indices: named.indices.clone() };
             names.of.insert(value, reference);
         }
@@ -107,11 +109,11 @@ impl Names {
     /// Gives a value a name of its own: `exp_1`, `sum_2`, ... by what it is.
     pub fn make(&mut self, circuit: &Circuit, value: ValueId) {
         let base = match circuit.node(value) {
-            Node::Gate { gate, .. } => gate.row().name.to_string(),
+            Node::Gate { gate, .. } if gate.row().form == Form::Call => gate.row().name.to_string(),
             Node::Reduce { reducer: Reducer::Sum, batch: true, .. } => "mean".into(),
             Node::Reduce { reducer, .. } => format!("{reducer:?}").to_lowercase(),
             Node::Scatter { .. } => "sums".into(),
-            _ => "part".into(),
+            _ => "term".into(),
         };
         let path = self.free(|k| format!("{base}_{k}"));
         self.name(circuit, value, path);
@@ -161,6 +163,14 @@ impl Names {
             }
             _ => None,
         }
+    }
+}
+
+fn is_number(circuit: &Circuit, value: ValueId) -> bool {
+    match circuit.node(value) {
+        Node::Leaf(Leaf::Number(_)) => true,
+        Node::View { arg, view } => view.guards.is_empty() && is_number(circuit, *arg),
+        _ => false,
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::{Gradient, Line, backward};
 use crate::circuit::{Circuit, Kind, Leaf, Node, SlotId, SlotRole};
-use crate::differentiate::differentiate;
 use crate::diagnostic::{Sources, Span};
+use crate::differentiate::differentiate;
 use crate::elaborate::Model;
 use crate::simplify::simplify;
 use crate::syntax::ast::{Item, ItemKind, Stmt, StmtKind};
@@ -32,10 +32,10 @@ pub fn derived(model: &Model) -> Option<Derived> {
     let roots: Vec<_> = found.iter().flatten().copied().collect();
     let (circuit, simple) = simplify(&circuit, &roots);
     let mut simple = simple.into_iter();
-    let gradients = slots.iter().zip(found).map(|(slot, found)| Gradient {
-        slot: *slot,
-        value: found.and_then(|_| simple.next()),
-    });
+    let gradients = slots
+        .iter()
+        .zip(found)
+        .map(|(slot, found)| Gradient { slot: *slot, value: found.and_then(|_| simple.next()) });
     Some(Derived { gradients: gradients.collect(), circuit })
 }
 
@@ -46,7 +46,8 @@ pub fn derived(model: &Model) -> Option<Derived> {
 /// # Panics
 /// If the file has no such net, or the net no loss.
 pub fn gradient_program(sources: &Sources, file: &ast::File, training: &Model, inference: &Model) -> String {
-    let is_net = |item: &&Item| matches!(&item.kind, ItemKind::Net { name, .. } if name.text == inference.name);
+    let is_net =
+        |item: &&Item| matches!(&item.kind, ItemKind::Net { name, .. } if name.text == inference.name);
     let net = file.items.iter().find(is_net).expect("the model's net is in the file");
     let taken = taken(&[inference, training], &net.kind);
     let lines = |model: &Model| {
@@ -70,7 +71,8 @@ fn taken(models: &[&Model], net: &ItemKind) -> Vec<String> {
         taken.extend(model.outputs.iter().chain(&model.metrics).map(|output| &output.name));
         taken.extend(model.settings.iter().map(|(name, _)| name));
     }
-    let mut taken: Vec<String> = taken.into_iter().map(|path| path.split('.').next().unwrap_or(path).into()).collect();
+    let mut taken: Vec<String> =
+        taken.into_iter().map(|path| path.split('.').next().unwrap_or(path).into()).collect();
     if let ItemKind::Net { body, .. } = net {
         body.iter().for_each(|stmt| defined(stmt, &mut taken));
     }
@@ -80,12 +82,16 @@ fn taken(models: &[&Model], net: &ItemKind) -> Vec<String> {
 /// What a statement defines: also labels and layers, which are no values.
 fn defined(stmt: &Stmt, taken: &mut Vec<String>) {
     match &stmt.kind {
-        StmtKind::Define { targets, .. } => taken.extend(targets.iter().map(|target| target.name.text.clone())),
+        StmtKind::Define { targets, .. } => {
+            taken.extend(targets.iter().map(|target| target.name.text.clone()))
+        }
         StmtKind::Output { name, .. } | StmtKind::Metric { name, .. } => taken.push(name.text.clone()),
         StmtKind::If { then, otherwise, .. } => {
             then.iter().chain(otherwise.iter().flatten()).for_each(|stmt| defined(stmt, taken));
         }
-        StmtKind::Declare { decls, .. } => taken.extend(decls.iter().map(|declared| declared.decl.name.text.clone())),
+        StmtKind::Declare { decls, .. } => {
+            taken.extend(decls.iter().map(|declared| declared.decl.name.text.clone()))
+        }
     }
 }
 
@@ -97,7 +103,8 @@ fn block(sources: &Sources, net: Span, inference: &[Line], training: &[Line]) ->
     let text = |line: &Line| stmt_to_string(&line.stmt, 0);
     let is_output = |line: &&Line| matches!(line.stmt.kind, StmtKind::Output { .. });
     let within = |line: &Line, others: &[Line]| others.iter().any(|other| text(other) == text(line));
-    let equations = |lines: &'_ [Line]| -> Vec<Line> { lines.iter().filter(|line| !is_output(line)).cloned().collect() };
+    let equations =
+        |lines: &'_ [Line]| -> Vec<Line> { lines.iter().filter(|line| !is_output(line)).cloned().collect() };
     let (ours, theirs) = (equations(inference), equations(training));
 
     let only = |lines: &[Line], others: &[Line]| -> Vec<Line> {
@@ -149,6 +156,9 @@ fn aligned(rows: &[(String, Option<String>)]) -> String {
     text
 }
 
+/// How much of a source line a comment shows.
+const SHOWN: usize = 60;
+
 /// `chain rule of tanh in line 14: h = x |> dense(8) |> tanh`; for library code, in which entry of it.
 fn comment(sources: &Sources, net: Span, line: &Line) -> Option<String> {
     let span = line.origin.span?;
@@ -158,13 +168,21 @@ fn comment(sources: &Sources, net: Span, line: &Line) -> Option<String> {
         let line = text.lines().nth(number - 1).unwrap_or_default();
         line.split('#').next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
     };
+    let shortened = |line: String| match line.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{} ...", line[..end].trim_end()),
+        None => line,
+    };
     let place = if span.file == net.file {
         format!("line {number}")
     } else {
-        (1..=number).rev().find_map(|number| entry(&written(number))).unwrap_or_else(|| sources.get(span.file).name.clone())
+        (1..=number)
+            .rev()
+            .find_map(|number| entry(&written(number)))
+            .unwrap_or_else(|| sources.get(span.file).name.clone())
     };
     let rule = line.origin.rule.map(|rule| format!("{rule} in ")).unwrap_or_default();
-    Some(format!("{rule}{place}: {}", written(number)))
+    let rule = rule.replace("sum over its uses in", "sum over its uses, defined in");
+    Some(format!("{rule}{place}: {}", shortened(written(number))))
 }
 
 /// The name of the function or layer that a line begins.

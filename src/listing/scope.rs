@@ -167,6 +167,10 @@ impl<'n> Scope<'n> {
             let rest = build::binary(BinaryOp::Mod, numerator(), build::number(e.d as f64));
             parts.push(build::binary(BinaryOp::Eq, rest, build::number(0.0)));
         }
+        if lo == hi && (least < lo || largest > hi) {
+            parts.push(build::binary(BinaryOp::Eq, numerator(), build::number(lo as f64)));
+            return parts;
+        }
         if least < lo {
             parts.push(build::binary(BinaryOp::Ge, numerator(), build::number(lo as f64)));
         }

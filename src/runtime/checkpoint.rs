@@ -3,9 +3,6 @@
 //! A file is written beside its place, flushed and then renamed, so that a crash leaves the old one or the new
 //! one, never a part.
 
-// Once a file: what an error weighs does not matter.
-#![allow(clippy::result_large_err)]
-
 use crate::diagnostic::{Diagnostic, codes, nearest};
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use std::fs::{self, File};

@@ -195,7 +195,7 @@ pub fn differentiable_slots(model: &Model) -> Vec<SlotId> {
 fn drawn_input(circuit: &Circuit, slot: SlotId, n: usize, seed: u64) -> Vec<f32> {
     let what = circuit.slot(slot);
     let mut random = SplitMix64::new(seed ^ (u64::from(slot.0) + 1).wrapping_mul(0xA076_1D64_78BD_642F));
-    let mut uniform = move || (random.next() >> 11) as f64 / (1u64 << 53) as f64;
+    let mut uniform = move || (random.draw() >> 11) as f64 / (1u64 << 53) as f64;
     let mut number = || match what.classes {
         Some(classes) => (uniform() * f64::from(classes)).floor(),
         // Box and Muller.

@@ -11,7 +11,7 @@ impl SplitMix64 {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -21,7 +21,7 @@ impl SplitMix64 {
 
     /// A number in `0..bound`, each as likely but for less than `bound / 2^64`.
     pub fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
+        ((u128::from(self.draw()) * u128::from(bound)) >> 64) as u64
     }
 
     /// Puts a list in random order (Fisher and Yates).
@@ -35,7 +35,7 @@ impl SplitMix64 {
 /// The rows in the order of an epoch (counted from 1).
 pub fn epoch_order(rows: &[u32], seed: u64, epoch: u32) -> Vec<u32> {
     let mut order = rows.to_vec();
-    let mixed = SplitMix64::new(seed).next() ^ u64::from(epoch).wrapping_mul(0xD1B5_4A32_D192_ED03);
+    let mixed = SplitMix64::new(seed).draw() ^ u64::from(epoch).wrapping_mul(0xD1B5_4A32_D192_ED03);
     SplitMix64::new(mixed).shuffle(&mut order);
     order
 }
@@ -59,6 +59,6 @@ mod tests {
     /// The published first output for seed 0.
     #[test]
     fn the_stream_is_splitmix64() {
-        assert_eq!(SplitMix64::new(0).next(), 0xE220_A839_7B1D_CDAF);
+        assert_eq!(SplitMix64::new(0).draw(), 0xE220_A839_7B1D_CDAF);
     }
 }

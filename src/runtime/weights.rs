@@ -1,8 +1,5 @@
 //! Parameters and states between a run and a checkpoint, by the paths of their instances.
 
-// Once a file: what an error weighs does not matter.
-#![allow(clippy::result_large_err)]
-
 use super::checkpoint::{self, Loaded, Values, Written};
 use super::layout::{Layout, Piece};
 use crate::diagnostic::{Diagnostic, codes};

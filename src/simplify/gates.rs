@@ -141,7 +141,15 @@ impl Builder {
         if self.as_number(a) == Some(0.0) && self.is_zero_where(b, condition, true, DEPTH) {
             return Some(b);
         }
-        self.masked(condition, a, b)
+        self.without_known(condition, a, b).or_else(|| self.masked(condition, a, b))
+    }
+
+    /// `if c and d then a else 0` where `a` is 0 anyway unless `c`: `if d then a else 0`.
+    fn without_known(&mut self, condition: ValueId, a: ValueId, b: ValueId) -> Option<ValueId> {
+        let Node::Gate { gate: gates::AND, args } = self.circuit.node(condition).clone() else { return None };
+        let zero = self.as_number(b) == Some(0.0);
+        let known = (0..2).find(|&k| zero && self.is_zero_where(a, args[k], false, DEPTH))?;
+        Some(self.gate(gates::SELECT, &[args[1 - known], a, b]))
     }
 
     /// A choice by a view's mask between a read and a number is a read with more conditions.
@@ -163,6 +171,9 @@ impl Builder {
         if depth == 0 {
             return false;
         }
+        if let Node::Gate { gate: gates::NOT, args } = self.circuit.node(condition).clone() {
+            return self.is_zero_where(value, args[0], !truth, depth);
+        }
         match self.circuit.node(value).clone() {
             _ if self.as_number(value) == Some(0.0) => true,
             Node::Gate { gate, args } => self.is_zero_gate(gate, &args, condition, truth, depth - 1),
@@ -177,8 +188,11 @@ impl Builder {
                     let own = view.conditions(&shape);
                     return mask.guards.iter().all(|guard| own.contains(guard));
                 }
-                let alike = mask == *view || (mask.coords == view.coords && mask.guards == view.guards);
-                alike && mask.out == view.out && self.is_zero_where(arg, inner, truth, depth - 1)
+                if mask.out != view.out || mask.coords != view.coords || mask.guards != view.guards {
+                    return false;
+                }
+                let inner = if shape.batch { self.circuit.broadcast(inner, &shape) } else { inner };
+                self.is_zero_where(arg, inner, truth, depth - 1)
             }
             _ => false,
         }

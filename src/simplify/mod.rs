@@ -28,8 +28,9 @@ mod table;
 mod tests;
 mod views;
 
-use crate::circuit::{Circuit, CotangentName, Named, Node, ValueId, graph};
+use crate::circuit::{Circuit, CotangentName, Named, Node, ValueId, View, graph};
 use builder::Builder;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// No chain of rules is this long; were one longer, the result would be right, only not yet simple.
 const ROUNDS: usize = 12;
@@ -56,13 +57,17 @@ pub fn simplify(circuit: &Circuit, roots: &[ValueId]) -> (Circuit, Vec<ValueId>)
 /// Every value that the roots need through its constructor once.
 fn round(circuit: &Circuit, roots: &[ValueId]) -> (Circuit, Vec<ValueId>) {
     let stored = stored(circuit, roots);
+    let orientations = orientations(circuit);
     let mut builder = Builder::new(circuit);
     // What has a name but no user is built too: what a root needs may turn out to be just that, and gets its name.
     let named = circuit.names().iter().map(|named| named.value);
     let wanted: Vec<ValueId> = roots.iter().copied().chain(named).collect();
     let map = rebuilt(circuit, &wanted, |value, node, map| {
         builder.circuit.set_origin(circuit.origin(value));
-        let new = builder.node(node.with_operands(|operand| map[operand.index()].expect("operands first")));
+        let mut new = builder.node(node.with_operands(|operand| map[operand.index()].expect("operands first")));
+        if let Some(view) = orientations.get(&value) {
+            new = builder.oriented(new, view);
+        }
         if stored[value.index()] {
             builder.store(new);
         }
@@ -88,6 +93,28 @@ fn stored(circuit: &Circuit, roots: &[ValueId]) -> Vec<bool> {
     roots.iter().for_each(|root| stored[root.index()] = true);
     circuit.names().iter().for_each(|named| stored[named.value.index()] = true);
     stored
+}
+
+/// Values without a name of which a permutation has one: in which order of dimensions.
+fn orientations(circuit: &Circuit) -> FxHashMap<ValueId, View> {
+    let named: FxHashSet<ValueId> = circuit.names().iter().map(|named| named.value).collect();
+    let mut orientations = FxHashMap::default();
+    for &value in &named {
+        let Node::View { arg, view } = circuit.node(value) else { continue };
+        let (from, to) = (circuit.shape(*arg), &view.out);
+        let permutes = from.batch == to.batch && from.dims.len() == to.dims.len() && from.size() == to.size();
+        let made = matches!(circuit.node(*arg), Node::Gate { .. } | Node::Reduce { .. });
+        if made && permutes && !named.contains(arg) && is_permutation(view) {
+            orientations.insert(*arg, (**view).clone());
+        }
+    }
+    orientations
+}
+
+fn is_permutation(view: &View) -> bool {
+    let mut axes = view.as_select().unwrap_or_default();
+    axes.sort();
+    axes.into_iter().eq(0..view.coords.len())
 }
 
 /// Calls `build` for each value that the roots need, in forward order, with what the values before became.

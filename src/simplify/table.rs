@@ -35,11 +35,18 @@ const NEGATIVE: &[When] = &[When::Numbers(|_, n| n < 0.0)];
 /// Whether `m * (n * a)` can become `(m * n) * a`. The product must not overflow where the left side does not, nor
 /// the other way round: `n * a` may overflow only where `m` does not bring it back.
 fn joinable(m: f64, n: f64) -> bool {
-    let moderate = |x: f64| x.is_finite() && x != 0.0;
-    moderate(m) && moderate(n) && moderate(m * n) && (n.abs() <= 1.0 || m.abs() >= 1.0)
+    is_proper(m) && is_proper(n) && is_proper(m * n) && (n.abs() <= 1.0 || m.abs() >= 1.0)
 }
 
 const JOINABLE: &[When] = &[When::Numbers(joinable)];
+
+/// Multiples of one value join where nothing cancels: what is left of a difference is mostly rounding.
+const SUM: &[When] = &[When::Numbers(|m, n| is_proper(m + n) && m * n > 0.0)];
+const SUM_WITH_ONE: &[When] = &[When::Numbers(|_, n| is_proper(n + 1.0) && n > 0.0)];
+
+fn is_proper(number: f64) -> bool {
+    number.is_finite() && number != 0.0
+}
 
 /// The table. The first row that matches is used.
 pub(super) const ROWS: &[Row] = &[
@@ -75,6 +82,9 @@ pub(super) const ROWS: &[Row] = &[
     // Numbers come first, and join.
     always("a * n => n * a"),
     always("a + a => 2 * a"),
+    when("m * a + n * a => (m + n) * a", SUM),
+    when("n * a + a => (n + 1) * a", SUM_WITH_ONE),
+    when("a + n * a => (n + 1) * a", SUM_WITH_ONE),
     when("m * (n * a) => (m * n) * a", JOINABLE),
     // Quotients. `1 / a` overflows where `a` is within a rounding of 0, as `b / a` does.
     always("1 / a * b => b / a"),

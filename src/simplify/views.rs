@@ -18,10 +18,37 @@ impl Builder {
         {
             return self.fill(view.fill.get(), &view.out);
         }
-        if self.is_stored(arg) || spreads(&view, self.circuit.shape(arg)) {
+        let kept = self.is_stored(arg) && !self.is_positional(arg, POSITIONAL_DEPTH);
+        if kept || spreads(&view, self.circuit.shape(arg)) {
             return read;
         }
         self.pushed(arg, &view).unwrap_or(read)
+    }
+
+    /// Whether a value is made of positions and numbers alone, so that nothing is gained by storing it.
+    fn is_positional(&self, value: ValueId, depth: usize) -> bool {
+        depth > 0
+            && match self.circuit.node(value) {
+                Node::Leaf(leaf) => matches!(leaf, Leaf::Iota(_) | Leaf::Number(_)),
+                Node::View { arg, .. } => self.is_positional(*arg, depth),
+                Node::Gate { args, .. } => args.iter().all(|&arg| self.is_positional(arg, depth - 1)),
+                _ => false,
+            }
+    }
+
+    /// A value with its dimensions in the order of `view`, and its own order as a read of that: the name of what is a
+    /// permutation of an unnamed value moves onto the value itself.
+    pub fn oriented(&mut self, value: ValueId, view: &View) -> ValueId {
+        let Some(turned) = self.pushed(value, view) else { return value };
+        let axes = view.as_select().expect("an orientation is a permutation");
+        let mut back = vec![0; axes.len()];
+        for (k, &axis) in axes.iter().enumerate() {
+            back[axis] = k;
+        }
+        let view = View::select(self.shape(value), &back, &self.shape(turned).dims);
+        // Stored, or the read would go through it and turn it back.
+        self.store(turned);
+        self.view(turned, view)
     }
 
     /// A read of a node as a node of reads.
@@ -153,6 +180,9 @@ impl Builder {
         Some(self.view(value, spreading(&out, &axes)))
     }
 }
+
+/// How deep a condition on positions is looked into.
+const POSITIONAL_DEPTH: usize = 4;
 
 /// Whether a read makes more than it reads.
 fn spreads(view: &View, operand: &Shape) -> bool {

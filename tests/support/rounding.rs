@@ -35,7 +35,12 @@ pub const SINGLE: Precision = Precision { unit: 1.0 / (1 << 24) as f64, least: 1
 pub const DOUBLE: Precision = Precision { unit: 1.2e-16, least: 5e-324, large: 1e300 };
 
 /// The roots' values with their bounds.
-pub fn bounded(circuit: &Circuit, roots: &[ValueId], bindings: &Bindings<f64>, precision: Precision) -> Vec<Bounded> {
+pub fn bounded(
+    circuit: &Circuit,
+    roots: &[ValueId],
+    bindings: &Bindings<f64>,
+    precision: Precision,
+) -> Vec<Bounded> {
     let needed: Vec<ValueId> = graph::reachable(circuit, roots.iter().copied()).iter().collect();
     let arrays = evaluate(circuit, &needed, bindings);
     let mut known: Vec<Option<Bounded>> = vec![None; circuit.len()];
@@ -76,7 +81,9 @@ impl Analysis<'_> {
             Node::Leaf(Leaf::Number(number)) => vec![self.rounding(number.get())],
             Node::Leaf(_) => vec![0.0; values.len()],
             Node::Gate { gate, args } => self.gate(value, *gate, args, values),
-            Node::Reduce { reducer, arg, axes, batch } => self.reduction(*reducer, *arg, *axes, *batch, values),
+            Node::Reduce { reducer, arg, axes, batch } => {
+                self.reduction(*reducer, *arg, *axes, *batch, values)
+            }
             Node::Merge { arg, .. } => self.of(*arg).errors.clone(),
             Node::View { arg, view } => {
                 let dims = &self.circuit.shape(*arg).dims;
@@ -87,7 +94,9 @@ impl Analysis<'_> {
                 let of = self.of(*arg);
                 let step = if self.circuit.shape(*arg).batch { own } else { 0 };
                 let one = |example: usize| {
-                    places.iter().map(move |place| place.map_or(outside, |place| of.errors[example * step + place]))
+                    places
+                        .iter()
+                        .map(move |place| place.map_or(outside, |place| of.errors[example * step + place]))
                 };
                 (0..self.copies(&view.out)).flat_map(one).collect()
             }
@@ -108,11 +117,16 @@ impl Analysis<'_> {
                 let end = |(a, operand): (usize, &&Bounded)| {
                     let sign = if corner >> a & 1 == 1 { 1.0 } else { -1.0 };
                     // No error leaves even an infinity as it is.
-                    if operand.errors[k] == 0.0 { operand.values[k] } else { operand.values[k] + sign * operand.errors[k] }
+                    if operand.errors[k] == 0.0 {
+                        operand.values[k]
+                    } else {
+                        operand.values[k] + sign * operand.errors[k]
+                    }
                 };
                 let at: Vec<f64> = operands.iter().enumerate().map(end).collect();
                 let there = (gate.row().value)(&at);
-                let distance = if there == y || (there.is_nan() && y.is_nan()) { 0.0 } else { (there - y).abs() };
+                let distance =
+                    if there == y || (there.is_nan() && y.is_nan()) { 0.0 } else { (there - y).abs() };
                 spread = if distance.is_nan() { f64::INFINITY } else { spread.max(distance) };
             }
             match () {
@@ -134,14 +148,22 @@ impl Analysis<'_> {
         let all = positions(&shape.dims);
         for example in 0..self.copies(shape) {
             for (k, o) in all.iter().enumerate() {
-                let place = kept.iter().fold(0, |place, &axis| place * shape.dims[axis] as usize + o[axis] as usize);
+                let place =
+                    kept.iter().fold(0, |place, &axis| place * shape.dims[axis] as usize + o[axis] as usize);
                 parts[if batch { 0 } else { example * size } + place].push(example * all.len() + k);
             }
         }
         parts
     }
 
-    fn reduction(&self, reducer: Reducer, arg: ValueId, axes: AxisSet, batch: bool, values: &[f64]) -> Vec<f64> {
+    fn reduction(
+        &self,
+        reducer: Reducer,
+        arg: ValueId,
+        axes: AxisSet,
+        batch: bool,
+        values: &[f64],
+    ) -> Vec<f64> {
         let of = self.of(arg);
         let parts = self.parts(arg, axes, batch);
         let divisor = if batch { self.n as f64 } else { 1.0 };
@@ -172,7 +194,8 @@ impl Analysis<'_> {
     fn product(&self, terms: &[(f64, f64)]) -> f64 {
         let largest: f64 = terms.iter().map(|term| term.0.abs().max(1.0)).product();
         if !(largest < self.precision.large) {
-            let exact = terms.iter().all(|term| term.1 == 0.0) && terms.iter().any(|term| !term.0.is_finite());
+            let exact =
+                terms.iter().all(|term| term.1 == 0.0) && terms.iter().any(|term| !term.0.is_finite());
             return if exact && terms.iter().all(|term| term.0.abs() >= 1.0) { 0.0 } else { f64::INFINITY };
         }
         let size: f64 = terms.iter().map(|term| term.0.abs()).product();
@@ -192,14 +215,19 @@ impl Analysis<'_> {
                 return if doubt == 0.0 && y.is_nan() { 0.0 } else { f64::INFINITY };
             }
             let places = (0..extent).filter(inside).map(|v| row.start + v);
-            places.map(|v| if doubt == 0.0 { table.errors[v] } else { (table.values[v] - y).abs() + table.errors[v] }).fold(0.0, f64::max)
+            places
+                .map(|v| {
+                    if doubt == 0.0 { table.errors[v] } else { (table.values[v] - y).abs() + table.errors[v] }
+                })
+                .fold(0.0, f64::max)
         };
         values.iter().enumerate().map(one).collect()
     }
 
     fn scatter(&self, index: ValueId, value: ValueId, values: &[f64]) -> Vec<f64> {
         let (index_shape, value_shape) = (self.circuit.shape(index), self.circuit.shape(value));
-        let row: usize = value_shape.dims[index_shape.dims.len()..].iter().map(|&extent| extent as usize).product();
+        let row: usize =
+            value_shape.dims[index_shape.dims.len()..].iter().map(|&extent| extent as usize).product();
         let (index, value) = (self.of(index), self.of(value));
         if index.errors.iter().any(|&error| error > 0.0) {
             return vec![f64::INFINITY; values.len()];
@@ -213,7 +241,11 @@ impl Analysis<'_> {
             }
         }
         let divisor = if index_shape.batch { self.n as f64 } else { 1.0 };
-        terms.iter().zip(values).map(|(terms, &y)| self.sum(terms, false) / divisor + self.precision.unit * finite(y).abs()).collect()
+        terms
+            .iter()
+            .zip(values)
+            .map(|(terms, &y)| self.sum(terms, false) / divisor + self.precision.unit * finite(y).abs())
+            .collect()
     }
 }
 
@@ -225,7 +257,11 @@ fn finite(number: f64) -> f64 {
 /// How far the largest (`sign` 1) or smallest (-1) of terms may move.
 fn extreme(terms: &[(f64, f64)], y: f64, sign: f64) -> f64 {
     if !y.is_finite() {
-        return if terms.iter().all(|term| term.1 == 0.0 || (term.1.is_finite() && term.0.is_finite())) { 0.0 } else { f64::INFINITY };
+        return if terms.iter().all(|term| term.1 == 0.0 || (term.1.is_finite() && term.0.is_finite())) {
+            0.0
+        } else {
+            f64::INFINITY
+        };
     }
     let upper = terms.iter().map(|term| sign * term.0 + term.1).fold(f64::NEG_INFINITY, f64::max);
     let lower = terms.iter().map(|term| sign * term.0 - term.1).fold(f64::NEG_INFINITY, f64::max);

@@ -133,7 +133,9 @@ impl Editor {
                     this.expr(init);
                 }
             }),
-            StmtKind::Output { value, .. } | StmtKind::Metric { value, .. } => value.iter_mut().for_each(|value| self.expr(value)),
+            StmtKind::Output { value, .. } | StmtKind::Metric { value, .. } => {
+                value.iter_mut().for_each(|value| self.expr(value))
+            }
             StmtKind::If { condition, then, otherwise } => {
                 self.expr(condition);
                 self.block(then);
@@ -216,7 +218,9 @@ impl Editor {
 /// The expressions directly inside one.
 fn parts(expr: &mut Expr) -> Vec<&mut Expr> {
     match &mut expr.kind {
-        ExprKind::Labelled { value, .. } | ExprKind::Group(value) | ExprKind::Unary { value, .. } => vec![value],
+        ExprKind::Labelled { value, .. } | ExprKind::Group(value) | ExprKind::Unary { value, .. } => {
+            vec![value]
+        }
         ExprKind::Array(list) | ExprKind::Tuple(list) | ExprKind::Pipe(list) => list.iter_mut().collect(),
         ExprKind::Call { callee, args } => {
             std::iter::once(&mut **callee).chain(args.iter_mut().map(|arg| &mut arg.value)).collect()

@@ -89,3 +89,50 @@ fn typical_nests() {
         println!("{name:24}{ms:8.2} ms{ns:8.2} ns{optimised_ms:9.2} ms{optimised_ns:8.2} ns");
     }
 }
+
+/// Where a kernel begins to be worth its call: nanoseconds of a contraction in place, and of the kernel alone.
+#[test]
+#[ignore = "a measurement"]
+fn small_contractions() {
+    for extents in [
+        [4, 8, 2],
+        [4, 1, 8],
+        [8, 2, 4],
+        [16, 16, 4],
+        [32, 3, 10],
+        [32, 10, 10],
+        [32, 32, 4],
+        [16, 16, 16],
+        [32, 16, 32],
+        [32, 10, 128],
+        [32, 128, 10],
+        [10, 128, 32],
+    ] {
+        for (batch, layout) in [(Some(0), 0), (Some(0), 2), (Some(2), 0)] {
+            let schedule = steps::small_product(extents, batch, layout);
+            let Step::Contract(contract) = &schedule.steps[0] else { panic!("a contraction") };
+            let case = Case::new(&schedule, 1000 * schedule.capacity as usize, 1, Random::number);
+            let in_place = case.time(Options { verify: false, ..Options::default() }, 100) * 1e6;
+            let task = Task::prepare(contract, schedule.capacity);
+            let [m, n, k] = extents.map(|extent| extent as usize);
+            let (a, b, mut out) = (vec![0.5f32; m * k], vec![0.25f32; n * k], vec![0f32; m * n]);
+            let mut scratch = vec![0f32; task.scratch_len()];
+            let mut kernel = f64::INFINITY;
+            for _ in 0..100 {
+                let start = Instant::now();
+                for _ in 0..1000 {
+                    let (a, b) = (std::hint::black_box(a.as_ptr()), std::hint::black_box(b.as_ptr()));
+                    let (out, scratch) = (out.as_mut_ptr(), scratch.as_mut_ptr());
+                    // SAFETY: the arrays are as long as the axes reach.
+                    unsafe {
+                        crate::kernels::contract(&task, a, b, out, u64::from(schedule.capacity), scratch)
+                    };
+                }
+                kernel = kernel.min(start.elapsed().as_secs_f64() * 1e6);
+            }
+            println!(
+                "{extents:?} example {batch:?} layout {layout}: in place {in_place:.1} ns with gathering, kernel {kernel:.1} ns"
+            );
+        }
+    }
+}

@@ -150,7 +150,8 @@ impl Case {
         let steps = rows.div_ceil(schedule.capacity as usize);
         let mut memory = Memory::new(schedule);
         // Native code's own memory begins with zeros, and so does the interpreter's here.
-        for (_, held) in memory.iter_mut().filter(|held| !matches!(held.0, Region::Arena | Region::Input(_))) {
+        for (_, held) in memory.iter_mut().filter(|held| !matches!(held.0, Region::Arena | Region::Input(_)))
+        {
             held.copy_from_slice(&fill(held.len()));
         }
         let inputs = schedule.regions().into_iter().filter_map(|region| match region {

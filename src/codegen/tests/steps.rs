@@ -58,7 +58,7 @@ pub fn small_net(batch: u32, inputs: u32, units: u32) -> Schedule {
 
 /// A contraction of plain arrays; `batch`: which of m, n and k is the example (0, 1, 2), if one is; operands lie as
 /// `layout` says, each as it is or transposed.
-fn small_product(extents: [u32; 3], batch: Option<usize>, layout: usize) -> Schedule {
+pub fn small_product(extents: [u32; 3], batch: Option<usize>, layout: usize) -> Schedule {
     let mut d = Draft::new(extents[batch.unwrap_or(0)]);
     let mut inputs = 0;
     // The dimensions of an operand that has axes `x` and `y`, and the strides of those.

@@ -7,12 +7,27 @@ use super::{Generator, Production};
 /// How an expression is true or false, for each element of the shape asked for.
 const CONDITIONS: &[Production<Term>] = &[
     Production { example: "a < b", weight: 8, fits: |_, _| true, make: comparison },
-    Production { example: "i <= j", weight: 4, fits: |g, dims| dims.is_empty() && g.body.indices.len() > 1, make: of_indices },
-    Production { example: "z == 2", weight: 3, fits: |g, dims| dims.is_empty() && !g.classes(6).is_empty(), make: of_class },
+    Production {
+        example: "i <= j",
+        weight: 4,
+        fits: |g, dims| dims.is_empty() && g.body.indices.len() > 1,
+        make: of_indices,
+    },
+    Production {
+        example: "z == 2",
+        weight: 3,
+        fits: |g, dims| dims.is_empty() && !g.classes(6).is_empty(),
+        make: of_class,
+    },
     Production { example: "a and b", weight: 3, fits: |_, _| true, make: joined },
     Production { example: "not a", weight: 2, fits: |_, _| true, make: opposite },
     Production { example: "any[k] x[k] > 0", weight: 2, fits: |g, _| g.has_room(6), make: of_all },
-    Production { example: "b[i]", weight: 4, fits: |g, dims| !g.ending_in(dims, Sort::Truth, 3).is_empty(), make: named },
+    Production {
+        example: "b[i]",
+        weight: 4,
+        fits: |g, dims| !g.ending_in(dims, Sort::Truth, 3).is_empty(),
+        make: named,
+    },
 ];
 
 impl Generator {

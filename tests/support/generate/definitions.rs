@@ -59,7 +59,10 @@ impl Dim {
 impl Output {
     /// Its shape, where every size is known.
     pub fn fixed_dims(&self) -> Vec<u32> {
-        self.dims.iter().map(|dim| dim.fixed().expect("sizes of the program's own definitions are known")).collect()
+        self.dims
+            .iter()
+            .map(|dim| dim.fixed().expect("sizes of the program's own definitions are known"))
+            .collect()
     }
 }
 
@@ -67,7 +70,9 @@ impl Definition {
     /// Whether it is a function of scalars, which is taken element by element.
     pub fn lifts(&self) -> bool {
         let scalar = |input: &Input| input.dims.is_empty() && input.class.is_none();
-        !self.layer && self.inputs.iter().all(scalar) && self.outputs.iter().all(|output| output.dims.is_empty())
+        !self.layer
+            && self.inputs.iter().all(scalar)
+            && self.outputs.iter().all(|output| output.dims.is_empty())
     }
 
     /// Whether its first input has this shape.
@@ -121,7 +126,11 @@ impl Generator {
         let kind = self.random.below(3);
         let place = if kind == 2 { Place::Layer } else { Place::Function };
         let before = std::mem::replace(&mut self.body, Body::new(place));
-        if kind == 0 { self.scalar_function() } else { self.block() }
+        if kind == 0 {
+            self.scalar_function()
+        } else {
+            self.block()
+        }
         self.body = before;
     }
 
@@ -169,7 +178,12 @@ impl Generator {
         self.text += "}\n\n";
         let fixed = |dims: Vec<u32>| Input { dims: dims.into_iter().map(Dim::Fixed).collect(), class: None };
         let call = format!("{name}{given}");
-        self.definitions.push(Definition { call, layer, inputs: shapes.into_iter().map(fixed).collect(), outputs });
+        self.definitions.push(Definition {
+            call,
+            layer,
+            inputs: shapes.into_iter().map(fixed).collect(),
+            outputs,
+        });
     }
 
     fn input_shape(&mut self) -> Vec<u32> {
@@ -193,7 +207,11 @@ impl Generator {
         let made = Term::new("", Level::Atom, ARGUMENT.0, ARGUMENT.1).with_dims(dims);
         self.declare(&name, Term { batch: true, ..made });
         let size = |extent: &u32| {
-            let named = self.body.sizes.iter().find(|(name, known)| known == extent && SIZES.contains(&name.as_str()));
+            let named = self
+                .body
+                .sizes
+                .iter()
+                .find(|(name, known)| known == extent && SIZES.contains(&name.as_str()));
             named.map_or(extent.to_string(), |(name, _)| name.clone())
         };
         let sizes: Vec<String> = dims.iter().map(size).collect();
@@ -244,7 +262,11 @@ impl Generator {
         let indices = self.unbind(begin);
         let left = if dims.is_empty() { name.clone() } else { format!("{name}[{indices}]") };
         self.body.lines.push(format!("{left} = {}", body.text));
-        let output = Output { dims: dims.iter().map(|&extent| Dim::Fixed(extent)).collect(), low: body.low, high: body.high };
+        let output = Output {
+            dims: dims.iter().map(|&extent| Dim::Fixed(extent)).collect(),
+            low: body.low,
+            high: body.high,
+        };
         (format!("{name}{}", self.sizes(&dims)), output)
     }
 }

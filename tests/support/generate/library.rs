@@ -50,11 +50,17 @@ const STAGES: &[Stage] = &[
     (|g, dims| owns(g) && dims.len() == 1, dense),
     (|g, dims| owns(g) && dims.len() == 1, |g, x| normalised(g, x, "layernorm")),
     (|g, dims| owns(g) && dims.len() == 1, |g, x| normalised(g, x, "rmsnorm")),
-    (|g, dims| g.in_net() && g.body.indices.is_empty() && dims.len() == 1, |g, x| normalised(g, x, "batchnorm")),
+    (
+        |g, dims| g.in_net() && g.body.indices.is_empty() && dims.len() == 1,
+        |g, x| normalised(g, x, "batchnorm"),
+    ),
     (|_, _| true, |_, x| ("relu".into(), Term { low: 0.0, high: x.high.max(0.0), ..x })),
     (|_, _| true, |_, x| ("tanh".into(), Term { low: -1.0, high: 1.0, ..x })),
     (|_, _| true, |_, x| ("sigmoid".into(), Term { low: 0.0, high: 1.0, ..x })),
-    (|_, _| true, |_, x| ("dropout(0.25)".into(), Term { low: x.low * 1.4, high: x.high * 1.4, batch: true, ..x })),
+    (
+        |_, _| true,
+        |_, x| ("dropout(0.25)".into(), Term { low: x.low * 1.4, high: x.high * 1.4, batch: true, ..x }),
+    ),
     (|_, dims| dims.len() == 1, |_, x| ("softmax".into(), Term { low: 0.0, high: 1.0, ..x })),
 ];
 
@@ -90,8 +96,13 @@ impl Generator {
             let (_, make) = **self.random.pick(&rows);
             make(self, x)
         };
-        let is_layer = !text.starts_with(|c: char| c.is_ascii_digit()) && owns(self) && text.contains("dense");
-        if is_layer && self.random.chance(0.3) { (format!("{}: {text}", self.fresh("part")), made) } else { (text, made) }
+        let is_layer =
+            !text.starts_with(|c: char| c.is_ascii_digit()) && owns(self) && text.contains("dense");
+        if is_layer && self.random.chance(0.3) {
+            (format!("{}: {text}", self.fresh("part")), made)
+        } else {
+            (text, made)
+        }
     }
 
     /// The program's own functions, layers and instances that may be called here.
@@ -150,7 +161,8 @@ impl Generator {
         let (text, parts) = self.call_text(&definition, dims, depth);
         let output = &definition.outputs[0];
         // A layer may draw.
-        let made = Term::new(text, Level::Atom, output.low, output.high).of(&parts.iter().collect::<Vec<_>>());
+        let made =
+            Term::new(text, Level::Atom, output.low, output.high).of(&parts.iter().collect::<Vec<_>>());
         Term { batch: true, fixed: false, ..made.with_dims(dims) }
     }
 

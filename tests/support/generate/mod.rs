@@ -217,7 +217,8 @@ impl Generator {
         for &extent in extents {
             let taken = |name: &&&str| self.body.indices.iter().any(|index| index.name == **name);
             let free: Vec<&&str> = NAMES.iter().filter(|name| !taken(name)).collect();
-            let name = free[if self.random.chance(0.8) { 0 } else { self.random.below(free.len()) }].to_string();
+            let name =
+                free[if self.random.chance(0.8) { 0 } else { self.random.below(free.len()) }].to_string();
             self.body.indices.push(Index { name, extent, used: false, contradicted: false });
         }
         begin
@@ -241,7 +242,9 @@ impl Generator {
     /// Places of the values of a sort that end in these dimensions and have at most `more` before them.
     pub fn ending_in(&self, dims: &[u32], sort: Sort, more: usize) -> Vec<usize> {
         let fits = |value: &Value| {
-            value.term.sort == sort && value.term.dims.ends_with(dims) && value.term.dims.len() <= dims.len() + more
+            value.term.sort == sort
+                && value.term.dims.ends_with(dims)
+                && value.term.dims.len() <= dims.len() + more
         };
         (0..self.body.values.len()).filter(|&k| fits(&self.body.values[k])).collect()
     }

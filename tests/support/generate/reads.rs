@@ -88,11 +88,18 @@ impl Generator {
         for _ in 0..TRIES {
             let count = if self.body.indices.len() > 1 && self.random.chance(0.35) { 2 } else { 1 };
             let first = self.random.below(self.body.indices.len());
-            let second = (first + 1 + self.random.below(self.body.indices.len().max(2) - 1)) % self.body.indices.len();
-            let terms: Vec<(i64, usize)> =
-                [first, second][..count].iter().map(|&k| (*self.random.pick(&[1, 1, 1, -1, -1, 2, 3, -2]), k)).collect();
+            let second =
+                (first + 1 + self.random.below(self.body.indices.len().max(2) - 1)) % self.body.indices.len();
+            let terms: Vec<(i64, usize)> = [first, second][..count]
+                .iter()
+                .map(|&k| (*self.random.pick(&[1, 1, 1, -1, -1, 2, 3, -2]), k))
+                .collect();
             let constant = self.random.between(-2, i64::from(extent));
-            let divisor = if outside == Outside::Allowed && self.random.chance(0.3) { self.random.between(2, 3) } else { 1 };
+            let divisor = if outside == Outside::Allowed && self.random.chance(0.3) {
+                self.random.between(2, 3)
+            } else {
+                1
+            };
             let reach = |largest: bool| {
                 let end = |&(c, k): &(i64, usize)| {
                     let last = i64::from(self.body.indices[k].extent) - 1;
@@ -117,7 +124,9 @@ impl Generator {
     /// The sum as it is written, the constant first or last.
     fn affine_text(&mut self, terms: &[(i64, usize)], constant: i64, divisor: i64) -> String {
         let name = |k: usize| self.body.indices[k].name.clone();
-        let part = |&(c, k): &(i64, usize)| (c, if c.abs() == 1 { name(k) } else { format!("{}*{}", c.abs(), name(k)) });
+        let part = |&(c, k): &(i64, usize)| {
+            (c, if c.abs() == 1 { name(k) } else { format!("{}*{}", c.abs(), name(k)) })
+        };
         let mut parts: Vec<(i64, String)> = terms.iter().map(part).collect();
         if constant != 0 {
             let at = if self.random.chance(0.3) { 0 } else { parts.len() };
@@ -129,8 +138,11 @@ impl Generator {
             (false, true) => " - ",
             (false, false) => " + ",
         };
-        let text: String =
-            parts.iter().enumerate().map(|(k, (c, part))| format!("{}{part}", sign(k == 0, *c < 0))).collect();
+        let text: String = parts
+            .iter()
+            .enumerate()
+            .map(|(k, (c, part))| format!("{}{part}", sign(k == 0, *c < 0)))
+            .collect();
         if divisor == 1 { text } else { format!("({text})/{divisor}") }
     }
 }

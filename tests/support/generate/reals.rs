@@ -20,10 +20,30 @@ const REALS: &[Production<Term>] = &[
     Production { example: "if a < b then c else d", weight: 3, fits: |_, _| true, make: choice },
     Production { example: "stop(a)", weight: 1, fits: |_, _| true, make: stop },
     Production { example: "mean[batch] a", weight: 1, fits: |_, _| true, make: batch_mean },
-    Production { example: "softmax(x)", weight: 4, fits: |g, dims| g.can_call(dims), make: |g, dims, depth| g.call(dims, depth) },
-    Production { example: "softmax(x)[i]", weight: 1, fits: |g, dims| dims.is_empty() && g.can_call_vector(), make: call_element },
-    Production { example: "[a, b]", weight: 2, fits: |g, dims| !dims.is_empty() && dims[0] <= 4 && g.has(&dims[1..]), make: list },
-    Production { example: "i / 3", weight: 1, fits: |g, dims| dims.is_empty() && !g.body.indices.is_empty(), make: index_value },
+    Production {
+        example: "softmax(x)",
+        weight: 4,
+        fits: |g, dims| g.can_call(dims),
+        make: |g, dims, depth| g.call(dims, depth),
+    },
+    Production {
+        example: "softmax(x)[i]",
+        weight: 1,
+        fits: |g, dims| dims.is_empty() && g.can_call_vector(),
+        make: call_element,
+    },
+    Production {
+        example: "[a, b]",
+        weight: 2,
+        fits: |g, dims| !dims.is_empty() && dims[0] <= 4 && g.has(&dims[1..]),
+        make: list,
+    },
+    Production {
+        example: "i / 3",
+        weight: 1,
+        fits: |g, dims| dims.is_empty() && !g.body.indices.is_empty(),
+        make: index_value,
+    },
 ];
 
 impl Generator {
@@ -55,7 +75,8 @@ impl Generator {
         let weight = |k: &usize| {
             let value = &self.body.values[*k];
             let read = &value.term.dims[..value.term.dims.len() - kept];
-            let along = read.iter().filter(|&&extent| indices.iter().any(|index| index.extent == extent)).count();
+            let along =
+                read.iter().filter(|&&extent| indices.iter().any(|index| index.extent == extent)).count();
             let all = if along == read.len() { 3 } else { 1 };
             (1 + 3 * along as u32) * all * if value.read { 1 } else { 2 }
         };
@@ -84,12 +105,16 @@ impl Generator {
     /// Operands of which one at least has the shape asked for.
     fn operands(&mut self, count: usize, dims: &[u32], depth: u32) -> Vec<Term> {
         let whole = self.random.below(count);
-        (0..count).map(|k| if k == whole { self.real(dims, depth) } else { self.operand(dims, depth) }).collect()
+        (0..count)
+            .map(|k| if k == whole { self.real(dims, depth) } else { self.operand(dims, depth) })
+            .collect()
     }
 }
 
 fn infix(g: &mut Generator, dims: &[u32], depth: u32) -> Term {
-    let real = |gate: &Gate| matches!(gate.row().form, Form::Infix(_)) && gate.row().result != Some(nnc::circuit::Kind::Boolean);
+    let real = |gate: &Gate| {
+        matches!(gate.row().form, Form::Infix(_)) && gate.row().result != Some(nnc::circuit::Kind::Boolean)
+    };
     let mut signs: Vec<Gate> = Gate::all().filter(real).collect();
     signs.extend([gates::ADD, gates::ADD, gates::SUB, gates::MUL, gates::MUL, gates::MUL]);
     let gate = *g.random.pick(&signs);
@@ -103,7 +128,8 @@ fn negation(g: &mut Generator, dims: &[u32], depth: u32) -> Term {
 }
 
 fn gate_call(g: &mut Generator, dims: &[u32], depth: u32) -> Term {
-    let called: Vec<Gate> = Gate::all().filter(|gate| gate.row().form == Form::Call && gate.row().name != "stop").collect();
+    let called: Vec<Gate> =
+        Gate::all().filter(|gate| gate.row().form == Form::Call && gate.row().name != "stop").collect();
     let gate = *g.random.pick(&called);
     let args = g.operands(gate.row().arity, dims, depth);
     g.apply(gate, args)
@@ -179,13 +205,15 @@ impl Generator {
 }
 
 fn can_default(g: &Generator, dims: &[u32]) -> bool {
-    !g.body.indices.is_empty() && g.ending_in(dims, Sort::Real, 3).iter().any(|&k| g.body.values[k].term.dims.len() > dims.len())
+    !g.body.indices.is_empty()
+        && g.ending_in(dims, Sort::Real, 3).iter().any(|&k| g.body.values[k].term.dims.len() > dims.len())
 }
 
 /// A read that may leave its array.
 fn default_read(g: &mut Generator, dims: &[u32], depth: u32) -> Term {
     let known = g.ending_in(dims, Sort::Real, 3);
-    let larger: Vec<usize> = known.into_iter().filter(|&k| g.body.values[k].term.dims.len() > dims.len()).collect();
+    let larger: Vec<usize> =
+        known.into_iter().filter(|&k| g.body.values[k].term.dims.len() > dims.len()).collect();
     let value = *g.random.pick(&larger);
     let read = g.read_outside(value, dims, Outside::Allowed);
     let default = match g.random.below(5) {
@@ -199,13 +227,15 @@ fn default_read(g: &mut Generator, dims: &[u32], depth: u32) -> Term {
 }
 
 fn can_gather(g: &Generator, dims: &[u32]) -> bool {
-    can_default(g, dims) || g.ending_in(dims, Sort::Real, 3).iter().any(|&k| g.body.values[k].term.dims.len() > dims.len())
+    can_default(g, dims)
+        || g.ending_in(dims, Sort::Real, 3).iter().any(|&k| g.body.values[k].term.dims.len() > dims.len())
 }
 
 /// A read by an integer that the running program computes.
 fn gather(g: &mut Generator, dims: &[u32], _: u32) -> Term {
     let known = g.ending_in(dims, Sort::Real, 3);
-    let larger: Vec<usize> = known.into_iter().filter(|&k| g.body.values[k].term.dims.len() > dims.len()).collect();
+    let larger: Vec<usize> =
+        known.into_iter().filter(|&k| g.body.values[k].term.dims.len() > dims.len()).collect();
     let value = *g.random.pick(&larger);
     g.read_outside(value, dims, Outside::Computed)
 }
@@ -241,7 +271,8 @@ fn batch_mean(g: &mut Generator, dims: &[u32], depth: u32) -> Term {
 fn call_element(g: &mut Generator, _: &[u32], depth: u32) -> Term {
     let call = g.call_vector(depth);
     let at = g.axis(call.dims[0], Outside::Proved, false);
-    Term::new(format!("{}[{at}]", call.at(Level::Atom)), Level::Atom, call.low, call.high).of(&[&Term { dims: vec![], ..call }])
+    Term::new(format!("{}[{at}]", call.at(Level::Atom)), Level::Atom, call.low, call.high)
+        .of(&[&Term { dims: vec![], ..call }])
 }
 
 fn list(g: &mut Generator, dims: &[u32], depth: u32) -> Term {
@@ -249,7 +280,8 @@ fn list(g: &mut Generator, dims: &[u32], depth: u32) -> Term {
     let text: Vec<&str> = parts.iter().map(|part| part.text.as_str()).collect();
     let low = parts.iter().map(|part| part.low).fold(f64::INFINITY, f64::min);
     let high = parts.iter().map(|part| part.high).fold(f64::NEG_INFINITY, f64::max);
-    let made = Term::new(format!("[{}]", text.join(", ")), Level::Atom, low, high).of(&parts.iter().collect::<Vec<_>>());
+    let made = Term::new(format!("[{}]", text.join(", ")), Level::Atom, low, high)
+        .of(&parts.iter().collect::<Vec<_>>());
     Term { fixed: false, ..made.with_dims(dims) }
 }
 

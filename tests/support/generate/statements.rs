@@ -10,15 +10,45 @@ const STATEMENTS: &[Production<()>] = &[
     Production { example: "v = tanh(x) * y", weight: 5, fits: |_, _| true, make: |g, _, _| whole(g) },
     Production { example: "v[t] = W[t] + b", weight: 3, fits: has_rows, make: |g, _, _| partial(g) },
     Production { example: "v[(i, j)] = x[i, j]", weight: 2, fits: |_, _| true, make: |g, _, _| grouped(g) },
-    Production { example: "v[i: 2, j: 3] = x[(i, j)]", weight: 2, fits: has_composite, make: |g, _, _| ungrouped(g) },
+    Production {
+        example: "v[i: 2, j: 3] = x[(i, j)]",
+        weight: 2,
+        fits: has_composite,
+        make: |g, _, _| ungrouped(g),
+    },
     Production { example: "b[i] = x[i] > 0", weight: 2, fits: |_, _| true, make: |g, _, _| truth(g) },
     Production { example: "z = argmax[k] x[k]", weight: 2, fits: |_, _| true, make: |g, _, _| class(g) },
     Production { example: "e[i: 3] ~ normal(0, 1)", weight: 2, fits: |_, _| true, make: |g, _, _| draw(g) },
-    Production { example: "if training { ... } else { ... }", weight: 2, fits: |_, _| true, make: |g, _, _| branch(g) },
-    Production { example: "v = x |> dense(4) |> tanh", weight: 4, fits: has_vectors, make: |g, _, _| pipeline(g) },
-    Production { example: "d = dense(4) |> tanh", weight: 2, fits: |g, _| owns(g) && has_vectors(g, &[]), make: |g, _, _| instance(g) },
-    Production { example: "a, b = fun0(x)", weight: 3, fits: |g, _| several(g).next().is_some(), make: |g, _, _| apart(g) },
-    Production { example: "state s[2] = 0 ... s' = ...", weight: 1, fits: |g, _| g.in_net(), make: |g, _, _| state(g) },
+    Production {
+        example: "if training { ... } else { ... }",
+        weight: 2,
+        fits: |_, _| true,
+        make: |g, _, _| branch(g),
+    },
+    Production {
+        example: "v = x |> dense(4) |> tanh",
+        weight: 4,
+        fits: has_vectors,
+        make: |g, _, _| pipeline(g),
+    },
+    Production {
+        example: "d = dense(4) |> tanh",
+        weight: 2,
+        fits: |g, _| owns(g) && has_vectors(g, &[]),
+        make: |g, _, _| instance(g),
+    },
+    Production {
+        example: "a, b = fun0(x)",
+        weight: 3,
+        fits: |g, _| several(g).next().is_some(),
+        make: |g, _, _| apart(g),
+    },
+    Production {
+        example: "state s[2] = 0 ... s' = ...",
+        weight: 1,
+        fits: |g, _| g.in_net(),
+        make: |g, _, _| state(g),
+    },
 ];
 
 /// Distributions and their ranges.
@@ -71,7 +101,8 @@ impl Generator {
     /// A size that other arrays here have too.
     fn likely_extent(&mut self) -> u32 {
         let known: Vec<u32> = self.body.values.iter().flat_map(|value| value.term.dims.clone()).collect();
-        let known: Vec<u32> = known.into_iter().chain(self.body.sizes.iter().map(|size| size.1)).filter(|&e| e <= 8).collect();
+        let known: Vec<u32> =
+            known.into_iter().chain(self.body.sizes.iter().map(|size| size.1)).filter(|&e| e <= 8).collect();
         if known.is_empty() || self.random.chance(0.3) { self.extent() } else { *self.random.pick(&known) }
     }
 
@@ -88,8 +119,13 @@ fn indexed(g: &mut Generator) {
 
 /// Without indices: elementwise on equal shapes.
 fn whole(g: &mut Generator) {
-    let arrays: Vec<Vec<u32>> =
-        g.body.values.iter().filter(|value| value.term.sort == Sort::Real).map(|value| value.term.dims.clone()).collect();
+    let arrays: Vec<Vec<u32>> = g
+        .body
+        .values
+        .iter()
+        .filter(|value| value.term.sort == Sort::Real)
+        .map(|value| value.term.dims.clone())
+        .collect();
     let dims = if arrays.is_empty() { vec![] } else { g.random.pick(&arrays).clone() };
     g.equation(&[], |g| g.real(&dims, 3));
 }
@@ -100,7 +136,8 @@ fn has_rows(g: &Generator, _: &[u32]) -> bool {
 
 /// Shapes of rows of arrays.
 fn rows(g: &Generator) -> Vec<Vec<u32>> {
-    let real = g.body.values.iter().filter(|value| value.term.sort == Sort::Real && value.term.dims.len() > 1);
+    let real =
+        g.body.values.iter().filter(|value| value.term.sort == Sort::Real && value.term.dims.len() > 1);
     real.map(|value| value.term.dims[1..].to_vec()).collect()
 }
 
@@ -118,8 +155,10 @@ fn grouped(g: &mut Generator) {
     let more = g.likely_dims(&[0, 0, 1]);
     let begin = g.bind(&[extents.clone(), more.clone()].concat());
     // The parts of a group get their ranges from direct uses alone.
-    let read = g.body.values.iter().position(|value| value.term.sort == Sort::Real && value.term.dims == extents);
-    let names: Vec<String> = g.body.indices[begin..begin + count].iter().map(|index| index.name.clone()).collect();
+    let read =
+        g.body.values.iter().position(|value| value.term.sort == Sort::Real && value.term.dims == extents);
+    let names: Vec<String> =
+        g.body.indices[begin..begin + count].iter().map(|index| index.name.clone()).collect();
     let source = match read {
         Some(value) => g.body.values[value].term.clone(),
         None => {
@@ -154,7 +193,9 @@ fn grouped(g: &mut Generator) {
 /// Vectors whose length is a product.
 fn composite(g: &Generator) -> Vec<usize> {
     let fits = |value: &super::Value| {
-        value.term.sort == Sort::Real && value.term.dims.len() == 1 && [4, 6, 8, 9].contains(&value.term.dims[0])
+        value.term.sort == Sort::Real
+            && value.term.dims.len() == 1
+            && [4, 6, 8, 9].contains(&value.term.dims[0])
     };
     (0..g.body.values.len()).filter(|&k| fits(&g.body.values[k])).collect()
 }
@@ -171,7 +212,8 @@ fn ungrouped(g: &mut Generator) {
     let vector = g.body.values[value].term.clone();
     let inner = if vector.dims[0] == 9 { 3 } else { 2 };
     g.equation(&[vector.dims[0] / inner, inner], |g| {
-        let names: Vec<String> = g.body.indices.iter().rev().take(2).rev().map(|index| index.name.clone()).collect();
+        let names: Vec<String> =
+            g.body.indices.iter().rev().take(2).rev().map(|index| index.name.clone()).collect();
         Term { text: format!("{}[({})]", vector.text, names.join(", ")), dims: vec![], ..vector }
     });
 }
@@ -401,7 +443,8 @@ impl Generator {
         self.body.indices[begin..].iter_mut().for_each(|index| index.used = true);
         self.body.values[value].read = true;
         let names: Vec<String> = self.body.indices[begin..].iter().map(|index| index.name.clone()).collect();
-        let element = if names.is_empty() { term.text } else { format!("{}[{}]", term.text, names.join(", ")) };
+        let element =
+            if names.is_empty() { term.text } else { format!("{}[{}]", term.text, names.join(", ")) };
         let indices = self.unbind(begin);
         let of = match self.random.below(3) {
             0 => format!("{element}^2"),

@@ -52,7 +52,8 @@ impl Generator {
         }
         // Every argument stays, so that what was said of their indices holds.
         let bounded = args.into_iter().map(|arg| call("tanh", arg, -1.0, 1.0));
-        let sum = |a: Term, b: Term| written(gates::ADD, &[a.clone(), b.clone()], a.low + b.low, a.high + b.high);
+        let sum =
+            |a: Term, b: Term| written(gates::ADD, &[a.clone(), b.clone()], a.low + b.low, a.high + b.high);
         bounded.reduce(sum).expect("a gate has an argument")
     }
 

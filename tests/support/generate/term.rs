@@ -64,7 +64,16 @@ pub struct Term {
 impl Term {
     /// A real scalar that is shared and not fixed, to be changed by `with_`.
     pub fn new(text: impl Into<String>, level: Level, low: f64, high: f64) -> Term {
-        Term { text: text.into(), level, dims: vec![], sort: Sort::Real, low, high, batch: false, fixed: false }
+        Term {
+            text: text.into(),
+            level,
+            dims: vec![],
+            sort: Sort::Real,
+            low,
+            high,
+            batch: false,
+            fixed: false,
+        }
     }
 
     /// A fixed number.

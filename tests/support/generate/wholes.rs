@@ -8,9 +8,24 @@ use super::{Generator, Production};
 const INDICES: &[Production<Term>] = &[
     Production { example: "z", weight: 6, fits: |g, dims| !g.classes(dims[0]).is_empty(), make: class_value },
     Production { example: "argmax[k] x[k]", weight: 3, fits: |g, _| g.has_room(6), make: position },
-    Production { example: "i mod 3", weight: 2, fits: has_index, make: |g, dims, _| by_index(g, dims[0], "mod") },
-    Production { example: "i div 2", weight: 2, fits: has_index, make: |g, dims, _| by_index(g, dims[0], "div") },
-    Production { example: "min(i + 1, 2)", weight: 2, fits: has_index, make: |g, dims, _| by_index(g, dims[0], "min") },
+    Production {
+        example: "i mod 3",
+        weight: 2,
+        fits: has_index,
+        make: |g, dims, _| by_index(g, dims[0], "mod"),
+    },
+    Production {
+        example: "i div 2",
+        weight: 2,
+        fits: has_index,
+        make: |g, dims, _| by_index(g, dims[0], "div"),
+    },
+    Production {
+        example: "min(i + 1, 2)",
+        weight: 2,
+        fits: has_index,
+        make: |g, dims, _| by_index(g, dims[0], "min"),
+    },
     Production { example: "if a < b then 1 else 0", weight: 1, fits: |_, dims| dims[0] > 1, make: chosen },
     Production { example: "2", weight: 1, fits: |_, _| true, make: constant },
 ];
@@ -24,9 +39,7 @@ impl Generator {
 
     /// Places of classes with at most so many cases.
     pub fn classes(&self, cases: u32) -> Vec<usize> {
-        let fits = |k: &usize| {
-            matches!(self.body.values[*k].term.sort, Sort::Class(known) if known <= cases)
-        };
+        let fits = |k: &usize| matches!(self.body.values[*k].term.sort, Sort::Class(known) if known <= cases);
         (0..self.body.values.len()).filter(fits).collect()
     }
 
@@ -39,7 +52,8 @@ impl Generator {
         if axes.is_empty() {
             return array;
         }
-        let indices: Vec<String> = axes.iter().map(|&extent| self.axis(extent, Outside::Proved, true)).collect();
+        let indices: Vec<String> =
+            axes.iter().map(|&extent| self.axis(extent, Outside::Proved, true)).collect();
         Term { text: format!("{}[{}]", array.text, indices.join(", ")), dims: vec![], ..array }
     }
 
