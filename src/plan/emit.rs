@@ -180,7 +180,7 @@ impl<'a> Emit<'_, 'a> {
                 self.read(value, &At { batch, dims })
             }
             _ => match &self.kernels.graph[kernel].work {
-                Work::Fold( folded) => self.fold(value, folded),
+                Work::Fold(folded) => self.fold(value, folded),
                 _ => self.defined(value, &self.element(value)),
             },
         };

@@ -30,8 +30,11 @@ pub(super) fn fold_axes(facts: &Facts, arg: ValueId, axes: AxisSet, batch: bool)
     let example = batch.then_some((None, Extent::Batch));
     let dims = axes.iter().map(|k| (Some(k), Extent::Fixed(shape.dims[k])));
     let chain = Order::Chain { block: BLOCK };
-    let mut folded: Vec<FoldAxis> =
-        example.into_iter().chain(dims).map(|(axis, extent)| FoldAxis { axis, extent, order: chain }).collect();
+    let mut folded: Vec<FoldAxis> = example
+        .into_iter()
+        .chain(dims)
+        .map(|(axis, extent)| FoldAxis { axis, extent, order: chain })
+        .collect();
     if let Some(last) = folded.last_mut()
         && !lies_along_kept(facts, arg, axes, last.axis)
     {
