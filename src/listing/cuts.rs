@@ -22,10 +22,12 @@ pub(super) fn lines(
     let mut made: FxHashSet<ValueId> = FxHashSet::default();
     loop {
         let walk = Walk::from(circuit, roots, names, given);
-        let shared = walk.users.iter().filter(|&(&value, &users)| users > 1 && is_heavy(circuit, names, value));
+        let shared =
+            walk.users.iter().filter(|&(&value, &users)| users > 1 && is_heavy(circuit, names, value));
         // A root may be anything, even a number.
         let unnamed = walk.lines.iter().copied().filter(|&value| names.get(value).is_none());
-        let mut next: Vec<ValueId> = unnamed.chain(walk.forced.iter().copied()).chain(shared.map(|(&v, _)| v)).collect();
+        let mut next: Vec<ValueId> =
+            unnamed.chain(walk.forced.iter().copied()).chain(shared.map(|(&v, _)| v)).collect();
         if next.is_empty() {
             return ordered(circuit, names, &walk.lines, &made);
         }
@@ -89,7 +91,12 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     /// From the roots down to what is given.
-    fn from(circuit: &'a Circuit, roots: &[ValueId], names: &'a Names, given: &'a FxHashSet<ValueId>) -> Self {
+    fn from(
+        circuit: &'a Circuit,
+        roots: &[ValueId],
+        names: &'a Names,
+        given: &'a FxHashSet<ValueId>,
+    ) -> Self {
         let (lines, users) = (FxHashSet::default(), FxHashMap::default());
         let mut walk = Walk { circuit, names, given, lines, users, forced: vec![] };
         roots.iter().for_each(|&root| walk.line(root));

@@ -64,7 +64,8 @@ fn round(circuit: &Circuit, roots: &[ValueId]) -> (Circuit, Vec<ValueId>) {
     let wanted: Vec<ValueId> = roots.iter().copied().chain(named).collect();
     let map = rebuilt(circuit, &wanted, |value, node, map| {
         builder.circuit.set_origin(circuit.origin(value));
-        let mut new = builder.node(node.with_operands(|operand| map[operand.index()].expect("operands first")));
+        let mut new =
+            builder.node(node.with_operands(|operand| map[operand.index()].expect("operands first")));
         if let Some(view) = orientations.get(&value) {
             new = builder.oriented(new, view);
         }

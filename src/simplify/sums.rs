@@ -195,7 +195,8 @@ impl Builder {
 
     /// A sum of matrix products is the sum of each: that is faster than any loop over both.
     fn contractions(&mut self, arg: ValueId, over: Over) -> Option<ValueId> {
-        let Node::Gate { gate: gate @ (gates::ADD | gates::SUB), args } = self.circuit.node(arg).clone() else {
+        let Node::Gate { gate: gate @ (gates::ADD | gates::SUB), args } = self.circuit.node(arg).clone()
+        else {
             return None;
         };
         if self.is_stored(arg) || !args.iter().any(|&arg| self.is_outer_product(arg)) {

@@ -94,7 +94,9 @@ pub fn hold(text: &str, seed: u64) -> Result<Tally, Failure> {
     let failed = |oracle| move |what| Failure { oracle, what };
     let subject = guarded(|| Subject::new(text, seed)).map_err(failed("it elaborates"))?;
     for (oracle, holds) in ORACLES {
-        if std::env::var("SKIP").is_ok_and(|t| oracle.contains(&t)) { continue; }
+        if std::env::var("SKIP").is_ok_and(|t| oracle.contains(&t)) {
+            continue;
+        }
         guarded(|| holds(&subject)).map_err(failed(oracle))?;
     }
     let [training, inference] = &subject.programs;
