@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use support::generate::program;
+use support::generate::{examples, generated, program};
 use support::oracles::{Failure, Tally, hold};
 use support::shrink::shrink;
 
@@ -121,10 +121,10 @@ const OFTEN: usize = 3;
 const COVERING: u64 = 300;
 
 #[test]
-fn random_programs_cover_every_gate_reducer_and_kind_of_node() {
+fn random_programs_cover_every_production_gate_reducer_and_kind_of_node() {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for seed in 0..COVERING {
-        let text = program(seed);
+        let (text, productions) = generated(seed);
         let words = ["sum", "mean", "max", "min", "prod", "argmax", "argmin", "any", "all"];
         let reducers =
             words.iter().filter(|word| text.contains(&format!("{word}["))).map(|word| format!("{word}[..]"));
@@ -133,7 +133,7 @@ fn random_programs_cover_every_gate_reducer_and_kind_of_node() {
         let choices = Choices { training: true, ..Choices::default() };
         let kinds = elaborate::model(&read, None, &choices)
             .map_or_else(|_| BTreeSet::new(), |(m, _)| kinds(&m.circuit));
-        for what in reducers.chain(kinds) {
+        for what in reducers.chain(kinds).chain(productions.into_iter().map(String::from)) {
             *seen.entry(what).or_default() += 1;
         }
     }
@@ -151,7 +151,8 @@ fn random_programs_cover_every_gate_reducer_and_kind_of_node() {
         "gather",
         "mean over the batch",
     ];
-    let wanted = gates.chain(reducers).chain(nodes.map(String::from));
+    let productions = examples().into_iter().map(String::from);
+    let wanted = gates.chain(reducers).chain(nodes.map(String::from)).chain(productions);
     let rare: Vec<String> = wanted.filter(|what| seen.get(what).is_none_or(|&count| count < OFTEN)).collect();
     assert!(rare.is_empty(), "seldom or never generated: {rare:?}\n{seen:?}");
 }

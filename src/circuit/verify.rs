@@ -106,7 +106,9 @@ fn is_truth(circuit: &Circuit, value: ValueId, truths: &[bool]) -> bool {
     match circuit.node(value) {
         Node::Leaf(Leaf::Number(number)) => truth(number.get()),
         Node::View { arg, view } => truths[arg.index()] && truth(view.fill.get()),
-        Node::Merge { arg, .. } | Node::Reduce { reducer: Reducer::Max | Reducer::Min, arg, .. } => truths[arg.index()],
+        Node::Merge { arg, .. } | Node::Reduce { reducer: Reducer::Max | Reducer::Min, arg, .. } => {
+            truths[arg.index()]
+        }
         Node::Gate { gate: gates::SELECT, args } => args.iter().all(|arg| truths[arg.index()]),
         _ => circuit.kind(value) == Kind::Boolean,
     }

@@ -167,7 +167,8 @@ impl Probe {
         let [first, second] = [(4.0 * half - wide) / 3.0, (4.0 * quarter - half) / 3.0];
         let third = (16.0 * second - first) / 15.0;
         // Each change should be about a quarter of the one before, unless both are nothing but rounding.
-        let settled = (quarter - half).abs() <= 0.5 * (half - wide).abs() + 1e-6 * (1.0 + start.objective.abs());
+        let settled =
+            (quarter - half).abs() <= 0.5 * (half - wide).abs() + 1e-6 * (1.0 + start.objective.abs());
         (alike && settled).then_some([third, (third - second).abs()])
     }
 }

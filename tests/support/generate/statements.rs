@@ -5,7 +5,7 @@ use super::term::{Level, Sort, Term};
 use super::{Body, Generator, Place, Production};
 
 /// How values get names.
-const STATEMENTS: &[Production<()>] = &[
+pub const STATEMENTS: &[Production<()>] = &[
     Production { example: "v[i, j] = ...", weight: 8, fits: |_, _| true, make: |g, _, _| indexed(g) },
     Production { example: "v = tanh(x) * y", weight: 5, fits: |_, _| true, make: |g, _, _| whole(g) },
     Production { example: "v[t] = W[t] + b", weight: 3, fits: has_rows, make: |g, _, _| partial(g) },
