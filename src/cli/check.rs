@@ -1,6 +1,6 @@
 //! `nnc check`
 
-use super::common::{say, Failed, Source, missing};
+use super::common::{Failed, Source, missing, say};
 use crate::differentiate::differences::{Comparison, compare};
 use crate::differentiate::differentiate;
 use crate::elaborate;

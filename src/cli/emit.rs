@@ -1,6 +1,6 @@
 //! `nnc emit`
 
-use super::common::{say, Failed, Session, Source, missing};
+use super::common::{Failed, Session, Source, missing, say};
 use crate::elaborate;
 use crate::listing;
 use crate::plan;

@@ -1,6 +1,6 @@
 //! `nnc eval`
 
-use super::common::{say, Failed, Session, Source};
+use super::common::{Failed, Session, Source, say};
 use crate::circuit::SlotId;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::elaborate::model::Model;

@@ -1,6 +1,6 @@
 //! `nnc fmt`
 
-use super::common::{say, Failed, fail_in, read_text};
+use super::common::{Failed, fail_in, read_text, say};
 use crate::diagnostic::Sources;
 use crate::syntax;
 use std::path::PathBuf;

@@ -24,7 +24,8 @@ pub fn run(args: Args) -> Result<(), Failed> {
             session.fail(&missing("the net has no loss: there is nothing to take a gradient of", help))
         );
     }
-    let text = listing::gradient_program(&session.program.sources, &session.program.file, &training, &inference);
+    let text =
+        listing::gradient_program(&session.program.sources, &session.program.file, &training, &inference);
     super::common::write_out(format_args!("{text}"));
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `nnc run`
 
-use super::common::{say, Failed, Session, Source, missing};
+use super::common::{Failed, Session, Source, missing, say};
 use super::progress::{Display, figures_json, part_name};
 use super::summary::{figures, grouped, summary};
 use crate::diagnostic::Diagnostic;

@@ -1,6 +1,6 @@
 //! `nnc show`
 
-use super::common::{say, Failed, fail_in};
+use super::common::{Failed, fail_in, say};
 use crate::diagnostic::{Diagnostic, Sources, codes, nearest};
 use crate::elaborate::prelude;
 

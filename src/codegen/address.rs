@@ -67,7 +67,7 @@ impl Emitter<'_, '_> {
 
     /// The first element of a region, from the table.
     fn region(&mut self, region: Region) -> Value {
-        let at = self.schedule.regions().binary_search(&region).expect("a buffer's region is listed");
+        let at = self.regions.binary_search(&region).expect("a buffer's region is listed");
         let offset = i32::try_from(at * 8).expect("few regions");
         self.b.ins().load(I64, MemFlagsData::trusted(), self.operands.regions, offset)
     }

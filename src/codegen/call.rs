@@ -1,6 +1,8 @@
 //! Calling native code: the one place where a pointer leaves Rust.
 
-use super::{Module, record_len};
+use super::Module;
+use crate::kernels::Task;
+use crate::plan::memory::Room;
 use crate::plan::schedule::*;
 
 /// What native code is called with. The order of fields is its own affair: it reads them by offset.
@@ -60,18 +62,17 @@ pub struct Call<'a> {
 impl Module {
     /// Memory to run in; to be used again by later calls.
     pub fn workspace(&self) -> Workspace {
-        let own = |region: &Region| matches!(region, Region::Arena | Region::Input(_));
-        let capacity = self.schedule.capacity as usize;
-        let zeros = |region| (region, CacheLine::zeros(self.schedule.region_len(region, capacity)));
+        let own = |room: &&Room| matches!(room.region, Region::Arena | Region::Input(_));
+        let zeros = |room: &Room| (room.region, CacheLine::zeros(room.fixed));
         Workspace {
-            regions: self.schedule.regions().into_iter().filter(own).map(zeros).collect(),
-            scratch: CacheLine::zeros(self.tasks.iter().map(|task| task.scratch_len()).max().unwrap_or(0)),
+            regions: self.rooms.iter().filter(own).map(zeros).collect(),
+            scratch: CacheLine::zeros(self.tasks.iter().flatten().map(Task::scratch_len).max().unwrap_or(0)),
         }
     }
 
     /// Elements of one step's record.
     pub fn record_len(&self) -> usize {
-        record_len(&self.schedule)
+        self.record_len
     }
 
     /// Runs a step for each batch of `call.order`.
@@ -85,7 +86,7 @@ impl Module {
         if call.order.is_empty() {
             return;
         }
-        let steps = call.order.len().div_ceil(self.schedule.capacity as usize);
+        let steps = call.order.len().div_ceil(self.capacity);
         assert!(call.records.len() >= steps * self.record_len(), "a record for each of {steps} steps");
         let columns = self.check_columns(&call);
         let mut regions = self.check_regions(workspace, &mut call, steps);
@@ -104,42 +105,32 @@ impl Module {
         unsafe { (self.entry)(&frame) }
     }
 
-    /// A pointer for each column up to the last that the schedule reads.
+    /// A pointer for each column of the data.
     fn check_columns(&self, call: &Call) -> Vec<*const f32> {
-        let last = call.order.iter().copied().max().unwrap_or(0) as usize;
-        let mut pointers = vec![std::ptr::null(); call.columns.len()];
-        for region in self.schedule.regions() {
-            let Region::Input(k) = region else { continue };
-            let column = call.columns.get(usize::from(k)).expect("a column for each input");
-            let row = self.schedule.region_row(region);
-            assert!(column.len() >= (last + 1) * row, "column {k} reaches example {last}");
-            pointers[usize::from(k)] = column.as_ptr();
+        let examples = call.order.iter().copied().max().map_or(0, |last| last as usize + 1);
+        for &(column, row) in &self.columns {
+            let length = call.columns.get(column).expect("a column for each input").len();
+            assert!(length >= examples * row, "column {column} has the {examples} examples");
         }
-        pointers
+        call.columns.iter().map(|column| column.as_ptr()).collect()
     }
 
     /// A pointer for each region of the schedule, in order.
     fn check_regions(&self, workspace: &mut Workspace, call: &mut Call, steps: usize) -> Vec<*mut f32> {
-        let needed = |region| match (region, self.schedule.region_row(region)) {
-            (Region::Log, _) => steps * self.schedule.region_len(region, 1),
-            (Region::Output(_), row) if row > 0 => call.order.len() * row,
-            _ => self.schedule.region_len(region, call.order.len().min(self.schedule.capacity as usize)),
-        };
-        let needed: Vec<(Region, usize)> =
-            self.schedule.regions().into_iter().map(|region| (region, needed(region))).collect();
-        let pointer = |(region, needed)| {
-            let own = workspace.regions.iter_mut().find(|held| held.0 == region);
+        let examples = call.order.len();
+        let pointer = |room: &Room| {
+            let own = workspace.regions.iter_mut().find(|held| held.0 == room.region);
             let (length, pointer) = match own {
                 Some((_, lines)) => (lines.len() * CacheLine::LEN, lines.as_mut_ptr().cast()),
                 None => {
-                    let given = call.regions.iter_mut().find(|held| held.0 == region);
-                    let (_, memory) = given.unwrap_or_else(|| panic!("no memory for {region:?}"));
+                    let given = call.regions.iter_mut().find(|held| held.0 == room.region);
+                    let (_, memory) = given.unwrap_or_else(|| panic!("no memory for {:?}", room.region));
                     (memory.len(), memory.as_mut_ptr())
                 }
             };
-            assert!(length >= needed, "{region:?} has {length} elements, {needed} are needed");
+            assert!(length >= room.len_for(steps, examples), "{room:?} does not fit into {length} elements");
             pointer
         };
-        needed.into_iter().map(pointer).collect()
+        self.rooms.iter().map(pointer).collect()
     }
 }

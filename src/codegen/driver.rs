@@ -49,15 +49,12 @@ impl Emitter<'_, '_> {
 
     /// Moves the places of per-step and per-example results on.
     fn advance_results(&mut self) {
-        for (at, region) in self.schedule.regions().into_iter().enumerate() {
-            let elements = match region {
-                Region::Log => self.index(Index::Known(self.schedule.region_len(region, 1) as i64)),
-                Region::Output(_) if self.schedule.region_row(region) > 0 => {
-                    self.b.ins().imul_imm_s(self.operands.n, self.schedule.region_row(region) as i64)
-                }
-                _ => continue,
+        for (at, room) in self.schedule.rooms().into_iter().enumerate() {
+            let bytes = match (room.per_step, room.per_example) {
+                (0, 0) => continue,
+                (0, row) => self.b.ins().imul_imm_s(self.operands.n, row as i64 * 4),
+                (record, _) => self.b.ins().iconst(I64, record as i64 * 4),
             };
-            let bytes = self.b.ins().ishl_imm_u(elements, 2);
             let (flags, offset) = (MemFlagsData::trusted(), at as i32 * 8);
             let here = self.b.ins().load(I64, flags, self.operands.regions, offset);
             let next = self.b.ins().iadd(here, bytes);

@@ -67,6 +67,8 @@ pub struct Pointer {
 pub struct Emitter<'a, 'f> {
     pub b: FunctionBuilder<'f>,
     pub schedule: &'a Schedule,
+    /// The schedule's regions, in the order of the table of their first elements.
+    pub regions: Vec<Region>,
     pub operands: Operands,
     /// Other functions of the module that this one calls.
     pub callees: Vec<FuncRef>,
@@ -94,6 +96,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
         Emitter {
             b,
             schedule,
+            regions: schedule.regions(),
             operands,
             callees,
             regs: FxHashMap::default(),

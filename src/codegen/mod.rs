@@ -37,6 +37,7 @@ pub use call::{Call, Workspace};
 
 use crate::circuit::{expansions, machine};
 use crate::kernels::Task;
+use crate::plan::memory::Room;
 use crate::plan::schedule::*;
 use call::Frame;
 use cranelift_codegen::Context;
@@ -73,8 +74,14 @@ pub struct Module {
     /// Present until dropped.
     jit: Option<JITModule>,
     entry: unsafe extern "C" fn(*const Frame),
-    schedule: Schedule,
-    tasks: Vec<Task>,
+    /// Of each step that has one. Read by the code: never changed.
+    tasks: Vec<Option<Task>>,
+    /// Examples of a whole batch.
+    capacity: usize,
+    record_len: usize,
+    rooms: Vec<Room>,
+    /// Columns of the data that are read, with the elements of one example.
+    columns: Vec<(usize, usize)>,
     clif: String,
     asm: String,
 }
@@ -110,17 +117,7 @@ fn record_len(schedule: &Schedule) -> usize {
 /// # Errors
 /// If Cranelift does not support this machine, or refuses the code: a bug of this room.
 pub fn compile(schedule: &Schedule, options: Options) -> Result<Module, String> {
-    // Native code holds the tasks' addresses: the vector is never changed again.
-    let tasks: Vec<Task> = schedule
-        .steps
-        .iter()
-        .filter_map(|step| match step {
-            Step::Contract(contract) if !product::in_place(contract, schedule.capacity) => {
-                Some(Task::prepare(contract, schedule.capacity))
-            }
-            _ => None,
-        })
-        .collect();
+    let tasks: Vec<Option<Task>> = schedule.steps.iter().map(|step| task(step, schedule.capacity)).collect();
     let mut compiler = Compiler::new(schedule, options)?;
     let steps = prepare(schedule, &tasks);
     let whole: usize = schedule.steps.iter().map(weight).sum();
@@ -131,7 +128,26 @@ pub fn compile(schedule: &Schedule, options: Options) -> Result<Module, String> 
     // SAFETY: the function was defined with this signature.
     let entry = unsafe { std::mem::transmute::<*const u8, unsafe extern "C" fn(*const Frame)>(entry) };
     let Compiler { jit, clif, asm, .. } = compiler;
-    Ok(Module { jit: Some(jit), entry, schedule: schedule.clone(), tasks, clif, asm })
+    Ok(Module {
+        jit: Some(jit),
+        entry,
+        tasks,
+        capacity: schedule.capacity as usize,
+        record_len: record_len(schedule),
+        rooms: schedule.rooms(),
+        columns: columns(schedule),
+        clif,
+        asm,
+    })
+}
+
+/// The columns that a schedule reads, with the elements of one example.
+fn columns(schedule: &Schedule) -> Vec<(usize, usize)> {
+    let row = |region| match region {
+        Region::Input(column) => Some((usize::from(column), schedule.region_row(region))),
+        _ => None,
+    };
+    schedule.regions().into_iter().filter_map(row).collect()
 }
 
 /// Operations up to which a whole schedule is one function.
@@ -151,20 +167,25 @@ fn weight(step: &Step) -> usize {
     sum
 }
 
+/// What a step's kernel needs; nothing for what is emitted in place.
+fn task(step: &Step, capacity: u32) -> Option<Task> {
+    match step {
+        Step::Contract(contract) if !product::in_place(contract, capacity) => {
+            Some(Task::prepare(contract, capacity))
+        }
+        Step::Contract(_) | Step::Nest(_) | Step::Scatter(_) => None,
+    }
+}
+
 /// Steps with their tasks.
-fn prepare<'a>(schedule: &'a Schedule, tasks: &'a [Task]) -> Vec<Prepared<'a>> {
-    let mut tasks = tasks.iter();
-    let mut prepared = |step: &'a Step| match step {
-        Step::Nest(nest) => Prepared::Nest(nest),
-        Step::Contract(contract) if product::in_place(contract, schedule.capacity) => {
-            Prepared::Product(contract)
-        }
-        Step::Contract(contract) => {
-            Prepared::Contract(contract, tasks.next().expect("a task for each contraction"))
-        }
-        Step::Scatter(scatter) => Prepared::Scatter(scatter),
+fn prepare<'a>(schedule: &'a Schedule, tasks: &'a [Option<Task>]) -> Vec<Prepared<'a>> {
+    let prepared = |(step, task): (&'a Step, &'a Option<Task>)| match (step, task) {
+        (Step::Nest(nest), _) => Prepared::Nest(nest),
+        (Step::Contract(contract), None) => Prepared::Product(contract),
+        (Step::Contract(contract), Some(task)) => Prepared::Contract(contract, task),
+        (Step::Scatter(scatter), _) => Prepared::Scatter(scatter),
     };
-    schedule.steps.iter().map(&mut prepared).collect()
+    schedule.steps.iter().zip(tasks).map(prepared).collect()
 }
 
 /// A module while it is made.

@@ -9,8 +9,8 @@ use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::types::{F32, F32X4, I32, I32X4, I64};
 use cranelift_codegen::ir::{InstBuilder, Type, Value};
 
-/// Constants kept in registers from a nest's beginning; with more of them, what is used least would only be stored
-/// and loaded again.
+/// Constants that are read once, where a nest begins; further ones are read where they are used. (Those for which
+/// there is no register are kept on the stack.)
 const KEPT_CONSTANTS: usize = 64;
 
 impl Emitter<'_, '_> {

@@ -289,7 +289,9 @@ fn infix(op: BinaryOp, left: Expr, right: Expr) -> Expr {
         _ => None,
     };
     match turned {
-        Some(turned) if matches!(left.kind, ast::ExprKind::Number { .. }) => build::binary(turned, right, left),
+        Some(turned) if matches!(left.kind, ast::ExprKind::Number { .. }) => {
+            build::binary(turned, right, left)
+        }
         _ => build::binary(op, left, right),
     }
 }

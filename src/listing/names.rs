@@ -85,7 +85,9 @@ impl Names {
             }
         }
         // A value that is a number is written as such, whatever its name.
-        for (value, named) in circuit.shown_names().into_iter().filter(|(value, _)| !is_number(circuit, *value)) {
+        for (value, named) in
+            circuit.shown_names().into_iter().filter(|(value, _)| !is_number(circuit, *value))
+        {
             let reference = Reference { path: named.path.clone(), indices: named.indices.clone() };
             names.of.insert(value, reference);
         }

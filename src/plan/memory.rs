@@ -26,6 +26,41 @@ impl Schedule {
     }
 }
 
+/// How long a region must be to run some steps in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Room {
+    /// Which.
+    pub region: Region,
+    /// Elements in any case.
+    pub fixed: usize,
+    /// Elements for each step: those of a log.
+    pub per_step: usize,
+    /// Elements for each example: those of a per-example result.
+    pub per_example: usize,
+}
+
+impl Room {
+    /// Elements for so many steps and examples.
+    pub fn len_for(&self, steps: usize, examples: usize) -> usize {
+        self.fixed + self.per_step * steps + self.per_example * examples
+    }
+}
+
+impl Schedule {
+    /// The room that each of [`Schedule::regions`] needs, in that order.
+    pub fn rooms(&self) -> Vec<Room> {
+        let room = |region| {
+            let none = Room { region, fixed: 0, per_step: 0, per_example: 0 };
+            match (region, self.region_row(region)) {
+                (Region::Log, _) => Room { per_step: self.region_len(region, 1), ..none },
+                (Region::Output(_), row) if row > 0 => Room { per_example: row, ..none },
+                _ => Room { fixed: self.region_len(region, self.capacity as usize), ..none },
+            }
+        };
+        self.regions().into_iter().map(room).collect()
+    }
+}
+
 /// The contents of all regions of a schedule, for one step.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Memory {

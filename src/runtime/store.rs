@@ -2,32 +2,33 @@
 
 use super::build::Built;
 use crate::codegen::{Call, Workspace};
-use crate::plan::schedule::{Region, Schedule};
+use crate::plan::memory::Room;
+use crate::plan::schedule::Region;
 
 /// The regions of a schedule that the caller of native code owns.
 #[derive(Debug)]
 pub struct Store {
-    regions: Vec<(Region, Vec<f32>)>,
+    regions: Vec<(Room, Vec<f32>)>,
     workspace: Workspace,
 }
 
 impl Store {
     /// Zeros, long enough for so many steps over so many examples in one call.
     pub fn new(built: &Built, steps: usize, rows: usize) -> Store {
-        let own = |region: &Region| !matches!(region, Region::Arena | Region::Input(_));
-        let zeros = |region| (region, vec![0.0; length(&built.schedule, region, steps, rows)]);
-        let regions = built.schedule.regions().into_iter().filter(own).map(zeros).collect();
+        let own = |room: &Room| !matches!(room.region, Region::Arena | Region::Input(_));
+        let zeros = |room: Room| (room, vec![0.0; room.len_for(steps, rows)]);
+        let regions = built.schedule.rooms().into_iter().filter(own).map(zeros).collect();
         Store { regions, workspace: built.module.workspace() }
     }
 
     /// The contents of a region; empty if the schedule has nothing there.
     pub fn region(&self, region: Region) -> &[f32] {
-        self.regions.iter().find(|held| held.0 == region).map_or(&[], |held| &held.1)
+        self.regions.iter().find(|held| held.0.region == region).map_or(&[], |held| &held.1)
     }
 
     /// Puts values into a region, from its start; what the schedule does not hold is left out.
     pub fn put(&mut self, region: Region, values: &[f32]) {
-        if let Some((_, held)) = self.regions.iter_mut().find(|held| held.0 == region) {
+        if let Some((_, held)) = self.regions.iter_mut().find(|held| held.0.region == region) {
             let len = values.len().min(held.len());
             held[..len].copy_from_slice(&values[..len]);
         }
@@ -35,7 +36,7 @@ impl Store {
 
     /// Fills a region.
     pub fn fill(&mut self, region: Region, value: f32) {
-        if let Some((_, held)) = self.regions.iter_mut().find(|held| held.0 == region) {
+        if let Some((_, held)) = self.regions.iter_mut().find(|held| held.0.region == region) {
             held.fill(value);
         }
     }
@@ -43,21 +44,11 @@ impl Store {
     /// Runs a step for each batch of `order`.
     pub fn run(&mut self, built: &Built, columns: &[&[f32]], order: &[u32], records: &[u32]) {
         let steps = order.len().div_ceil(built.schedule.capacity as usize);
-        for (region, held) in &mut self.regions {
-            let needed = length(&built.schedule, *region, steps, order.len());
-            held.resize(needed.max(held.len()), 0.0);
+        for (room, held) in &mut self.regions {
+            held.resize(room.len_for(steps, order.len()).max(held.len()), 0.0);
         }
-        let regions = self.regions.iter_mut().map(|(region, held)| (*region, held.as_mut_slice())).collect();
+        let regions =
+            self.regions.iter_mut().map(|(room, held)| (room.region, held.as_mut_slice())).collect();
         built.module.run(&mut self.workspace, Call { regions, columns, order, records });
-    }
-}
-
-/// Elements of a region for so many steps over so many examples.
-fn length(schedule: &Schedule, region: Region, steps: usize, rows: usize) -> usize {
-    let capacity = schedule.capacity as usize;
-    match (region, schedule.region_row(region)) {
-        (Region::Log, _) => steps * schedule.region_len(region, 1),
-        (Region::Output(_), row) if row > 0 => rows * row,
-        _ => schedule.region_len(region, capacity),
     }
 }

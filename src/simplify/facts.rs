@@ -76,8 +76,11 @@ impl Facts {
     }
 }
 
+/// What is known of a gate's result, from what is known of its operands.
+type OfGate = fn(&[Facts]) -> Facts;
+
 /// What a gate makes of what is known of its operands. A gate that is not here is known by nothing.
-const OF_GATES: &[(&str, fn(&[Facts]) -> Facts)] = &[
+const OF_GATES: &[(&str, OfGate)] = &[
     ("add", |f| f[0].plus(f[1])),
     ("sub", |f| f[0].plus(f[1].negated())),
     ("mul", |f| f[0].times(f[1])),
@@ -111,7 +114,7 @@ const OF_GATES: &[(&str, fn(&[Facts]) -> Facts)] = &[
 #[derive(Default)]
 pub(super) struct Known {
     facts: Vec<Facts>,
-    of_gate: Vec<Option<fn(&[Facts]) -> Facts>>,
+    of_gate: Vec<Option<OfGate>>,
 }
 
 impl Known {
