@@ -13,7 +13,7 @@ mod support;
 use nnc::circuit::{Circuit, Gate, Leaf, Node};
 use nnc::elaborate::{self, Choices};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use support::generate::{examples, generated, program};
@@ -54,7 +54,7 @@ fn run(first: u64, count: u64) -> (BTreeMap<u64, Failure>, Tally) {
             if done >= count || failures.lock().expect("no panic while held").len() >= ENOUGH {
                 return;
             }
-            match hold(&program(first + done), first + done) {
+            match hold(&program(first + done), Path::new("."), first + done) {
                 Ok(tally) => {
                     let mut total = total.lock().expect("no panic while held");
                     *total = total.plus(tally);
@@ -84,10 +84,10 @@ fn report(failures: &BTreeMap<u64, Failure>) -> String {
     for ((oracle, _), seeds) in kinds {
         let seed = seeds[0];
         let small = shrink(&program(seed), &|text| {
-            hold(text, seed).is_err_and(|failure| kind(&failure) == kind(&failures[&seed]))
+            hold(text, Path::new("."), seed).is_err_and(|failure| kind(&failure) == kind(&failures[&seed]))
         });
         let path = write(seed, &small);
-        let what = hold(&small, seed).map_or_else(|failure| failure.what, |_| String::new());
+        let what = hold(&small, Path::new("."), seed).map_or_else(|failure| failure.what, |_| String::new());
         let what: String = what.chars().take(2000).collect();
         text += &format!(
             "\nit does not hold that {oracle}: seeds {seeds:?}\n{what}\n{}:\n{small}",
@@ -112,6 +112,26 @@ fn write(seed: u64, text: &str) -> PathBuf {
         .and_then(|()| std::fs::write(&path, text))
         .expect("the target folder is writable");
     path
+}
+
+/// Folders of programs that run.
+const PROGRAMS: &[&str] = &["examples", "tests/cases/elaborate", "tests/cases/grad", "tests/cases/oracles"];
+
+#[test]
+fn every_example_and_case_holds() {
+    let mut failed = vec![];
+    for folder in PROGRAMS {
+        let entries = std::fs::read_dir(folder).expect("a folder of programs").map(|entry| entry.expect("a file").path());
+        let mut paths: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|end| end == "nn")).collect();
+        paths.sort();
+        for path in paths {
+            let text = std::fs::read_to_string(&path).expect("a text");
+            if let Err(failure) = hold(&text, Path::new(folder), 2) {
+                failed.push(format!("{}: it does not hold that {}: {}", path.display(), failure.oracle, failure.what));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
 /// How often each thing must occur among the programs of [`COVERING`] seeds.

@@ -8,6 +8,7 @@
 //! - [`reads`]: what stands between brackets.
 //! - [`statements`]: equations, draws, pipelines, states, branches, and the loss over all of them.
 //! - [`definitions`]: functions and layers of the program's own; [`library`]: those that every program knows.
+//! - [`training`]: data in a table, an optimizer and what else a `train` block says.
 //!
 //! Shapes, sorts and ranges are tracked while a program is made ([`term`]), so that it is well typed, every read
 //! proved in range or given a default, and every number within a range in which f32 can follow ([`tame`]). One program
@@ -21,12 +22,14 @@ pub mod reals;
 pub mod statements;
 pub mod tame;
 pub mod term;
+pub mod training;
 pub mod wholes;
 
 use super::random::Random;
 use definitions::Definition;
 use std::collections::BTreeSet;
 use term::{Sort, Term};
+use training::Column;
 
 /// The program of a seed.
 pub fn program(seed: u64) -> String {
@@ -41,6 +44,9 @@ pub fn generated(seed: u64) -> (String, BTreeSet<&'static str>) {
         generator.definition();
     }
     generator.net();
+    if generator.random.chance(0.5) {
+        generator.training();
+    }
     (generator.text, generator.taken)
 }
 
@@ -147,6 +153,8 @@ pub struct Generator {
     pub definitions: Vec<Definition>,
     /// What is being written.
     pub body: Body,
+    /// What the net reads.
+    pub columns: Vec<Column>,
     /// Examples of the productions that were taken.
     pub taken: BTreeSet<&'static str>,
 }
@@ -163,6 +171,7 @@ impl Generator {
             text: String::new(),
             definitions: vec![],
             body: Body::new(Place::Net),
+            columns: vec![],
             taken: BTreeSet::new(),
         }
     }
