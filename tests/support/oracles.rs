@@ -24,7 +24,7 @@ use nnc::runtime::once::{By, Evaluation, differentiable_slots};
 use nnc::runtime::records::Moment;
 use nnc::runtime::store::Store;
 use nnc::syntax;
-use nnc::syntax::ast::{Item, ItemKind};
+use nnc::syntax::ast::ItemKind;
 use std::cell::{Cell, OnceCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -154,10 +154,11 @@ impl Models {
         let told = |(sources, wrong): (Sources, Diagnostics)| render_all(&wrong, &sources, false);
         let program = elaborate::from_text("program.nn", text).map_err(told)?;
         let told = |wrong: Diagnostics| render_all(&wrong, &program.sources, false);
-        let is_training = |item: &Item| matches!(item.kind, ItemKind::Train { .. });
-        let trains = program.file.items.iter().any(is_training);
+        let has = |kind: fn(&ItemKind) -> bool| program.file.items.iter().any(|item| kind(&item.kind));
+        let trains = has(|kind| matches!(kind, ItemKind::Train { .. }));
+        let has_data = has(|kind| matches!(kind, ItemKind::Data { .. } | ItemKind::Table { .. }));
         let load = || data::load(elaborate::data_item(&program, None)?, &program.sources, base);
-        let data = trains.then(load).transpose().map_err(told)?;
+        let data = has_data.then(load).transpose().map_err(told)?;
         let model = |training| {
             let choices = Choices { training, ..Choices::default() };
             elaborate::model(&program, data.as_ref(), &choices).map(|(model, _)| model).map_err(told)
