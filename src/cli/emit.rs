@@ -1,9 +1,11 @@
 //! `nnc emit`
 
 use super::common::{Failed, Session, Source, missing, say};
+use crate::codegen;
 use crate::elaborate;
 use crate::listing;
 use crate::plan;
+use crate::plan::schedule::Schedule;
 use crate::runtime::build::{Stage, build, simplify_stage, training_stage, update_stage};
 use crate::runtime::layout::Layout;
 
@@ -93,7 +95,13 @@ fn print(session: &Session, which: Which) -> Result<String, Failed> {
     let built = build(stages, capacity, session.seed()).expect("Cranelift compiles what the planner makes");
     Ok(match which {
         Which::Plan => plan::print::print(&built.schedule),
-        Which::Clif => built.module.clif().to_string(),
-        _ => built.module.asm().to_string(),
+        Which::Clif => with_listing(&built.schedule).clif().to_string(),
+        _ => with_listing(&built.schedule).asm().to_string(),
     })
+}
+
+/// The code of a schedule, made once more with its text.
+fn with_listing(schedule: &Schedule) -> codegen::Module {
+    let options = codegen::Options { listing: true, ..codegen::Options::default() };
+    codegen::compile(schedule, options).expect("Cranelift compiles what the planner makes")
 }
