@@ -4,7 +4,7 @@ use super::arrays::union_vars;
 use super::context::Elaborator;
 use super::reads::plural;
 use super::values::{Array, Sort, Tried, VarId};
-use crate::circuit::{Kind, ValueId, View};
+use crate::circuit::{ValueId, View};
 use crate::diagnostic::{Diagnostic, Span, codes};
 use crate::syntax::ast::Expr;
 

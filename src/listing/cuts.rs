@@ -48,14 +48,12 @@ fn ordered(
     lines: &FxHashSet<ValueId>,
     made: &FxHashSet<ValueId>,
 ) -> Vec<ValueId> {
-    fn visit(value: ValueId, reads: &dyn Fn(ValueId) -> Vec<ValueId>, order: &mut Vec<ValueId>) {
-        if order.contains(&value) {
-            return;
+    type Reads<'a> = &'a dyn Fn(ValueId) -> Vec<ValueId>;
+    fn visit(value: ValueId, reads: Reads<'_>, seen: &mut FxHashSet<ValueId>, order: &mut Vec<ValueId>) {
+        if seen.insert(value) {
+            reads(value).into_iter().for_each(|read| visit(read, reads, seen, order));
+            order.push(value);
         }
-        for read in reads(value) {
-            visit(read, reads, order);
-        }
-        order.push(value);
     }
     let reads = |value: ValueId| {
         let mut found = vec![];
@@ -72,8 +70,8 @@ fn ordered(
     };
     let mut starts: Vec<ValueId> = lines.iter().copied().collect();
     starts.sort_by_key(|value| (made.contains(value), *value));
-    let mut order = vec![];
-    starts.into_iter().for_each(|value| visit(value, &reads, &mut order));
+    let (mut seen, mut order) = (FxHashSet::default(), vec![]);
+    starts.into_iter().for_each(|value| visit(value, &reads, &mut seen, &mut order));
     order
 }
 
@@ -81,12 +79,13 @@ fn ordered(
 struct Walk<'a> {
     circuit: &'a Circuit,
     names: &'a Names,
-    given: &'a FxHashSet<ValueId>,
     lines: FxHashSet<ValueId>,
     /// Of values without a name: how many expressions have them for an operand.
     users: FxHashMap<ValueId, usize>,
     /// Values that can only be read by a name.
     forced: Vec<ValueId>,
+    /// Values that get a line, not yet looked into.
+    open: Vec<ValueId>,
 }
 
 impl<'a> Walk<'a> {
@@ -98,17 +97,13 @@ impl<'a> Walk<'a> {
         given: &'a FxHashSet<ValueId>,
     ) -> Self {
         let (lines, users) = (FxHashSet::default(), FxHashMap::default());
-        let mut walk = Walk { circuit, names, given, lines, users, forced: vec![] };
-        roots.iter().for_each(|&root| walk.line(root));
-        walk
-    }
-
-    /// A value that gets a line.
-    fn line(&mut self, value: ValueId) {
-        if self.given.contains(&value) || !self.lines.insert(value) {
-            return;
+        let mut walk = Walk { circuit, names, lines, users, forced: vec![], open: roots.to_vec() };
+        while let Some(value) = walk.open.pop() {
+            if !given.contains(&value) && walk.lines.insert(value) {
+                walk.operands(value, true);
+            }
         }
-        self.operands(value, true);
+        walk
     }
 
     /// What stands in the expression of a value.
@@ -134,7 +129,7 @@ impl<'a> Walk<'a> {
     /// A value that stands in an expression.
     fn operand(&mut self, value: ValueId, within_joined: bool) {
         if self.names.get(value).is_some() {
-            return self.line(value);
+            return self.open.push(value);
         }
         let users = self.users.entry(value).or_insert(0);
         *users += 1;

@@ -98,7 +98,9 @@ fn result(circuit: &Circuit, names: &Names, gradient: &Gradient) -> (String, Opt
 pub fn circuit_listing(circuit: &Circuit, roots: &[ValueId]) -> String {
     let mut names = Names::of(circuit, []);
     let needed = graph::reachable(circuit, roots.iter().copied());
-    let shown: Vec<ValueId> = needed.iter().filter(|&value| !is_inline(circuit, value)).collect();
+    let named: FxHashSet<ValueId> = circuit.names().iter().map(|named| named.value).collect();
+    let shown = needed.iter().filter(|value| named.contains(value) || !is_inline(circuit, *value));
+    let shown: Vec<ValueId> = shown.collect();
     for &value in &shown {
         if names.get(value).is_none() {
             names.name(circuit, value, format!("v{}", value.0));
@@ -130,9 +132,7 @@ pub fn circuit_listing(circuit: &Circuit, roots: &[ValueId]) -> String {
 fn is_inline(circuit: &Circuit, value: ValueId) -> bool {
     match circuit.node(value) {
         Node::Leaf(leaf) => !matches!(leaf, Leaf::Slot(_) | Leaf::Draw { .. }),
-        Node::View { arg, view } => {
-            view.is_total(circuit.shape(*arg)) && !circuit.names().iter().any(|named| named.value == value)
-        }
+        Node::View { arg, view } => view.is_total(circuit.shape(*arg)),
         _ => false,
     }
 }

@@ -4,7 +4,7 @@ use super::body::{At, Body, Fresh};
 use super::facts::Facts;
 use super::fuse::{Branch, Fused};
 use super::kernels::{Kernels, Target, Work};
-use super::order::{FoldAxis, fold_axes};
+use super::order::FoldAxis;
 use super::places::{Place, Places};
 use super::schedule::*;
 use crate::circuit::{Node, Reducer, ValueId, gates};
@@ -128,7 +128,9 @@ impl<'a> Emit<'_, 'a> {
     /// The end of a loop that computes what a fold combines, and the fold's result.
     fn absorbed(&mut self, fold: NodeIndex, extent: Extent) {
         let value = self.kernels.graph[fold].target.value();
-        let Node::Reduce { reducer, arg, axes, batch } = self.facts().circuit.node(value) else {
+        let (Node::Reduce { reducer, arg, axes, .. }, Work::Fold(folds)) =
+            (self.facts().circuit.node(value), &self.kernels.graph[fold].work)
+        else {
             unreachable!("a fold is a reduction")
         };
         let folded = self.loops.pop().expect("the fold's loop is open");
@@ -138,8 +140,7 @@ impl<'a> Emit<'_, 'a> {
         self.loops.push(folded.clone());
         let element = self.read(*arg, &at);
         self.loops.pop();
-        let order = fold_axes(self.facts().shape(*arg), *axes, *batch)[0].order;
-        let result = self.close_fold(&folded, extent, *reducer, order, element);
+        let result = self.close_fold(&folded, extent, *reducer, folds[0].order, element);
         self.result(fold, result);
     }
 
@@ -178,8 +179,8 @@ impl<'a> Emit<'_, 'a> {
                 axes.dims.iter().zip(loops).for_each(|(axis, open)| dims[axis] = open.index.clone());
                 self.read(value, &At { batch, dims })
             }
-            _ => match self.kernels.graph[kernel].work {
-                Work::Fold => self.fold(value),
+            _ => match &self.kernels.graph[kernel].work {
+                Work::Fold(folded) => self.fold(value, folded),
                 _ => self.defined(value, &self.element(value)),
             },
         };
@@ -209,14 +210,13 @@ impl<'a> Emit<'_, 'a> {
     }
 
     /// A reduction by loops of its own.
-    fn fold(&mut self, value: ValueId) -> Reg {
-        let Node::Reduce { reducer, arg, axes, batch } = self.facts().circuit.node(value) else {
+    fn fold(&mut self, value: ValueId, folded: &[FoldAxis]) -> Reg {
+        let Node::Reduce { reducer, arg, batch, .. } = self.facts().circuit.node(value) else {
             unreachable!("a fold is a reduction")
         };
-        let folded = fold_axes(self.facts().shape(*arg), *axes, *batch);
         let mut at = self.element(value);
         let mut opened = vec![];
-        for FoldAxis { axis, extent, .. } in &folded {
+        for FoldAxis { axis, extent, .. } in folded {
             let open = self.open(*extent);
             match axis {
                 None => at.batch = open.var,
@@ -226,8 +226,8 @@ impl<'a> Emit<'_, 'a> {
             opened.push(open);
         }
         let mut result = self.read(*arg, &at);
-        for (FoldAxis { extent, order, .. }, open) in folded.into_iter().zip(opened).rev() {
-            result = self.close_fold(&open, extent, *reducer, order, result);
+        for (fold, open) in folded.iter().zip(opened).rev() {
+            result = self.close_fold(&open, fold.extent, *reducer, fold.order, result);
         }
         if *batch {
             let examples = self.body.batch_size();

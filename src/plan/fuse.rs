@@ -79,7 +79,7 @@ impl Fused {
         for group in groups {
             let place = [at, &[branches.len() as u32]].concat();
             match group.key {
-                Key::Step | Key::Scalars => {
+                Key::Step | Key::Scalars | Key::Merged => {
                     for member in group.members {
                         let place = [at, &[branches.len() as u32]].concat();
                         self.defined[member.index()] = place.clone();
@@ -113,6 +113,8 @@ enum Key {
     Scalars,
     /// A loop.
     Loop(Extent),
+    /// Nothing: it went into another group.
+    Merged,
 }
 
 /// Kernels that share a loop.
@@ -186,6 +188,7 @@ impl<'k, 'a> Arrangement<'k, 'a> {
         items.iter().for_each(|&item| all.meet(item));
         items.iter().for_each(|&item| all.place(item));
         let mut groups = all.groups;
+        groups.retain(|group| group.key != Key::Merged);
         groups.sort_by_key(|group| group.level);
         groups.iter_mut().for_each(|group| group.members.sort_unstable());
         groups
@@ -221,7 +224,7 @@ impl<'k, 'a> Arrangement<'k, 'a> {
         let (a, b) = (self.traits(read), self.traits(reader));
         key == self.key(reader)
             && match key {
-                Key::Step => false,
+                Key::Step | Key::Merged => false,
                 Key::Scalars => true,
                 Key::Loop(extent) => depth > self.loops && fits(extent, a.and(b)),
             }
@@ -259,15 +262,10 @@ impl<'k, 'a> Arrangement<'k, 'a> {
             return self.place(item);
         }
         let mut bounds = self.bounds(&together);
-        let open = |all: &Self, group: usize| all.is_open(group, key, traits);
-        let related = match bounds.with[..] {
-            [] => None,
-            [group] if open(self, group) => Some(group),
-            _ => {
-                bounds.level += 1;
-                None
-            }
-        };
+        let related = self.united(&bounds.with, key, traits);
+        if related.is_none() && !bounds.with.is_empty() {
+            bounds.level += 1;
+        }
         let found = related.or_else(|| self.sibling(&together, key, traits, bounds.level));
         let group = found.unwrap_or_else(|| self.begin(key, bounds.level));
         together.into_iter().for_each(|item| self.put(item, group));
@@ -303,6 +301,25 @@ impl<'k, 'a> Arrangement<'k, 'a> {
         bounds
     }
 
+    /// The groups as one, if items of these traits may join it. Groups of one level never wait for each other.
+    fn united(&mut self, groups: &[usize], key: Key, traits: Traits) -> Option<usize> {
+        let (&first, others) = groups.split_first()?;
+        let all = groups.iter().fold(traits, |sum, &group| sum.and(self.groups[group].traits));
+        let folds = groups.iter().filter(|&&group| self.groups[group].fold.is_some()).count();
+        if folds > 1 || !groups.iter().all(|&group| self.is_open(group, key, all)) {
+            return None;
+        }
+        for &other in others {
+            let members = std::mem::take(&mut self.groups[other].members);
+            members.iter().for_each(|&member| _ = self.placed.insert(member, first));
+            self.groups[first].members.extend(members);
+            self.groups[first].fold = self.groups[first].fold.or(self.groups[other].fold);
+            self.groups[first].traits = self.groups[first].traits.and(self.groups[other].traits);
+            self.groups[other].key = Key::Merged;
+        }
+        Some(first)
+    }
+
     /// A group that is no relative. One of a later level only if nobody waits for the items.
     fn sibling(&self, items: &[NodeIndex], key: Key, traits: Traits, level: u32) -> Option<usize> {
         let last = items.iter().all(|&item| {
@@ -322,7 +339,7 @@ impl<'k, 'a> Arrangement<'k, 'a> {
         let all = held.traits.and(traits);
         held.key == key
             && match key {
-                Key::Step => false,
+                Key::Step | Key::Merged => false,
                 Key::Scalars => true,
                 Key::Loop(extent) => fits(extent, all) && (held.fold.is_none() || !(all.deep || all.folds)),
             }
@@ -345,7 +362,8 @@ impl<'k, 'a> Arrangement<'k, 'a> {
     /// nothing but pointwise kernels and no other fold.
     fn absorb(&mut self, item: NodeIndex) -> bool {
         let kernel = &self.kernels.graph[item];
-        let Some(extent) = kernel.folds.filter(|_| kernel.axes.len() == self.loops) else { return false };
+        let open = kernel.axes.len() == self.loops && !kernel.column;
+        let Some(extent) = kernel.folds.filter(|_| open) else { return false };
         let key = Key::Loop(extent);
         let computes = |all: &Self, read: NodeIndex, depth: usize| {
             let traits = all.traits(read);

@@ -8,7 +8,7 @@
 use super::Root;
 use super::facts::{Dependence, Facts, Located, reads_once};
 use super::frame::Frame;
-use super::order::fold_axes;
+use super::order::{FoldAxis, fold_axes};
 use super::product::{Held, Product, recognise};
 use super::schedule::{Extent, Order};
 use crate::circuit::view::Affine;
@@ -67,12 +67,12 @@ pub(super) enum Target {
 }
 
 /// How a kernel computes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Work {
     /// Element by element.
     Points,
-    /// A reduction by loops.
-    Fold,
+    /// A reduction by these loops.
+    Fold(Vec<FoldAxis>),
     /// A step of its own: a contraction.
     Contract(Product),
     /// A step of its own: a scatter.
@@ -315,14 +315,14 @@ impl Kernels<'_> {
                         kernel.stored = true;
                     }
                     None => {
-                        kernel.work = Work::Fold;
-                        let folded = fold_axes(facts.shape(*arg), *axes, *batch);
+                        let folded = fold_axes(facts, *arg, *axes, *batch);
                         kernel.folds = match folded[..] {
                             [only] if only.axis.is_some() => Some(only.extent),
                             _ => None,
                         };
-                        kernel.column =
-                            matches!(folded.last(), Some(last) if matches!(last.order, Order::Chain { .. }));
+                        let last = folded.last().map(|last| last.order);
+                        kernel.column = matches!(last, Some(Order::Chain { .. }));
+                        kernel.work = Work::Fold(folded);
                     }
                 },
                 _ => {}

@@ -3,7 +3,6 @@
 use super::facts::{Facts, Known, Located};
 use super::frame::Frame;
 use super::kernels::{Kernels, Read, SlotRead, Target, Work, is_slot, table_of};
-use super::order::fold_axes;
 use crate::circuit::view::{Affine, Guard};
 use crate::circuit::{Gate, Leaf, Node, Shape, ValueId, View};
 use petgraph::graph::NodeIndex;
@@ -149,10 +148,9 @@ impl Walk<'_, '_> {
             (Work::Frame, _) => {
                 self.value(value, Follows { batch: own.batch, dims: vec![None; own.dims.len()] })
             }
-            (Work::Fold, Node::Reduce { arg, axes, batch, .. }) => {
+            (Work::Fold(folded), Node::Reduce { arg, axes, .. }) => {
                 let inner = facts.shape(*arg);
                 let last = kernel.axes.len() as u8;
-                let folded = fold_axes(inner, *axes, *batch);
                 let mut kept = u8::from(shape.batch)..;
                 let follow =
                     |k| if axes.contains(k) { (folded.len() == 1).then_some(last) } else { kept.next() };
@@ -171,7 +169,7 @@ impl Walk<'_, '_> {
                 }
             }
             (Work::Scatter, node) => node.for_each_operand(|operand| self.through_memory(operand)),
-            (Work::Fold, node) => unreachable!("a fold of {node:?}"),
+            (Work::Fold(_), node) => unreachable!("a fold of {node:?}"),
         }
     }
 

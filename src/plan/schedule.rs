@@ -13,10 +13,11 @@
 //!   blocks' results combined in order.
 //! - Max and min combine by the gates of those names, in the fold's order: NaN wins, and ties go to the first operand
 //!   (which only a zero's sign can show). Positions do not depend on the order: the first largest, the first smallest.
-//! - Which order a fold has follows from the shape of what it folds alone: the example axis and then the dimensions,
-//!   outermost first, are folds of their own, one inside the other. An axis with another folded one inside it, or
-//!   with kept axes of 4 elements or more inside it, is a chain in blocks of 512; the others are folded in lanes, in
-//!   blocks of 8192. A fold over an axis of one element is that element.
+//! - Which order a fold has follows from the circuit alone: the example axis and then the dimensions,
+//!   outermost first, are folds of their own, one inside the other, in blocks of 512 a chain. The innermost one is
+//!   folded in lanes, in blocks of 8192, unless the arrays from which it is computed by gates and views lie side by
+//!   side along the last kept dimension and not along it (the 64 nearest, in the order of operands, breadth first;
+//!   with 4 kept elements or more). A fold over an axis of one element is that element.
 //! - Which sums of products are contractions follows from the circuit alone: those in which some kept axis belongs
 //!   to the left factor only and some to the right one only, by what each is computed from.
 //! - The mean over the batch is the sum divided by the actual number of examples.

@@ -21,8 +21,8 @@ impl Emit<'_, '_> {
     pub fn step(&mut self, kernel: NodeIndex) {
         let outputs = &self.places.stores[kernel.index()];
         let out = outputs.first().expect("a step's result is in memory").place.buffer;
-        let step = match self.kernels.graph[kernel].work {
-            Work::Contract(product) => Step::Contract(self.contract(kernel, &product, out)),
+        let step = match &self.kernels.graph[kernel].work {
+            Work::Contract(product) => Step::Contract(self.contract(kernel, product, out)),
             _ => Step::Scatter(self.scatter(kernel, out)),
         };
         self.schedule.steps.push(step);

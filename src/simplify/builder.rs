@@ -3,18 +3,22 @@
 use super::facts::{Facts, Known};
 use crate::circuit::view::Affine;
 use crate::circuit::{Circuit, F64, Leaf, Node, Shape, ValueId, View};
+use rustc_hash::FxHashSet;
 
 /// Builds a circuit in which the rules hold.
 pub(super) struct Builder {
     pub circuit: Circuit,
     known: Known,
-    /// Of the values built: which are stored whatever is done about them.
-    stored: Vec<bool>,
+    /// Values that are stored whatever is done about them.
+    stored: FxHashSet<ValueId>,
+    /// Those of them that have a name.
+    named: FxHashSet<ValueId>,
 }
 
 impl Builder {
     pub fn new(from: &Circuit) -> Builder {
-        Builder { circuit: Circuit::with_slots_of(from), known: Known::new(), stored: vec![] }
+        let (stored, named) = Default::default();
+        Builder { circuit: Circuit::with_slots_of(from), known: Known::new(), stored, named }
     }
 
     /// The value of a node whose operands were built.
@@ -35,19 +39,22 @@ impl Builder {
     pub fn store(&mut self, value: ValueId) {
         let mut next = Some(value);
         while let Some(value) = next {
-            if self.stored.len() <= value.index() {
-                self.stored.resize(value.index() + 1, false);
-            }
-            self.stored[value.index()] = true;
-            next = match self.circuit.node(value) {
-                Node::View { arg, .. } => Some(*arg),
-                _ => None,
-            };
+            self.stored.insert(value);
+            next = self.as_view(value).map(|(operand, _)| operand);
         }
     }
 
     pub fn is_stored(&self, value: ValueId) -> bool {
-        self.stored.get(value.index()).copied().unwrap_or(false)
+        self.stored.contains(&value)
+    }
+
+    /// Marks a value as named: a cut point, into which no rule looks.
+    pub fn mark_named(&mut self, value: ValueId) {
+        self.named.insert(value);
+    }
+
+    pub fn is_named(&self, value: ValueId) -> bool {
+        self.named.contains(&value)
     }
 
     pub fn facts(&mut self, value: ValueId) -> Facts {

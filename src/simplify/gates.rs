@@ -96,13 +96,16 @@ impl Builder {
         }
     }
 
-    /// The operands of a value that this gate gives, also where the gate's value is only spread.
+    /// The operands of a value that this gate gives, also where the gate's value is only spread. A gate with a name is a
+    /// cut point, for the reader of a derived program: no rule looks into it.
     fn operands(&mut self, gate: Gate, value: ValueId) -> Option<Vec<ValueId>> {
         match self.circuit.node(value).clone() {
-            Node::Gate { gate: found, args } if found == gate => Some(args.to_vec()),
+            Node::Gate { gate: found, args } => {
+                (found == gate && !self.is_named(value)).then(|| args.to_vec())
+            }
             Node::View { arg, view } => {
                 let Node::Gate { gate: found, args } = self.circuit.node(arg).clone() else { return None };
-                let total = found == gate && view.is_total(self.circuit.shape(arg));
+                let total = found == gate && !self.is_named(arg) && view.is_total(self.circuit.shape(arg));
                 total.then(|| args.iter().map(|&arg| self.view(arg, (*view).clone())).collect())
             }
             _ => None,

@@ -61,7 +61,8 @@ fn round(circuit: &Circuit, roots: &[ValueId]) -> (Circuit, Vec<ValueId>) {
     let mut builder = Builder::new(circuit);
     // What has a name but no user is built too: what a root needs may turn out to be just that, and gets its name.
     let named = circuit.names().iter().map(|named| named.value);
-    let wanted: Vec<ValueId> = roots.iter().copied().chain(named).collect();
+    let named: FxHashSet<ValueId> = named.collect();
+    let wanted: Vec<ValueId> = roots.iter().copied().chain(named.iter().copied()).collect();
     let map = rebuilt(circuit, &wanted, |value, node, map| {
         builder.circuit.set_origin(circuit.origin(value));
         let mut new =
@@ -71,6 +72,9 @@ fn round(circuit: &Circuit, roots: &[ValueId]) -> (Circuit, Vec<ValueId>) {
         }
         if stored[value.index()] {
             builder.store(new);
+        }
+        if named.contains(&value) {
+            builder.mark_named(new);
         }
         new
     });

@@ -180,6 +180,9 @@ impl Builder {
         if let Some(parts) = self.contractions(arg, over) {
             return Some(parts);
         }
+        if let Some(parts) = self.parted(arg, over) {
+            return Some(parts);
+        }
         let Node::Gate { gate: gates::SELECT, args } = self.circuit.node(arg).clone() else { return None };
         let branch = if self.as_number(args[2]) == Some(0.0) { 1 } else { 2 };
         if self.as_number(args[3 - branch]) != Some(0.0) {
@@ -216,6 +219,48 @@ impl Builder {
                 !idle.is_empty() || (view.out.batch && !self.circuit.shape(operand).batch)
             })
         })
+    }
+
+    /// A sum of sums of products: where one of them is a contraction each is summed by itself, for the whole would be
+    /// none.
+    fn parted(&mut self, arg: ValueId, over: Over) -> Option<ValueId> {
+        let (gate, args) = self.terms(arg)?;
+        if self.is_stored(arg) || !args.iter().any(|&term| self.has_contraction(term, over)) {
+            return None;
+        }
+        let sum = |all: &mut Self, term| all.reduce(Reducer::Sum, term, over.axes, over.batch);
+        let parts = args.map(|term| sum(self, term));
+        Some(self.gate(gate, &parts))
+    }
+
+    /// The two terms of a sum or difference.
+    fn terms(&self, value: ValueId) -> Option<(Gate, [ValueId; 2])> {
+        match self.circuit.node(value) {
+            Node::Gate { gate: gate @ (gates::ADD | gates::SUB), args } => Some((*gate, [args[0], args[1]])),
+            _ => None,
+        }
+    }
+
+    /// Whether a term of a value would be a contraction by itself: a product of two reads that each have an axis that
+    /// is kept and that the other one does not have.
+    fn has_contraction(&self, value: ValueId, over: Over) -> bool {
+        if let Some((_, terms)) = self.terms(value) {
+            return !self.is_stored(value) && terms.iter().any(|&term| self.has_contraction(term, over));
+        }
+        let Node::Gate { gate: gates::MUL, args } = self.circuit.node(value) else { return false };
+        let [Some(left), Some(right)] = [0, 1].map(|k| self.idle_and_kept(args[k], over)) else {
+            return false;
+        };
+        left.iter().any(|axis| !right.contains(axis)) && right.iter().any(|axis| !left.contains(axis))
+    }
+
+    /// The kept axes along which a read is the same: dimensions, and the example as `None`.
+    fn idle_and_kept(&self, value: ValueId, over: Over) -> Option<Vec<Option<usize>>> {
+        let (operand, view) = self.as_view(value)?;
+        let idle = Builder::spread(&view.out.dims, &[&view]).into_iter();
+        let example = view.out.batch && !self.circuit.shape(operand).batch && !over.batch;
+        let dims = idle.filter(|&axis| !over.axes.contains(axis)).map(Some);
+        Some(dims.chain(example.then_some(None)).collect())
     }
 
     /// What every term of a sum has in common, and the terms without it.

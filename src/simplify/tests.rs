@@ -182,6 +182,30 @@ fn dense(circuit: &mut Circuit, x: ValueId, m: u32, n: u32) -> ValueId {
     y
 }
 
+#[test]
+fn a_sum_of_contractions_is_parted() {
+    let mut circuit = Circuit::new();
+    let x = real(&mut circuit, "x", per_example(&[3]));
+    let z = real(&mut circuit, "z", per_example(&[3]));
+    let domain = per_example(&[4, 3]);
+    let products: Vec<ValueId> = [(x, "V"), (z, "W")]
+        .into_iter()
+        .map(|(read, name)| {
+            let weight = real(&mut circuit, name, shared(&[4, 3]));
+            let read = circuit.view(read, View::select(domain.clone(), &[1], &[3]));
+            circuit.mul(weight, read)
+        })
+        .collect();
+    let both = circuit.add(products[0], products[1]);
+    let sum = circuit.sum(both, AxisSet::of([1]));
+    let (simple, roots) = simplify(&circuit, &[sum]);
+    check_same(&circuit, &[sum]);
+    let Node::Gate { gate: gates::ADD, args } = simple.node(roots[0]) else {
+        panic!("not a sum of sums: {:?}", simple.node(roots[0]))
+    };
+    args.iter().for_each(|&part| _ = operand_of_sum(&simple, part, false, 1));
+}
+
 fn operand_of_sum(circuit: &Circuit, value: ValueId, batch: bool, count: usize) -> (ValueId, ValueId) {
     let Node::Reduce { reducer: Reducer::Sum, arg, axes, batch: mean } = *circuit.node(value) else {
         panic!("not a sum: {:?}", circuit.node(value))
