@@ -90,7 +90,8 @@ fn gradients_agree_with_differences() {
 #[test]
 fn native_code_and_the_interpreters_evaluate_alike() {
     let value = |extra: &[&str]| -> f64 {
-        let args: Vec<&str> = ["eval", "examples/iris.nn", "--json"].into_iter().chain(extra.iter().copied()).collect();
+        let args: Vec<&str> =
+            ["eval", "examples/iris.nn", "--json"].into_iter().chain(extra.iter().copied()).collect();
         let text = printed(&args);
         let loss = text.lines().find(|line| line.contains("\"loss\"")).expect("the loss");
         let loss: serde_json::Value = serde_json::from_str(loss).expect("one JSON object a line");

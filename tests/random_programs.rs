@@ -121,13 +121,21 @@ const PROGRAMS: &[&str] = &["examples", "tests/cases/elaborate", "tests/cases/gr
 fn every_example_and_case_holds() {
     let mut failed = vec![];
     for folder in PROGRAMS {
-        let entries = std::fs::read_dir(folder).expect("a folder of programs").map(|entry| entry.expect("a file").path());
-        let mut paths: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|end| end == "nn")).collect();
+        let entries = std::fs::read_dir(folder)
+            .expect("a folder of programs")
+            .map(|entry| entry.expect("a file").path());
+        let mut paths: Vec<PathBuf> =
+            entries.filter(|path| path.extension().is_some_and(|end| end == "nn")).collect();
         paths.sort();
         for path in paths {
             let text = std::fs::read_to_string(&path).expect("a text");
             if let Err(failure) = hold(&text, Path::new(folder), 2) {
-                failed.push(format!("{}: it does not hold that {}: {}", path.display(), failure.oracle, failure.what));
+                failed.push(format!(
+                    "{}: it does not hold that {}: {}",
+                    path.display(),
+                    failure.oracle,
+                    failure.what
+                ));
             }
         }
     }

@@ -92,7 +92,8 @@ fn print(session: &Session, which: Which) -> Result<String, Failed> {
     }
     let capacity = session.training.as_ref().map_or(1, |training| training.batch);
     let options = Options { listing: true, ..Options::default() };
-    let built = build_with(stages, capacity, session.seed(), options).expect("Cranelift compiles what the planner makes");
+    let built = build_with(stages, capacity, session.seed(), options)
+        .expect("Cranelift compiles what the planner makes");
     Ok(match which {
         Which::Plan => plan::print::print(&built.schedule),
         Which::Clif => built.module.clif().to_string(),

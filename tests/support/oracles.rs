@@ -6,10 +6,10 @@
 use super::rounding::{Bounded, DOUBLE, Precision, SINGLE, bounded};
 use nnc::circuit::verify::verify;
 use nnc::circuit::{Circuit, SlotId, ValueId, graph};
+use nnc::data;
 use nnc::diagnostic::{Diagnostics, FileId, Sources, render_all};
 use nnc::differentiate::differences::compare;
 use nnc::differentiate::differentiate;
-use nnc::data;
 use nnc::elaborate::{self, Choices, Model, Program, Update};
 use nnc::interpret::{Bindings, Element, evaluate};
 use nnc::listing::gradient_program;

@@ -41,7 +41,11 @@ impl Generator {
         let columns = self.columns.clone();
         let declared = columns.iter().map(|column| {
             let sizes: Vec<String> = column.dims.iter().map(u32::to_string).collect();
-            if sizes.is_empty() { column.name.clone() } else { format!("{}[{}]", column.name, sizes.join(", ")) }
+            if sizes.is_empty() {
+                column.name.clone()
+            } else {
+                format!("{}[{}]", column.name, sizes.join(", "))
+            }
         });
         let mut table = format!("data rows = table {{\n  {}\n", declared.collect::<Vec<_>>().join(" "));
         for _ in 0..self.random.between(1, 4) {
@@ -54,7 +58,9 @@ impl Generator {
             self.text += OWN;
         }
         let clip = *self.random.pick(&["", "", "  clip = norm(0.5)\n", "  clip = value(0.1)\n"]);
-        self.text += &format!("train random on rows {{\n  optimizer = {optimizer}\n{clip}  batch = 2\n  epochs = 2\n  seed = 1\n}}\n");
+        self.text += &format!(
+            "train random on rows {{\n  optimizer = {optimizer}\n{clip}  batch = 2\n  epochs = 2\n  seed = 1\n}}\n"
+        );
     }
 
     /// A row's cells of one column.
