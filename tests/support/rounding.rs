@@ -193,7 +193,7 @@ impl Analysis<'_> {
 
     fn product(&self, terms: &[(f64, f64)]) -> f64 {
         let largest: f64 = terms.iter().map(|term| term.0.abs().max(1.0)).product();
-        if !(largest < self.precision.large) {
+        if largest >= self.precision.large || largest.is_nan() {
             let exact =
                 terms.iter().all(|term| term.1 == 0.0) && terms.iter().any(|term| !term.0.is_finite());
             return if exact && terms.iter().all(|term| term.0.abs() >= 1.0) { 0.0 } else { f64::INFINITY };

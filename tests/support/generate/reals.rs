@@ -164,8 +164,11 @@ fn product_sum(g: &mut Generator, dims: &[u32], depth: u32) -> Term {
     g.bounded(Term { fixed: false, ..made })
 }
 
+/// A reducer's name, and the range of its result over so many terms.
+type Reducing = (&'static str, fn(&Term, f64) -> (f64, f64));
+
 /// Reducers that give numbers, and their range for a body and a number of elements.
-const REDUCERS: &[(&str, fn(&Term, f64) -> (f64, f64))] = &[
+const REDUCERS: &[Reducing] = &[
     ("sum", |body, count| (count * body.low, count * body.high)),
     ("mean", |body, _| (body.low, body.high)),
     ("max", |body, _| (body.low, body.high)),
