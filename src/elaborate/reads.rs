@@ -369,6 +369,9 @@ impl<'p> Elaborator<'p> {
             Value::Static(Static::Number(number)) => {
                 (Some(number.value), self.constant(Static::Number(number)))
             }
+            Value::Static(Static::Bool(truth)) => {
+                (Some(f64::from(u8::from(truth))), self.constant(Static::Bool(truth)))
+            }
             Value::Array(array) => (None, array),
             _ => {
                 return self.error(

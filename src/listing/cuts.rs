@@ -2,7 +2,7 @@
 
 use super::names::{DEPTH, Names};
 use crate::circuit::gates::Form;
-use crate::circuit::{Circuit, Gate, Node, ValueId, gates};
+use crate::circuit::{Circuit, Gate, Node, ValueId, View, gates};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// An expression heavier than this is written once and named, if it is needed more than once.
@@ -112,8 +112,9 @@ impl<'a> Walk<'a> {
         match circuit.node(value) {
             Node::View { arg, view } if !view.is_total(circuit.shape(*arg)) => self.only_read(*arg),
             Node::Gather { table, .. } => match circuit.node(*table) {
-                Node::View { arg, .. } => self.only_read(*arg),
-                _ => self.only_read(*table),
+                Node::View { arg, view } if reads_last_plainly(view) => self.only_read(*arg),
+                _ if self.names.get(*table).is_none() => self.forced.push(*table),
+                _ => {}
             },
             // The left side of a line can join dimensions, an expression cannot.
             Node::Merge { .. } if !is_line => self.only_read(value),
@@ -172,6 +173,15 @@ impl<'a> Walk<'a> {
             matches!(circuit.node(user), Node::Reduce { reducer: Argmax | Argmin, .. } | Node::Merge { .. })
         })
     }
+}
+
+/// Whether a table's last dimension, which is read by an integer, is one dimension of what the table reads: between
+/// brackets a class can stand alone only.
+fn reads_last_plainly(view: &View) -> bool {
+    let Some(last) = view.out.dims.len().checked_sub(1) else { return false };
+    let guards = view.guards.iter().map(|guard| &guard.e);
+    let mut users = view.coords.iter().chain(guards).filter(|e| e.c[last] != 0);
+    users.next().is_some_and(|e| e.as_axis() == Some(last)) && users.next().is_none()
 }
 
 /// Whether a value needed more than once is better written and computed once.

@@ -95,15 +95,15 @@ impl Builder {
         }
     }
 
-    /// Along which output dimensions longer than 1 all of the given views read the same.
-    pub fn spread(dims: &[u32], views: &[&View]) -> Vec<usize> {
+    /// Along which output dimensions all of the given views read the same.
+    pub fn spread(rank: usize, views: &[&View]) -> Vec<usize> {
         let idle = |axis: &usize| {
             views.iter().all(|view| {
                 let guards = view.guards.iter().map(|guard| &guard.e);
                 view.coords.iter().chain(guards).all(|e| e.c[*axis] == 0)
             })
         };
-        (0..dims.len()).filter(|&axis| dims[axis] > 1).filter(idle).collect()
+        (0..rank).filter(idle).collect()
     }
 }
 

@@ -16,6 +16,9 @@ impl Builder {
         if let Some(number) = self.folded(gate, args) {
             return self.fill(number, &shape);
         }
+        if let Some(mask) = self.compared_mask(gate, args) {
+            return mask;
+        }
         if let Some(narrow) = self.narrowed(gate, args) {
             return narrow;
         }
@@ -37,6 +40,18 @@ impl Builder {
         let shape = Shape { batch, dims: dims.unwrap_or_default() };
         let args: Vec<ValueId> = args.iter().map(|&arg| self.circuit.broadcast(arg, &shape)).collect();
         self.gate(gate, &args)
+    }
+
+    /// `mask != 0`, where the mask of a view's inside is 1 and 0 already.
+    fn compared_mask(&mut self, gate: Gate, args: &[ValueId]) -> Option<ValueId> {
+        let compared = gate == gates::NE && self.as_number(args[1]) == Some(0.0);
+        (compared && self.is_mask(args[0])).then_some(args[0])
+    }
+
+    /// Whether a value is 1 inside some view and 0 outside.
+    fn is_mask(&self, value: ValueId) -> bool {
+        let mask = self.as_view(value).filter(|(_, view)| view.fill == F64::new(0.0));
+        mask.is_some_and(|(one, _)| self.as_number(one) == Some(1.0))
     }
 
     /// As it stands, but the same whichever way the operands of a sum or product are ordered.
@@ -158,11 +173,10 @@ impl Builder {
     /// A choice by a view's mask between a read and a number is a read with more conditions.
     fn masked(&mut self, condition: ValueId, a: ValueId, b: ValueId) -> Option<ValueId> {
         let fill = F64::new(self.as_number(b)?);
-        let (one, mask) = self.as_view(condition)?;
+        let (_, mask) = self.as_view(condition)?;
         let (operand, mut read) = self.as_view(a)?;
         let total = read.is_total(self.circuit.shape(operand));
-        let is_mask = self.as_number(one) == Some(1.0) && mask.fill == F64::new(0.0);
-        if !is_mask || self.as_number(a).is_some() || !(total || read.fill == fill) {
+        if !self.is_mask(condition) || self.as_number(a).is_some() || !(total || read.fill == fill) {
             return None;
         }
         read.guards.extend(mask.guards);
@@ -186,7 +200,7 @@ impl Builder {
                 if !view.is_total(&shape) && view.fill != F64::new(0.0) {
                     return false;
                 }
-                if self.as_number(inner) == Some(1.0) && mask.fill == F64::new(0.0) && !truth {
+                if self.is_mask(condition) && !truth {
                     // Outside a mask: the read is outside where each condition of the mask is one of its own.
                     let own = view.conditions(&shape);
                     return mask.guards.iter().all(|guard| own.contains(guard));

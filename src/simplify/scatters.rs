@@ -79,7 +79,7 @@ impl Builder {
     /// Whether a value is known not to be the same along a dimension.
     fn varies(&self, value: ValueId, axis: usize) -> bool {
         match self.as_view(value) {
-            Some((_, view)) => !Builder::spread(&view.out.dims, &[&view]).contains(&axis),
+            Some((_, view)) => !Builder::spread(view.out.dims.len(), &[&view]).contains(&axis),
             None => true,
         }
     }

@@ -87,7 +87,7 @@ impl Builder {
     /// that are reduced a sum has a multiple and a largest value nothing.
     fn narrowed_reduction(&mut self, arg: ValueId, over: Over) -> Option<ValueId> {
         let (operand, view) = self.as_view(arg)?;
-        let mut idle = Builder::spread(&view.out.dims, &[&view]);
+        let mut idle = Builder::spread(view.out.dims.len(), &[&view]);
         if !matches!(over.reducer, Reducer::Sum | Reducer::Max | Reducer::Min) {
             idle.retain(|&axis| !over.axes.contains(axis));
         }
@@ -229,7 +229,7 @@ impl Builder {
         let Node::Gate { gate: gates::MUL, args } = self.circuit.node(value) else { return false };
         args.iter().all(|&arg| {
             self.as_view(arg).is_some_and(|(operand, view)| {
-                let idle = Builder::spread(&view.out.dims, &[&view]);
+                let idle = Builder::spread(view.out.dims.len(), &[&view]);
                 !idle.is_empty() || (view.out.batch && !self.circuit.shape(operand).batch)
             })
         })

@@ -163,7 +163,7 @@ impl Builder {
             }
         }
         let views: Vec<&View> = reads.iter().map(|(_, view)| view).collect();
-        let axes = Builder::spread(&out.dims, &views);
+        let axes = Builder::spread(out.dims.len(), &views);
         let shared = out.batch && reads.iter().all(|(operand, _)| !self.circuit.shape(*operand).batch);
         if axes.is_empty() && !shared {
             return None;
@@ -184,9 +184,10 @@ impl Builder {
 /// How deep a condition on positions is looked into.
 const POSITIONAL_DEPTH: usize = 4;
 
-/// Whether a read makes more than it reads.
+/// Whether a read makes more than it reads, or has dimensions along which it reads the same.
 fn spreads(view: &View, operand: &Shape) -> bool {
-    view.out.size() > operand.size() || (view.out.batch && !operand.batch)
+    let idle = !Builder::spread(view.out.dims.len(), &[view]).is_empty();
+    idle || view.out.size() > operand.size() || (view.out.batch && !operand.batch)
 }
 
 /// A view beside whose dimensions others are read as they are.
