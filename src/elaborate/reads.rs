@@ -366,17 +366,21 @@ impl<'p> Elaborator<'p> {
         };
         let default_value = self.expr(default)?;
         let (constant, default_array) = match default_value {
-            Value::Static(Static::Number(number)) => {
-                (Some(number.value), self.constant(Static::Number(number)))
+            Value::Static(value) => {
+                let fill = match value {
+                    Static::Number(number) => number.value,
+                    Static::Bool(truth) => f64::from(u8::from(truth)),
+                };
+                (Some(fill), self.constant(value))
             }
             Value::Static(Static::Bool(truth)) => {
                 (Some(f64::from(u8::from(truth))), self.constant(Static::Bool(truth)))
             }
             Value::Array(array) => (None, array),
-            _ => {
+            Value::Callable(_) => {
                 return self.error(
                     codes::EXPECTED_SCALAR,
-                    "`else` gives a number",
+                    "`else` gives a value",
                     default.span,
                     "not a number",
                 );

@@ -253,6 +253,8 @@ fn branch(g: &mut Generator) {
     let condition = g.random.pick(&conditions).clone();
     let dims = g.likely_dims(&[0, 1, 2]);
     let begin = g.body.lines.len();
+    // Both programs own the same parameters: no layer is called in one of the branches alone.
+    let place = std::mem::replace(&mut g.body.place, Place::Function);
     let name = g.equation(&dims, |g| g.real(&[], 2));
     let then = g.body.values.pop().expect("just declared").term;
     let first = g.body.lines.split_off(begin);
@@ -260,6 +262,7 @@ fn branch(g: &mut Generator) {
     let other = g.body.values.pop().expect("just declared").term;
     let second = g.body.lines.split_off(begin);
     let second = second.concat().replacen(&other.text, &name, 1);
+    g.body.place = place;
     g.body.lines.push(format!("if {condition} {{"));
     g.body.lines.push(format!("  {}", first.concat()));
     g.body.lines.push("} else {".into());
