@@ -13,10 +13,10 @@ mod support;
 use nnc::circuit::{Circuit, Gate, Leaf, Node};
 use nnc::elaborate::{self, Choices};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use support::generate::program;
+use support::generate::{examples, generated, program};
 use support::oracles::{Failure, Tally, hold};
 use support::shrink::shrink;
 
@@ -54,7 +54,7 @@ fn run(first: u64, count: u64) -> (BTreeMap<u64, Failure>, Tally) {
             if done >= count || failures.lock().expect("no panic while held").len() >= ENOUGH {
                 return;
             }
-            match hold(&program(first + done), first + done) {
+            match hold(&program(first + done), Path::new("."), first + done) {
                 Ok(tally) => {
                     let mut total = total.lock().expect("no panic while held");
                     *total = total.plus(tally);
@@ -84,10 +84,10 @@ fn report(failures: &BTreeMap<u64, Failure>) -> String {
     for ((oracle, _), seeds) in kinds {
         let seed = seeds[0];
         let small = shrink(&program(seed), &|text| {
-            hold(text, seed).is_err_and(|failure| kind(&failure) == kind(&failures[&seed]))
+            hold(text, Path::new("."), seed).is_err_and(|failure| kind(&failure) == kind(&failures[&seed]))
         });
         let path = write(seed, &small);
-        let what = hold(&small, seed).map_or_else(|failure| failure.what, |_| String::new());
+        let what = hold(&small, Path::new("."), seed).map_or_else(|failure| failure.what, |_| String::new());
         let what: String = what.chars().take(2000).collect();
         text += &format!(
             "\nit does not hold that {oracle}: seeds {seeds:?}\n{what}\n{}:\n{small}",
@@ -114,6 +114,34 @@ fn write(seed: u64, text: &str) -> PathBuf {
     path
 }
 
+/// Folders of programs that run.
+const PROGRAMS: &[&str] = &["examples", "tests/cases/elaborate", "tests/cases/grad", "tests/cases/oracles"];
+
+#[test]
+fn every_example_and_case_holds() {
+    let mut failed = vec![];
+    for folder in PROGRAMS {
+        let entries = std::fs::read_dir(folder)
+            .expect("a folder of programs")
+            .map(|entry| entry.expect("a file").path());
+        let mut paths: Vec<PathBuf> =
+            entries.filter(|path| path.extension().is_some_and(|end| end == "nn")).collect();
+        paths.sort();
+        for path in paths {
+            let text = std::fs::read_to_string(&path).expect("a text");
+            if let Err(failure) = hold(&text, Path::new(folder), 2) {
+                failed.push(format!(
+                    "{}: it does not hold that {}: {}",
+                    path.display(),
+                    failure.oracle,
+                    failure.what
+                ));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
 /// How often each thing must occur among the programs of [`COVERING`] seeds.
 const OFTEN: usize = 3;
 
@@ -121,10 +149,10 @@ const OFTEN: usize = 3;
 const COVERING: u64 = 300;
 
 #[test]
-fn random_programs_cover_every_gate_reducer_and_kind_of_node() {
+fn random_programs_cover_every_production_gate_reducer_and_kind_of_node() {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for seed in 0..COVERING {
-        let text = program(seed);
+        let (text, productions) = generated(seed);
         let words = ["sum", "mean", "max", "min", "prod", "argmax", "argmin", "any", "all"];
         let reducers =
             words.iter().filter(|word| text.contains(&format!("{word}["))).map(|word| format!("{word}[..]"));
@@ -133,7 +161,7 @@ fn random_programs_cover_every_gate_reducer_and_kind_of_node() {
         let choices = Choices { training: true, ..Choices::default() };
         let kinds = elaborate::model(&read, None, &choices)
             .map_or_else(|_| BTreeSet::new(), |(m, _)| kinds(&m.circuit));
-        for what in reducers.chain(kinds) {
+        for what in reducers.chain(kinds).chain(productions.into_iter().map(String::from)) {
             *seen.entry(what).or_default() += 1;
         }
     }
@@ -151,7 +179,8 @@ fn random_programs_cover_every_gate_reducer_and_kind_of_node() {
         "gather",
         "mean over the batch",
     ];
-    let wanted = gates.chain(reducers).chain(nodes.map(String::from));
+    let productions = examples().into_iter().map(String::from);
+    let wanted = gates.chain(reducers).chain(nodes.map(String::from)).chain(productions);
     let rare: Vec<String> = wanted.filter(|what| seen.get(what).is_none_or(|&count| count < OFTEN)).collect();
     assert!(rare.is_empty(), "seldom or never generated: {rare:?}\n{seen:?}");
 }

@@ -379,7 +379,7 @@ impl Circuit {
     }
 
     /// The shape that a node gives, from those of its operands.
-    fn shape_of(&self, node: &Node) -> Shape {
+    pub fn shape_of(&self, node: &Node) -> Shape {
         match node {
             Node::Leaf(leaf) => match leaf {
                 Leaf::Slot(id) => self.slot(*id).shape.clone(),

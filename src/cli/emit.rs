@@ -1,10 +1,11 @@
 //! `nnc emit`
 
 use super::common::{Failed, Session, Source, missing, say};
+use crate::codegen::Options;
 use crate::elaborate;
 use crate::listing;
 use crate::plan;
-use crate::runtime::build::{Stage, build, simplify_stage, training_stage, update_stage};
+use crate::runtime::build::{Stage, build_with, simplify_stage, training_stage, update_stage};
 use crate::runtime::layout::Layout;
 
 /// Print what a stage of the compiler makes of a program.
@@ -90,7 +91,9 @@ fn print(session: &Session, which: Which) -> Result<String, Failed> {
         stages.push(update_stage(&update.map_err(|wrong| session.fail(&wrong))?));
     }
     let capacity = session.training.as_ref().map_or(1, |training| training.batch);
-    let built = build(stages, capacity, session.seed()).expect("Cranelift compiles what the planner makes");
+    let options = Options { listing: true, ..Options::default() };
+    let built = build_with(stages, capacity, session.seed(), options)
+        .expect("Cranelift compiles what the planner makes");
     Ok(match which {
         Which::Plan => plan::print::print(&built.schedule),
         Which::Clif => built.module.clif().to_string(),

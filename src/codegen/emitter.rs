@@ -26,10 +26,13 @@ impl Operands {
     /// How many there are.
     pub const COUNT: usize = 5;
 
-    /// From the function's parameters, in the order of the fields.
+    /// From parameters in the order of the fields. The loop over steps, which has one parameter, sets its own each
+    /// step.
     pub fn from_params(params: &[Value]) -> Self {
-        let at = |k: usize| params[k.min(params.len() - 1)];
-        Operands { regions: at(0), n: at(1), record: at(2), examples: at(3), scratch: at(4) }
+        let &[regions, n, record, examples, scratch] = params else {
+            return Operands::from_params(&[params[0]; Self::COUNT]);
+        };
+        Operands { regions, n, record, examples, scratch }
     }
 
     /// In the order of the fields.

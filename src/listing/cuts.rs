@@ -1,6 +1,6 @@
 //! Which values get a line of their own, and in which order the lines stand.
 
-use super::names::Names;
+use super::names::{DEPTH, Names};
 use crate::circuit::gates::Form;
 use crate::circuit::{Circuit, Gate, Node, ValueId, gates};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -117,6 +117,7 @@ impl<'a> Walk<'a> {
             },
             // The left side of a line can join dimensions, an expression cannot.
             Node::Merge { .. } if !is_line => self.only_read(value),
+            Node::Merge { arg, .. } if !self.tells_ranges(*arg) => self.only_read(*arg),
             _ => {}
         }
         let mut operands = circuit.node(value).operands();
@@ -146,6 +147,21 @@ impl<'a> Walk<'a> {
         if self.names.get(value).is_none() && !matches!(node, Node::Leaf(_) | Node::View { .. }) {
             self.forced.push(value);
         }
+    }
+
+    /// Whether the ranges of all indices are told by the reads of an expression: the indices of a group have no others.
+    fn tells_ranges(&self, value: ValueId) -> bool {
+        let circuit = self.circuit;
+        if let Node::Merge { .. } = circuit.node(value) {
+            // Judged when its own operand is.
+            return true;
+        }
+        circuit.shape(value).dims.iter().enumerate().all(|(axis, extent)| {
+            let mut found = vec![];
+            self.names.direct(circuit, value, axis, DEPTH, &mut found)
+                && !found.is_empty()
+                && found.iter().all(|other| other == extent)
+        })
     }
 
     /// Whether all that is made of joined dimensions is a position among them: `argmax[i, j] x[i, j]`.

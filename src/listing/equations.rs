@@ -3,8 +3,8 @@
 use super::names::{DEPTH, Names, Reference};
 use super::scope::Scope;
 use crate::circuit::gates::{self, Form};
-use crate::circuit::view::Affine;
-use crate::circuit::{AxisSet, Circuit, Gate, Leaf, Node, Reducer, StepValue, ValueId, View};
+use crate::circuit::view::{Affine, Guard};
+use crate::circuit::{AxisSet, Circuit, Gate, Kind, Leaf, Node, Reducer, StepValue, ValueId, View};
 use crate::syntax::ast::{self, BinaryOp, Expr, Index, Stmt};
 use crate::syntax::build;
 
@@ -38,7 +38,7 @@ pub(super) fn equation_as(
     let dims = &circuit.shape(value).dims;
     let env: Vec<Affine> =
         dims.iter().zip(indices).map(|(&extent, index)| writer.scope.bind(Some(index), extent)).collect();
-    let right = writer.expr(value, &env);
+    let right = writer.right_side(value, &env);
     let mut left = writer.scope.indices(0);
     left.truncate(dims.len());
     build::define(name, left, right)
@@ -51,40 +51,84 @@ pub(super) fn alias(circuit: &Circuit, names: &Names, value: ValueId, name: &str
     let dims = &circuit.shape(value).dims;
     let env: Vec<Affine> =
         dims.iter().zip(&indices).map(|(&extent, index)| writer.scope.bind(Some(index), extent)).collect();
-    let right = writer.expr(value, &env);
+    let right = writer.right_side(value, &env);
     build::define(name, writer.scope.indices(0), right)
 }
 
 /// `name[m: 3] = 0`, of the shape of a value.
-pub(super) fn zero(circuit: &Circuit, names: &Names, like: ValueId, name: &str) -> Stmt {
+pub(super) fn constant(circuit: &Circuit, names: &Names, like: ValueId, name: &str, number: f64) -> Stmt {
     let mut scope = Scope::new(names);
     let indices = names.get(like).map(|reference| reference.indices.clone()).unwrap_or_default();
     for (&extent, index) in circuit.shape(like).dims.iter().zip(&indices) {
         scope.bind(Some(index), extent);
     }
-    build::define(name, scope.indices(0), build::number(0.0))
+    build::define(name, scope.indices(0), build::number(number))
 }
 
 impl Writer<'_> {
-    /// The element of a value at a position.
-    fn expr(&mut self, value: ValueId, at: &[Affine]) -> Expr {
-        if value != self.defined
-            && let Some(reference) = self.names.get(value)
-        {
-            let reference = reference.clone();
-            return self.read(&reference, value, at);
+    /// What a line gives its name to: a condition stays one.
+    fn right_side(&mut self, value: ValueId, at: &[Affine]) -> Expr {
+        match self.circuit.kind(value) {
+            Kind::Boolean => self.truth(value, at),
+            _ => self.expr(value, at),
         }
+    }
+
+    /// The name to read a value by, unless it is being defined.
+    fn reference(&self, value: ValueId) -> Option<Reference> {
+        self.names.get(value).filter(|_| value != self.defined).cloned()
+    }
+
+    /// The element of a value at a position, as a number: a condition is 1 or 0.
+    fn expr(&mut self, value: ValueId, at: &[Affine]) -> Expr {
+        if self.circuit.kind(value) == Kind::Boolean {
+            let condition = self.truth(value, at);
+            return build::choose(condition, build::number(1.0), build::number(0.0));
+        }
+        match self.reference(value) {
+            Some(reference) => self.read(&reference, value, at),
+            None => self.written(value, at, Sort::Number),
+        }
+    }
+
+    /// The element of a value at a position, as a condition.
+    fn truth(&mut self, value: ValueId, at: &[Affine]) -> Expr {
+        let circuit = self.circuit;
+        let is_condition = circuit.kind(value) == Kind::Boolean;
+        if let Some(reference) = self.reference(value) {
+            let read = self.read(&reference, value, at);
+            return if is_condition { read } else { build::binary(BinaryOp::Ne, read, build::number(0.0)) };
+        }
+        match circuit.node(value) {
+            Node::Leaf(Leaf::Number(number)) => truth_of(number.get()),
+            Node::Gate { gate: gates::SELECT, .. } | Node::View { .. } => {
+                self.written(value, at, Sort::Condition)
+            }
+            _ if is_condition => self.written(value, at, Sort::Condition),
+            _ => build::binary(BinaryOp::Ne, self.expr(value, at), build::number(0.0)),
+        }
+    }
+
+    fn sorted(&mut self, value: ValueId, at: &[Affine], sort: Sort) -> Expr {
+        match sort {
+            Sort::Number => self.expr(value, at),
+            Sort::Condition => self.truth(value, at),
+        }
+    }
+
+    /// The node of a value, its operands of the value's own sort written as asked.
+    fn written(&mut self, value: ValueId, at: &[Affine], sort: Sort) -> Expr {
         match self.circuit.node(value).clone() {
             Node::Leaf(leaf) => self.leaf(&leaf, at),
-            Node::Gate { gate, args } => self.gate(gate, &args, at),
+            Node::Gate { gate, args } => self.gate(gate, &args, at, sort),
             Node::Reduce { reducer, arg, axes, batch } => self.reduction(reducer, arg, axes, batch, at),
-            Node::View { arg, view } => self.view(arg, &view, at),
-            Node::Merge { arg, axis } => self.merge(arg, axis.into(), at),
+            Node::View { arg, view } => self.view(arg, &view, at, sort),
+            Node::Merge { arg, axis } => self.merge(arg, axis.into(), at, sort),
             Node::Gather { table, index } => {
                 let index = self.expr(index, at);
                 let coordinate = self.scope.integer(index);
                 let at: Vec<Affine> = at.iter().cloned().chain([coordinate]).collect();
-                self.expr(table, &at)
+                self.sorted(table, &at, sort)
             }
             Node::Scatter { index, value, .. } => self.scatter(index, value, at),
             Node::Lag { .. } => unreachable!("a recurrence is refused where it is elaborated"),
@@ -113,11 +157,18 @@ impl Writer<'_> {
         }
     }
 
-    fn gate(&mut self, gate: Gate, args: &[ValueId], at: &[Affine]) -> Expr {
+    fn gate(&mut self, gate: Gate, args: &[ValueId], at: &[Affine], sort: Sort) -> Expr {
         if gate == gates::MUL && args[0] == args[1] {
             return build::binary(BinaryOp::Pow, self.expr(args[0], at), build::number(2.0));
         }
-        let mut args: Vec<Expr> = args.iter().map(|&arg| self.expr(arg, at)).collect();
+        let mut args: Vec<Expr> = (args.iter().enumerate())
+            .map(|(k, &arg)| match gate {
+                gates::AND | gates::OR | gates::NOT => self.truth(arg, at),
+                gates::SELECT if k == 0 => self.truth(arg, at),
+                gates::SELECT => self.sorted(arg, at, sort),
+                _ => self.expr(arg, at),
+            })
+            .collect();
         match gate.row().form {
             Form::Infix(sign) => {
                 let [left, right] = args.try_into().expect("what stands between operands has two");
@@ -140,33 +191,31 @@ impl Writer<'_> {
         view.coords.iter().map(rewritten).collect()
     }
 
-    fn view(&mut self, arg: ValueId, view: &View, at: &[Affine]) -> Expr {
+    fn view(&mut self, arg: ValueId, view: &View, at: &[Affine], sort: Sort) -> Expr {
         let shape = self.circuit.shape(arg).clone();
         let coordinates = self.coordinates(view, at);
+        let read = self.sorted(arg, &coordinates, sort);
         if view.is_total(&shape) {
-            return self.expr(arg, &coordinates);
+            return read;
         }
-        let fill = view.fill.get();
-        let boxed = View { guards: vec![], ..view.clone() };
+        let fill = match sort {
+            Sort::Number => build::number(view.fill.get()),
+            Sort::Condition => truth_of(view.fill.get()),
+        };
+        let escapes = !View { guards: vec![], ..view.clone() }.is_total(&shape);
+        let read = if escapes { build::default(read, fill.clone()) } else { read };
         let rank = self.scope.len();
-        let rewritten = |guard: &crate::circuit::view::Guard| crate::circuit::view::Guard {
+        let rewritten = |guard: &Guard| Guard {
             e: guard.e.substitute(at, rank).expect("index expressions are small"),
             ..*guard
         };
-        let guards: Vec<_> = view.guards.iter().map(rewritten).collect();
-        let condition = self.scope.condition(&guards);
-        if let (Node::Leaf(Leaf::Number(number)), Some(condition)) = (self.circuit.node(arg), &condition)
-            && (number.get(), fill) == (1.0, 0.0)
-        {
-            return condition.clone();
+        let guards: Vec<Guard> = view.guards.iter().rev().map(rewritten).collect();
+        let Some(condition) = self.scope.condition(&guards) else { return read };
+        let all = matches!(self.circuit.node(arg), Node::Leaf(Leaf::Number(number)) if number.get() == 1.0);
+        if sort == Sort::Condition && all && view.fill.get() == 0.0 {
+            return condition;
         }
-        let read = self.expr(arg, &coordinates);
-        let escapes = !boxed.is_total(&shape);
-        let read = if escapes { build::default(read, build::number(fill)) } else { read };
-        match condition {
-            Some(condition) => build::choose(condition, read, build::number(fill)),
-            None => read,
-        }
+        build::choose(condition, read, fill)
     }
 
     fn reduction(
@@ -194,10 +243,16 @@ impl Writer<'_> {
                 kept.next().expect("a coordinate for each dimension that is kept")
             });
         }
-        let body = self.expr(arg, &inner);
+        let is_condition = self.circuit.kind(arg) == Kind::Boolean;
+        let body = if is_condition { self.truth(arg, &inner) } else { self.expr(arg, &inner) };
         let mut indices = self.scope.indices(first);
         indices.truncate(axes.count());
-        let sum = build::reduce(word(reducer), indices, body);
+        let word = match reducer {
+            Reducer::Max if is_condition => ast::Reducer::Any,
+            Reducer::Min if is_condition => ast::Reducer::All,
+            _ => word(reducer),
+        };
+        let sum = build::reduce(word, indices, body);
         if batch { mean_over_batch(sum) } else { sum }
     }
 
@@ -215,12 +270,12 @@ impl Writer<'_> {
     }
 
     /// A joined dimension read at `a * d + b`.
-    fn merge(&mut self, arg: ValueId, axis: usize, at: &[Affine]) -> Expr {
+    fn merge(&mut self, arg: ValueId, axis: usize, at: &[Affine], sort: Sort) -> Expr {
         let extent = i64::from(self.circuit.shape(arg).dims[axis + 1]);
         let (outer, inner) = split(&at[axis], extent);
         let mut at = at.to_vec();
         at.splice(axis..=axis, [outer, inner]);
-        self.expr(arg, &at)
+        self.sorted(arg, &at, sort)
     }
 
     /// `y[(c, i), k] = x[c, i, k]`
@@ -248,7 +303,7 @@ impl Writer<'_> {
             let suggested = own.or_else(|| self.names.suggestion(self.circuit, inner, axis, DEPTH));
             env.push(self.scope.bind(suggested.as_deref(), extent));
         }
-        let right = self.expr(inner, &env);
+        let right = self.right_side(inner, &env);
         let all = self.scope.indices(0);
         let names = self.scope.index_names(0);
         let left = parts.iter().map(|group| match group[..] {
@@ -279,6 +334,18 @@ impl Writer<'_> {
         let sum = build::reduce(ast::Reducer::Sum, indices, term);
         if shape.batch { mean_over_batch(sum) } else { sum }
     }
+}
+
+/// How a value is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    Number,
+    Condition,
+}
+
+/// `true` or `false`
+fn truth_of(number: f64) -> Expr {
+    build::name(if number != 0.0 { "true" } else { "false" })
 }
 
 /// `left op right`, but `x > 0` for `0 < x`, which is the same gate.

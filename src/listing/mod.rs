@@ -55,7 +55,9 @@ pub fn backward(
         names.get(value).is_some_and(|reference| !cotangents.contains_key(reference.path.as_str()))
     });
     let forward: FxHashSet<ValueId> = forward.collect();
-    let roots: Vec<ValueId> = gradients.iter().filter_map(|gradient| gradient.value).collect();
+    let computed = |value: &ValueId| names::number(circuit, *value).is_none();
+    let roots: Vec<ValueId> =
+        gradients.iter().filter_map(|gradient| gradient.value).filter(computed).collect();
     let defined = cuts::lines(circuit, &roots, &mut names, &forward);
     let origin = |value: ValueId| {
         let path = names.get(value).map(|reference| reference.path.as_str());
@@ -82,10 +84,15 @@ fn result(circuit: &Circuit, names: &Names, gradient: &Gradient) -> (String, Opt
         Some(cotangent) => circuit.names()[cotangent.name].path.clone(),
         None => format!("{}_bar", slot.name.replace('.', "_")),
     };
-    let Some(value) = gradient.value else {
+    let number = match gradient.value {
+        Some(value) => names::number(circuit, value),
+        None => Some(0.0),
+    };
+    let (Some(value), None) = (gradient.value, number) else {
         let leaf = circuit.find(&Node::Leaf(Leaf::Slot(gradient.slot))).expect("a slot has its leaf");
-        let origin = Origin { span: slot.span, rule: Some("the loss does not depend on it") };
-        return (name.clone(), Some(Line { stmt: equations::zero(circuit, names, leaf, &name), origin }));
+        let stmt = equations::constant(circuit, names, leaf, &name, number.unwrap_or(0.0));
+        let unreached = Origin { span: slot.span, rule: Some("the loss does not depend on it") };
+        return (name, Some(Line { stmt, origin: named.map_or(unreached, |cotangent| cotangent.origin) }));
     };
     let defined = names.get(value).is_some_and(|reference| reference.path == name);
     let alias =

@@ -86,7 +86,7 @@ impl Names {
         }
         // A value that is a number is written as such, whatever its name.
         for (value, named) in
-            circuit.shown_names().into_iter().filter(|(value, _)| !is_number(circuit, *value))
+            circuit.shown_names().into_iter().filter(|(value, _)| number(circuit, *value).is_none())
         {
             let reference = Reference { path: named.path.clone(), indices: named.indices.clone() };
             names.of.insert(value, reference);
@@ -137,6 +137,32 @@ impl Names {
         self.of.insert(value, Reference { path, indices });
     }
 
+    /// Notes the extents of what is read by the index of a dimension alone: what tells the index's range. False if that
+    /// leads too far.
+    pub fn direct(
+        &self,
+        circuit: &Circuit,
+        value: ValueId,
+        axis: usize,
+        depth: usize,
+        found: &mut Vec<u32>,
+    ) -> bool {
+        if self.of.contains_key(&value) {
+            found.push(circuit.shape(value).dims[axis]);
+            return true;
+        }
+        let Some(depth) = depth.checked_sub(1) else { return false };
+        match circuit.node(value) {
+            Node::Gate { args, .. } => args.iter().all(|&arg| self.direct(circuit, arg, axis, depth, found)),
+            Node::View { arg, view } => (view.coords.iter().enumerate())
+                .filter(|(_, coord)| coord.as_axis() == Some(axis))
+                .all(|(read, _)| self.direct(circuit, *arg, read, depth, found)),
+            Node::Reduce { arg, .. } => self.direct(circuit, *arg, axis, depth, found),
+            Node::Leaf(_) => true,
+            _ => false,
+        }
+    }
+
     /// What the index of a dimension is called where the value comes from.
     pub fn suggestion(&self, circuit: &Circuit, value: ValueId, axis: usize, depth: usize) -> Option<String> {
         if let Some(reference) = self.of.get(&value) {
@@ -168,11 +194,12 @@ impl Names {
     }
 }
 
-fn is_number(circuit: &Circuit, value: ValueId) -> bool {
+/// The number that every element of a value is, if it is one number spread.
+pub(super) fn number(circuit: &Circuit, value: ValueId) -> Option<f64> {
     match circuit.node(value) {
-        Node::Leaf(Leaf::Number(_)) => true,
-        Node::View { arg, view } => view.guards.is_empty() && is_number(circuit, *arg),
-        _ => false,
+        Node::Leaf(Leaf::Number(number)) => Some(number.get()),
+        Node::View { arg, view } if view.guards.is_empty() => number(circuit, *arg),
+        _ => None,
     }
 }
 

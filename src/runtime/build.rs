@@ -109,6 +109,11 @@ pub fn slot_leaf(circuit: &mut Circuit, slot: SlotId) -> ValueId {
 
 /// Simplifies, plans and compiles stages that make up one step.
 pub fn build(stages: Vec<Stage>, capacity: u32, seed: u64) -> Result<Built, String> {
+    build_with(stages, capacity, seed, Options::default())
+}
+
+/// As [`build`], with code made as `options` say.
+pub fn build_with(stages: Vec<Stage>, capacity: u32, seed: u64, options: Options) -> Result<Built, String> {
     let mut times = vec![];
     let mut clock = Instant::now();
     let mut lap = |name| {
@@ -120,7 +125,7 @@ pub fn build(stages: Vec<Stage>, capacity: u32, seed: u64) -> Result<Built, Stri
     let phases: Vec<Phase> = simplified.iter().map(phase).collect();
     let schedule = plan(&phases, capacity);
     lap("plan");
-    let module = codegen::compile(&schedule, Options::default())?;
+    let module = codegen::compile(&schedule, options)?;
     lap("codegen");
     let circuits: Vec<Circuit> = simplified.into_iter().map(|stage| stage.circuit).collect();
     let records = Records::new(&schedule, &circuits.iter().collect::<Vec<_>>(), seed);

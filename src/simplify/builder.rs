@@ -27,11 +27,16 @@ impl Builder {
             Node::Gate { gate, args } => self.gate(gate, &args),
             Node::View { arg, view } => self.view(arg, (*view).clone()),
             Node::Reduce { reducer, arg, axes, batch } => self.reduce(reducer, arg, axes, batch),
-            Node::Leaf(_)
-            | Node::Merge { .. }
-            | Node::Gather { .. }
-            | Node::Scatter { .. }
-            | Node::Lag { .. } => self.circuit.intern(node),
+            Node::Merge { arg, .. } => match self.as_number(arg) {
+                Some(number) => {
+                    let shape = self.circuit.shape_of(&node);
+                    self.fill(number, &shape)
+                }
+                None => self.circuit.intern(node),
+            },
+            Node::Leaf(_) | Node::Gather { .. } | Node::Scatter { .. } | Node::Lag { .. } => {
+                self.circuit.intern(node)
+            }
         }
     }
 

@@ -183,6 +183,20 @@ impl Builder {
         if let Some(parts) = self.parted(arg, over) {
             return Some(parts);
         }
+        self.common_condition(arg, over).or_else(|| self.mean_of_simpler(arg, over))
+    }
+
+    /// A mean over the batch of a sum that is simpler by itself: `mean[batch] sum[k] c * x[k]` with one `c` an example.
+    fn mean_of_simpler(&mut self, arg: ValueId, over: Over) -> Option<ValueId> {
+        if !over.batch || over.axes.is_empty() {
+            return None;
+        }
+        let sum = self.simpler_sum(arg, Over { batch: false, ..over })?;
+        Some(self.reduce(Reducer::Sum, sum, AxisSet::default(), true))
+    }
+
+    /// `sum[k] if c then x[k] else 0` is `if c then sum[k] x[k] else 0`.
+    fn common_condition(&mut self, arg: ValueId, over: Over) -> Option<ValueId> {
         let Node::Gate { gate: gates::SELECT, args } = self.circuit.node(arg).clone() else { return None };
         let branch = if self.as_number(args[2]) == Some(0.0) { 1 } else { 2 };
         if self.as_number(args[3 - branch]) != Some(0.0) {

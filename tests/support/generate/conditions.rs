@@ -5,7 +5,7 @@ use super::term::{Level, Sort, Term};
 use super::{Generator, Production};
 
 /// How an expression is true or false, for each element of the shape asked for.
-const CONDITIONS: &[Production<Term>] = &[
+pub const CONDITIONS: &[Production<Term>] = &[
     Production { example: "a < b", weight: 8, fits: |_, _| true, make: comparison },
     Production {
         example: "i <= j",

@@ -8,6 +8,7 @@
 //! - [`reads`]: what stands between brackets.
 //! - [`statements`]: equations, draws, pipelines, states, branches, and the loss over all of them.
 //! - [`definitions`]: functions and layers of the program's own; [`library`]: those that every program knows.
+//! - [`training`]: data in a table, an optimizer and what else a `train` block says.
 //!
 //! Shapes, sorts and ranges are tracked while a program is made ([`term`]), so that it is well typed, every read
 //! proved in range or given a default, and every number within a range in which f32 can follow ([`tame`]). One program
@@ -21,21 +22,39 @@ pub mod reals;
 pub mod statements;
 pub mod tame;
 pub mod term;
+pub mod training;
 pub mod wholes;
 
 use super::random::Random;
 use definitions::Definition;
+use std::collections::BTreeSet;
 use term::{Sort, Term};
+use training::Column;
 
 /// The program of a seed.
 pub fn program(seed: u64) -> String {
+    generated(seed).0
+}
+
+/// The program of a seed, and the examples of the productions that it was made by.
+pub fn generated(seed: u64) -> (String, BTreeSet<&'static str>) {
     let mut generator = Generator::new(seed);
     let definitions = generator.random.below(4);
     for _ in 0..definitions {
         generator.definition();
     }
     generator.net();
-    generator.text
+    if generator.random.chance(0.5) {
+        generator.training();
+    }
+    (generator.text, generator.taken)
+}
+
+/// The examples of all productions.
+pub fn examples() -> Vec<&'static str> {
+    let terms = [reals::REALS, conditions::CONDITIONS, wholes::INDICES];
+    let statements = statements::STATEMENTS.iter().map(|row| row.example);
+    terms.into_iter().flatten().map(|row| row.example).chain(statements).collect()
 }
 
 /// A row of a table of productions.
@@ -134,6 +153,10 @@ pub struct Generator {
     pub definitions: Vec<Definition>,
     /// What is being written.
     pub body: Body,
+    /// What the net reads.
+    pub columns: Vec<Column>,
+    /// Examples of the productions that were taken.
+    pub taken: BTreeSet<&'static str>,
 }
 
 /// More elements than this in all indices in force would make a program slow.
@@ -148,6 +171,8 @@ impl Generator {
             text: String::new(),
             definitions: vec![],
             body: Body::new(Place::Net),
+            columns: vec![],
+            taken: BTreeSet::new(),
         }
     }
 
@@ -157,7 +182,9 @@ impl Generator {
     /// If none fits.
     pub fn choose<T>(&mut self, table: &'static [Production<T>], dims: &[u32]) -> &'static Production<T> {
         let rows: Vec<&'static Production<T>> = table.iter().filter(|row| (row.fits)(self, dims)).collect();
-        self.random.weighted(&rows, |row| row.weight)
+        let row = self.random.weighted(&rows, |row| row.weight);
+        self.taken.insert(row.example);
+        row
     }
 
     /// A size: small, seldom 1.

@@ -7,7 +7,7 @@ use nnc::circuit::Gate;
 use nnc::circuit::gates::{self, Form};
 
 /// How an expression is a number, or an array of numbers of the shape asked for.
-const REALS: &[Production<Term>] = &[
+pub const REALS: &[Production<Term>] = &[
     Production { example: "W[i, 2]", weight: 8, fits: |_, _| true, make: |g, dims, _| g.leaf(dims) },
     Production { example: "a * b", weight: 10, fits: |_, _| true, make: infix },
     Production { example: "-a", weight: 1, fits: |_, _| true, make: negation },

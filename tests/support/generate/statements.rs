@@ -2,10 +2,11 @@
 
 use super::definitions::{Definition, Dim, Input, Output};
 use super::term::{Level, Sort, Term};
+use super::training::Column;
 use super::{Body, Generator, Place, Production};
 
 /// How values get names.
-const STATEMENTS: &[Production<()>] = &[
+pub const STATEMENTS: &[Production<()>] = &[
     Production { example: "v[i, j] = ...", weight: 8, fits: |_, _| true, make: |g, _, _| indexed(g) },
     Production { example: "v = tanh(x) * y", weight: 5, fits: |_, _| true, make: |g, _, _| whole(g) },
     Production { example: "v[t] = W[t] + b", weight: 3, fits: has_rows, make: |g, _, _| partial(g) },
@@ -409,6 +410,7 @@ impl Generator {
             let name = self.fresh("x");
             let sizes = self.sizes(&dims);
             self.body.lines.push(format!("{word} {name}{sizes}"));
+            self.columns.push(Column { name: name.clone(), dims: dims.clone(), cases: None });
             let made = Term::new("", Level::Atom, -4.0, 4.0).with_dims(&dims);
             self.declare(&name, Term { batch: true, ..made });
         }
@@ -418,6 +420,7 @@ impl Generator {
             let name = self.fresh("z");
             let sizes = self.sizes(&dims);
             self.body.lines.push(format!("{word} {name}{sizes}: class({cases})"));
+            self.columns.push(Column { name: name.clone(), dims: dims.clone(), cases: Some(cases) });
             let made = Term::new("", Level::Atom, 0.0, f64::from(cases - 1)).with_dims(&dims);
             self.declare(&name, Term { batch: true, ..made.with_sort(Sort::Class(cases)) });
         }

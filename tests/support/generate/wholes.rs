@@ -5,7 +5,7 @@ use super::term::{Level, Sort, Term};
 use super::{Generator, Production};
 
 /// How an expression is a whole number from 0 up to, not including, the extent that `dims[0]` tells.
-const INDICES: &[Production<Term>] = &[
+pub const INDICES: &[Production<Term>] = &[
     Production { example: "z", weight: 6, fits: |g, dims| !g.classes(dims[0]).is_empty(), make: class_value },
     Production { example: "argmax[k] x[k]", weight: 3, fits: |g, _| g.has_room(6), make: position },
     Production {

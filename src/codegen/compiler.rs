@@ -1,0 +1,131 @@
+//! Native functions, and the just-in-time module that they are put into.
+
+use super::emitter::{Emitter, Operands};
+use super::step::{Callees, Prepared};
+use super::{Options, host};
+use crate::plan::schedule::Schedule;
+use cranelift_codegen::Context;
+use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::ir::{AbiParam, InstBuilder, Signature, Value};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use cranelift_jit::JITModule;
+use cranelift_module::{FuncId, Linkage, Module as _};
+use std::fmt::Write;
+
+/// A module while it is made.
+pub struct Compiler<'a> {
+    schedule: &'a Schedule,
+    options: Options,
+    jit: JITModule,
+    /// `contract`, `scatter`, `gather`.
+    helpers: [FuncId; 3],
+    frontend: FunctionBuilderContext,
+    clif: String,
+    asm: String,
+}
+
+impl<'a> Compiler<'a> {
+    /// Nothing yet.
+    pub fn new(schedule: &'a Schedule, options: Options) -> Result<Self, String> {
+        let mut jit = host::module(options)?;
+        let mut import = |name: &str, operands: usize| {
+            let signature = pointers(&jit, operands);
+            jit.declare_function(name, Linkage::Import, &signature).map_err(|error| error.to_string())
+        };
+        let helpers = [import("contract", 6)?, import("scatter", 7)?, import("gather", 5)?];
+        let (clif, asm) = (String::new(), String::new());
+        Ok(Compiler { schedule, options, jit, helpers, frontend: FunctionBuilderContext::new(), clif, asm })
+    }
+
+    /// The module, the address of its entry, and the texts of its code.
+    pub fn finish(mut self, entry: FuncId) -> Result<(JITModule, *const u8, String, String), String> {
+        self.jit.finalize_definitions().map_err(|error| error.to_string())?;
+        let entry = self.jit.get_finalized_function(entry);
+        Ok((self.jit, entry, self.clif, self.asm))
+    }
+
+    /// A function for each step.
+    pub fn parts(&mut self, steps: &[Prepared<'a>]) -> Result<Vec<FuncId>, String> {
+        let mut parts = vec![];
+        for (k, &step) in steps.iter().enumerate() {
+            let emit = |e: &mut Emitter, callees: Callees, _: &[Value]| e.step(step, callees);
+            parts.push(self.define(&format!("step{k}"), &step.what(), Operands::COUNT, &[], emit)?);
+        }
+        Ok(parts)
+    }
+
+    /// The function that is called from outside: the loop over steps, each of which is `steps` in place and a call
+    /// of each of `parts`.
+    pub fn entry(&mut self, steps: &[Prepared<'a>], parts: &[FuncId]) -> Result<FuncId, String> {
+        let what = match parts {
+            [] => steps.iter().map(Prepared::what).collect::<Vec<_>>().join("; "),
+            _ => "the loop over steps".to_string(),
+        };
+        self.define("run", &what, 1, parts, |e, callees, params| {
+            let parts = e.callees.clone();
+            e.drive(params[0], callees, |e| {
+                for &step in steps {
+                    e.step(step, callees);
+                }
+                for &part in &parts {
+                    let operands = e.operands.to_params();
+                    e.b.ins().call(part, &operands);
+                }
+            });
+        })
+    }
+
+    /// Defines a function of pointers; `calls` are further functions that it may call.
+    fn define(
+        &mut self,
+        name: &str,
+        what: &str,
+        operands: usize,
+        calls: &[FuncId],
+        emit: impl FnOnce(&mut Emitter, Callees, &[Value]),
+    ) -> Result<FuncId, String> {
+        let mut context = self.jit.make_context();
+        context.func.signature = pointers(&self.jit, operands);
+        let [contract, scatter, gather] =
+            self.helpers.map(|id| self.jit.declare_func_in_func(id, &mut context.func));
+        let callees = Callees { contract, scatter, gather };
+        let calls = calls.iter().map(|&id| self.jit.declare_func_in_func(id, &mut context.func)).collect();
+
+        let mut b = FunctionBuilder::new(&mut context.func, &mut self.frontend);
+        let block = b.create_block();
+        b.append_block_params_for_function_params(block);
+        b.switch_to_block(block);
+        let params = b.block_params(block).to_vec();
+        let mut emitter = Emitter::new(b, self.schedule, Operands::from_params(&params), calls);
+        emit(&mut emitter, callees, &params);
+        let mut b = emitter.b;
+        b.ins().return_(&[]);
+        b.seal_all_blocks();
+        b.finalize(self.jit.target_config());
+
+        let id = self.jit.declare_function(name, Linkage::Local, &context.func.signature);
+        let id = id.map_err(|error| error.to_string())?;
+        self.put(id, context, &format!("{name}: {what}"))?;
+        Ok(id)
+    }
+
+    fn put(&mut self, id: FuncId, mut context: Context, title: &str) -> Result<(), String> {
+        context.set_disasm(self.options.listing);
+        if self.options.listing {
+            let _ = writeln!(self.clif, "; {title}\n{}", context.func.display());
+        }
+        self.jit.define_function(id, &mut context).map_err(|error| format!("{title}: {error:?}"))?;
+        if self.options.listing {
+            let assembly = context.compiled_code().and_then(|code| code.vcode.clone());
+            let _ = writeln!(self.asm, "; {title}\n{}", assembly.unwrap_or_default());
+        }
+        Ok(())
+    }
+}
+
+/// A function of so many pointers or 64-bit integers that gives nothing.
+fn pointers(jit: &JITModule, operands: usize) -> Signature {
+    let mut signature = jit.make_signature();
+    signature.params.extend((0..operands).map(|_| AbiParam::new(I64)));
+    signature
+}

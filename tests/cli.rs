@@ -1,0 +1,164 @@
+//! The commands as a user gives them: what they print, what they leave behind, and how they end.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn nnc(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_nnc")).args(args).output().expect("nnc starts")
+}
+
+/// What a command prints, which must succeed.
+fn printed(args: &[&str]) -> String {
+    let output = nnc(args);
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// The exit code and the messages of a command that fails.
+fn refused(args: &[&str]) -> (i32, String) {
+    let output = nnc(args);
+    (output.status.code().expect("it ends by itself"), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// A copy of an example with its data, in a folder that vanishes.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fs::create_dir(folder.path().join("data")).expect("a folder");
+    for file in ["xor.nn", "iris.nn", "digits.nn", "data/iris.csv", "data/digits.csv"] {
+        fs::copy(Path::new("examples").join(file), folder.path().join(file)).expect("an example");
+    }
+    folder
+}
+
+#[test]
+fn parameters_go_out_and_come_back() {
+    let folder = folder();
+    let model = folder.path().join("xor.nn").display().to_string();
+    let file = folder.path().join("xor.safetensors").display().to_string();
+    let trained = printed(&["run", &model, "--save", &file]);
+    let figures = |text: &str| text.lines().find(|line| line.starts_with("train ")).map(str::to_string);
+    let again = printed(&["run", &model, "--load", &file, "--epochs", "1", "--set", "optimizer=sgd(lr = 0)"]);
+    assert_eq!(figures(&trained), figures(&again), "a rate of zero leaves what was loaded");
+    let (code, message) = refused(&["run", "examples/iris.nn", "--load", &file]);
+    assert_eq!(code, 1);
+    assert!(message.contains("E0704") && message.contains("h.dense.W"), "{message}");
+}
+
+#[test]
+fn the_printed_gradient_gives_the_same_bits_when_it_is_read_back() {
+    let folder = folder();
+    for example in ["xor", "iris", "digits"] {
+        let model = folder.path().join(format!("{example}.nn")).display().to_string();
+        let derived = folder.path().join(format!("{example}_g.nn")).display().to_string();
+        fs::write(&derived, printed(&["grad", &model])).expect("it can be written");
+        printed(&["check", &derived]);
+        for program in [&[][..], &["--training"]] {
+            let [first, second] = [(&model, Some("--grad")), (&derived, None)].map(|(path, grad)| {
+                let out = folder.path().join("out.safetensors");
+                let args = ["eval", path, "--out", out.to_str().expect("a plain path")];
+                let args: Vec<&str> = args.into_iter().chain(grad).chain(program.iter().copied()).collect();
+                printed(&args);
+                fs::read(out).expect("it was written")
+            });
+            assert!(gradients(&first) >= 4, "{example}: parameters have gradients");
+            assert_eq!(tensors(&first), tensors(&second), "{example} {program:?}");
+        }
+    }
+}
+
+/// The tensors of a safetensors file by name, as bytes.
+fn tensors(file: &[u8]) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let file = safetensors::SafeTensors::deserialize(file).expect("a safetensors file");
+    file.tensors().into_iter().map(|(name, view)| (name, view.data().to_vec())).collect()
+}
+
+fn gradients(file: &[u8]) -> usize {
+    tensors(file).keys().filter(|name| name.ends_with("_bar")).count()
+}
+
+#[test]
+fn gradients_agree_with_differences() {
+    for example in ["examples/xor.nn", "examples/iris.nn"] {
+        let table = printed(&["check", "--grad", example]);
+        assert!(table.contains("worst"), "{table}");
+    }
+    let table = printed(&["check", "--grad", "--entries", "6", "--batch", "2", "examples/digits.nn"]);
+    assert!(table.contains("first.W  6 of 8192 entries"), "{table}");
+}
+
+#[test]
+fn native_code_and_the_interpreters_evaluate_alike() {
+    let value = |extra: &[&str]| -> f64 {
+        let args: Vec<&str> =
+            ["eval", "examples/iris.nn", "--json"].into_iter().chain(extra.iter().copied()).collect();
+        let text = printed(&args);
+        let loss = text.lines().find(|line| line.contains("\"loss\"")).expect("the loss");
+        let loss: serde_json::Value = serde_json::from_str(loss).expect("one JSON object a line");
+        loss["data"][0].as_f64().expect("a number")
+    };
+    let exact = value(&["--f64"]);
+    for extra in [&[][..], &["--interpret"]] {
+        assert!((value(extra) - exact).abs() < 1e-5 * exact.abs(), "{extra:?}");
+    }
+}
+
+#[test]
+fn every_stage_prints() {
+    let marks = [
+        ("ast", "Net"),
+        ("circuit", "tanh"),
+        ("grad", "_bar"),
+        ("simplified", "_bar"),
+        ("plan", "for b in batch"),
+        ("clif", "function"),
+        ("asm", "ret"),
+    ];
+    for (stage, mark) in marks {
+        let text = printed(&["emit", "--stage", stage, "examples/xor.nn"]);
+        assert!(text.contains(mark), "{stage} says {mark:?}:\n{text}");
+    }
+}
+
+#[test]
+fn entries_of_the_library_are_shown() {
+    assert!(printed(&["show"]).lines().count() > 20);
+    assert!(printed(&["show", "softmax"]).contains("fn softmax(z[K]) -> p[K]"));
+    let (code, message) = refused(&["show", "sofmax"]);
+    assert_eq!(code, 1);
+    assert!(message.contains("did you mean `softmax`?"), "{message}");
+}
+
+#[test]
+fn files_are_formatted_in_place_and_only_once() {
+    let folder = folder();
+    let path = folder.path().join("a.nn").display().to_string();
+    fs::write(&path, "net   a{\n input x[ 2 ]\n  loss=x[0]  # kept\n}\n").expect("it can be written");
+    assert_eq!(refused(&["fmt", "--check", &path]).0, 1);
+    printed(&["fmt", &path]);
+    let formatted = fs::read_to_string(&path).expect("it is there");
+    assert!(formatted.contains("# kept"), "{formatted}");
+    printed(&["fmt", "--check", &path]);
+}
+
+#[test]
+fn endings_tell_whose_fault_it_was() {
+    assert_eq!(refused(&["run"]).0, 2);
+    assert_eq!(refused(&["run", "absent.nn"]).0, 1);
+    let (code, message) = refused(&["run", "examples/xor.nn", "--set", "epoch=3"]);
+    assert_eq!(code, 1);
+    assert!(message.contains("did you mean `epochs`?"), "{message}");
+    let (code, message) = refused(&["run", "--json", "examples/xor.nn", "--set", "epoch=3"]);
+    assert_eq!(code, 1);
+    let first = message.lines().next().expect("a message");
+    let told: serde_json::Value = serde_json::from_str(first).expect("messages are JSON too");
+    assert_eq!(told["severity"], "error");
+}
+
+#[test]
+fn a_run_that_diverges_says_where() {
+    let (code, message) =
+        refused(&["run", "examples/iris.nn", "--set", "optimizer=sgd(lr = 1e38)", "--epochs", "50"]);
+    assert_eq!(code, 1);
+    assert!(message.contains("E0703") && message.contains("step"), "{message}");
+}
