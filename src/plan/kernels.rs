@@ -11,13 +11,15 @@ use super::frame::Frame;
 use super::order::{FoldAxis, fold_axes};
 use super::product::{Held, Product, recognise};
 use super::schedule::{Extent, Order};
+use crate::circuit::machine::{Op, program};
 use crate::circuit::view::Affine;
 use crate::circuit::{Gate, Leaf, Node, ValueId};
 use petgraph::graph::{DiGraph, NodeIndex};
 use rustc_hash::FxHashMap;
 
-/// From this price on, in cheap operations, what several values read is computed once.
-const DEAR: u32 = 4;
+/// From this price on, in machine operations, what several values read is computed once: a division is not, a
+/// division and a root are, and so is what has a series.
+const DEAR: u32 = 8;
 
 /// From this price on, what one value reads is named too: formulas stay of a size that recursion can follow.
 const LONG: u32 = 256;
@@ -159,17 +161,23 @@ struct Choice<'a> {
     facts: &'a Facts<'a>,
     explicit: Vec<bool>,
     stored: Vec<bool>,
+    /// How many readers of a view read it framed.
+    framed: Vec<u32>,
+    /// Products that nothing but a contraction reads: they are never computed.
+    summed: Vec<bool>,
 }
 
 impl<'a> Choice<'a> {
     fn new(facts: &'a Facts<'a>) -> Self {
         let none = vec![false; facts.circuit.len()];
-        Choice { facts, explicit: none.clone(), stored: none }
+        let framed = vec![0; facts.circuit.len()];
+        Choice { facts, explicit: none.clone(), stored: none.clone(), framed, summed: none }
     }
 
     /// What has to be a kernel by the kind of its node or of its readers'.
     fn demands(&mut self) {
         let facts = self.facts;
+        self.find_framed();
         for value in facts.circuit.values() {
             if !facts.live[value.index()] || facts.known(value).is_some() {
                 continue;
@@ -211,6 +219,24 @@ impl<'a> Choice<'a> {
         }
     }
 
+    /// Counts how many of the readers of a view read it framed: as operands of contractions.
+    fn find_framed(&mut self) {
+        let facts = self.facts;
+        let live = facts.circuit.values().filter(|value| facts.live[value.index()]);
+        for product in live.filter_map(|value| recognise(facts, value)) {
+            let [left, right] = product.factors;
+            let alone = facts.users[product.domain.index()] == 1;
+            self.summed[product.domain.index()] = alone;
+            let factors = [Some(left), Some(right).filter(|_| left != right)];
+            for factor in factors.into_iter().flatten().filter(|_| alone) {
+                let operand = product.operand(facts, usize::from(factor == right));
+                if matches!(operand.held, Held::Prepared(Target::Frame(_))) {
+                    self.framed[factor.index()] += 1;
+                }
+            }
+        }
+    }
+
     fn demand_of_view(&mut self, value: ValueId) {
         let facts = self.facts;
         if let Some((view, arg)) = facts.exact_view(value) {
@@ -222,6 +248,7 @@ impl<'a> Choice<'a> {
             self.explicit[base.index()] |= computed && facts.known(base).is_none() && !reads_once(view);
         } else if let Node::View { arg, view } = facts.circuit.node(value)
             && view.coords.iter().all(|coord| coord.d == 1)
+            && self.framed[value.index()] < facts.users[value.index()]
         {
             self.store(facts.locate(*arg).base);
         }
@@ -238,7 +265,8 @@ impl<'a> Choice<'a> {
         let facts = self.facts;
         let mut price = vec![0u32; facts.circuit.len()];
         for value in facts.circuit.values() {
-            if !facts.live[value.index()] || self.explicit[value.index()] || facts.known(value).is_some() {
+            let decided = self.explicit[value.index()] || self.summed[value.index()];
+            if !facts.live[value.index()] || decided || facts.known(value).is_some() {
                 continue;
             }
             let node = facts.circuit.node(value);
@@ -349,24 +377,22 @@ pub(super) fn table_of(facts: &Facts, table: ValueId) -> Located {
     Located { base: table, coords }
 }
 
-/// The price of a node by itself, in cheap operations.
+/// The price of a node by itself, in machine operations.
 fn own_price(node: &Node) -> u32 {
     match node {
         Node::Gate { gate, .. } => price_of(*gate),
-        Node::Gather { .. } => DEAR,
+        Node::Gather { .. } => DEAR / 2,
         Node::Leaf(Leaf::Draw { .. }) => 2 * DEAR,
         _ => 0,
     }
 }
 
+/// The operations of a gate's program, a division or root counting as many as it takes time.
 fn price_of(gate: Gate) -> u32 {
-    const CHEAP: &[&str] = &[
-        "add", "sub", "mul", "neg", "max", "min", "abs", "sign", "floor", "ceil", "lt", "le", "eq", "ne",
-        "and", "or", "not", "select",
-    ];
-    match gate.row().name {
-        "stop" => 0,
-        name if CHEAP.contains(&name) => 1,
-        _ => DEAR,
-    }
+    let price = |op: &Op| match op {
+        Op::Arg(_) | Op::IntArg(_) | Op::Const(_) | Op::IntConst(_) | Op::Number(_) | Op::Truth(_) => 0,
+        Op::Div(..) | Op::Sqrt(_) => DEAR / 2,
+        _ => 1,
+    };
+    program(gate).ops.iter().map(price).sum()
 }
