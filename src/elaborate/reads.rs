@@ -373,9 +373,6 @@ impl<'p> Elaborator<'p> {
                 };
                 (Some(fill), self.constant(value))
             }
-            Value::Static(Static::Bool(truth)) => {
-                (Some(f64::from(u8::from(truth))), self.constant(Static::Bool(truth)))
-            }
             Value::Array(array) => (None, array),
             Value::Callable(_) => {
                 return self.error(

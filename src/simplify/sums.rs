@@ -271,7 +271,7 @@ impl Builder {
     /// The kept axes along which a read is the same: dimensions, and the example as `None`.
     fn idle_and_kept(&self, value: ValueId, over: Over) -> Option<Vec<Option<usize>>> {
         let (operand, view) = self.as_view(value)?;
-        let idle = Builder::spread(&view.out.dims, &[&view]).into_iter();
+        let idle = Builder::spread(view.out.dims.len(), &[&view]).into_iter();
         let example = view.out.batch && !self.circuit.shape(operand).batch && !over.batch;
         let dims = idle.filter(|&axis| !over.axes.contains(axis)).map(Some);
         Some(dims.chain(example.then_some(None)).collect())
