@@ -37,36 +37,37 @@ const ROUNDS: usize = 12;
 
 /// The same values, simpler. Returns the circuit and the roots in it.
 ///
-/// Slots keep their order. A name stays with the value that it names as long as a root still needs that. Simplify
-/// after differentiating: names are kept, but not every value on the way.
+/// Slots keep their order. A name stays with the value that it names as long as a root still needs that. What becomes
+/// of a value depends on the names of the whole circuit, not on which named values are roots: a program with one more
+/// output has the same bits in the others. Simplify after differentiating: names are kept, but not every value on the
+/// way.
 pub fn simplify(circuit: &Circuit, roots: &[ValueId]) -> (Circuit, Vec<ValueId>) {
-    let (mut circuit, mut roots) = (circuit.clone(), roots.to_vec());
+    let named = circuit.names().iter().map(|named| named.value);
+    let mut all: Vec<ValueId> = roots.iter().copied().chain(named).collect();
+    let mut circuit = circuit.clone();
     for _ in 0..ROUNDS {
-        let (next, next_roots) = round(&circuit, &roots);
+        let (next, next_all) = round(&circuit, &all);
         let stable = next.len() == circuit.len()
-            && next_roots == roots
+            && next_all == all
             && circuit.values().all(|value| circuit.node(value) == next.node(value));
-        (circuit, roots) = (next, next_roots);
+        (circuit, all) = (next, next_all);
         if stable {
             break;
         }
     }
-    (circuit, roots)
+    swept(&circuit, &all[..roots.len()])
 }
 
 /// Every value that the roots need through its constructor once.
 fn round(circuit: &Circuit, roots: &[ValueId]) -> (Circuit, Vec<ValueId>) {
     let stored = stored(circuit, roots);
     let orientations = orientations(circuit);
+    let named: FxHashSet<ValueId> = circuit.names().iter().map(|named| named.value).collect();
     let mut builder = Builder::new(circuit);
-    // What has a name but no user is built too: what a root needs may turn out to be just that, and gets its name.
-    let named = circuit.names().iter().map(|named| named.value);
-    let named: FxHashSet<ValueId> = named.collect();
-    let wanted: Vec<ValueId> = roots.iter().copied().chain(named.iter().copied()).collect();
-    let map = rebuilt(circuit, &wanted, |value, node, map| {
+    let map = rebuilt(circuit, roots, |value, node, map| {
         builder.circuit.set_origin(circuit.origin(value));
-        let mut new =
-            builder.node(node.with_operands(|operand| map[operand.index()].expect("operands first")));
+        let operands = node.with_operands(|operand| map[operand.index()].expect("operands first"));
+        let mut new = builder.node(operands);
         if let Some(view) = orientations.get(&value) {
             new = builder.oriented(new, view);
         }
@@ -85,7 +86,7 @@ fn round(circuit: &Circuit, roots: &[ValueId]) -> (Circuit, Vec<ValueId>) {
     swept(&next, &roots)
 }
 
-/// Which values are stored whatever is done about them: roots, values with a name, and those of several users.
+/// Which values are stored whatever is done about them: roots and those of several users.
 fn stored(circuit: &Circuit, roots: &[ValueId]) -> Vec<bool> {
     let mut stored = vec![false; circuit.len()];
     let mut user: Vec<Option<ValueId>> = vec![None; circuit.len()];
@@ -96,7 +97,6 @@ fn stored(circuit: &Circuit, roots: &[ValueId]) -> Vec<bool> {
         });
     }
     roots.iter().for_each(|root| stored[root.index()] = true);
-    circuit.names().iter().for_each(|named| stored[named.value.index()] = true);
     stored
 }
 
