@@ -2,7 +2,7 @@
 
 use super::names::{DEPTH, Names};
 use crate::circuit::gates::Form;
-use crate::circuit::{Circuit, Gate, Node, ValueId, View, gates};
+use crate::circuit::{Circuit, Gate, Node, Reducer, Shape, ValueId, View, gates};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// An expression heavier than this is written once and named, if it is needed more than once.
@@ -88,6 +88,17 @@ struct Walk<'a> {
     open: Vec<ValueId>,
 }
 
+/// Where an expression stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Right of a line's `=`.
+    Line,
+    /// Right of `argmax[i, j]`, which joins dimensions by itself.
+    Position,
+    /// Anywhere else.
+    Within,
+}
+
 impl<'a> Walk<'a> {
     /// From the roots down to what is given.
     fn from(
@@ -100,45 +111,50 @@ impl<'a> Walk<'a> {
         let mut walk = Walk { circuit, names, lines, users, forced: vec![], open: roots.to_vec() };
         while let Some(value) = walk.open.pop() {
             if !given.contains(&value) && walk.lines.insert(value) {
-                walk.operands(value, true);
+                walk.operands(value, Place::Line);
             }
         }
         walk
     }
 
     /// What stands in the expression of a value.
-    fn operands(&mut self, value: ValueId, is_line: bool) {
+    fn operands(&mut self, value: ValueId, place: Place) {
         let circuit = self.circuit;
+        let mut inner = Place::Within;
         match circuit.node(value) {
-            Node::View { arg, view } if !view.is_total(circuit.shape(*arg)) => self.only_read(*arg),
+            Node::View { arg, view } if escapes(view, circuit.shape(*arg)) => self.only_read(*arg),
             Node::Gather { table, .. } => match circuit.node(*table) {
                 Node::View { arg, view } if reads_last_plainly(view) => self.only_read(*arg),
                 _ if self.names.get(*table).is_none() => self.forced.push(*table),
                 _ => {}
             },
+            Node::Reduce { reducer: Reducer::Argmax | Reducer::Argmin, .. } => inner = Place::Position,
             // The left side of a line can join dimensions, an expression cannot.
-            Node::Merge { .. } if !is_line => self.only_read(value),
-            Node::Merge { arg, .. } if !self.tells_ranges(*arg) => self.only_read(*arg),
+            Node::Merge { .. } if place == Place::Within => self.only_read(value),
+            Node::Merge { arg, .. } => {
+                inner = place;
+                if place == Place::Line && !self.tells_ranges(*arg) {
+                    self.forced.push(*arg);
+                }
+            }
             _ => {}
         }
         let mut operands = circuit.node(value).operands();
         operands.dedup();
         for operand in operands {
-            self.operand(operand, is_line && matches!(circuit.node(value), Node::Merge { .. }));
+            self.operand(operand, inner);
         }
     }
 
     /// A value that stands in an expression.
-    fn operand(&mut self, value: ValueId, within_joined: bool) {
+    fn operand(&mut self, value: ValueId, place: Place) {
         if self.names.get(value).is_some() {
             return self.open.push(value);
         }
         let users = self.users.entry(value).or_insert(0);
         *users += 1;
         if *users == 1 {
-            let joined = within_joined && matches!(self.circuit.node(value), Node::Merge { .. });
-            let position = matches!(self.circuit.node(value), Node::Merge { .. }) && self.is_position(value);
-            self.operands(value, joined || position);
+            self.operands(value, place);
         }
     }
 
@@ -164,15 +180,11 @@ impl<'a> Walk<'a> {
                 && found.iter().all(|other| other == extent)
         })
     }
+}
 
-    /// Whether all that is made of joined dimensions is a position among them: `argmax[i, j] x[i, j]`.
-    fn is_position(&self, value: ValueId) -> bool {
-        let circuit = self.circuit;
-        circuit.values().filter(|&user| circuit.node(user).operands().contains(&value)).all(|user| {
-            use crate::circuit::Reducer::{Argmax, Argmin};
-            matches!(circuit.node(user), Node::Reduce { reducer: Argmax | Argmin, .. } | Node::Merge { .. })
-        })
-    }
+/// Whether a view may leave its array, its guards apart: a read with an `else`.
+pub(super) fn escapes(view: &View, operand: &Shape) -> bool {
+    !View { guards: vec![], ..view.clone() }.is_total(operand)
 }
 
 /// Whether a table's last dimension, which is read by an integer, is one dimension of what the table reads: between

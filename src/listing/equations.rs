@@ -1,5 +1,6 @@
 //! Values as expressions of the language.
 
+use super::cuts::escapes;
 use super::names::{DEPTH, Names, Reference};
 use super::scope::Scope;
 use crate::circuit::gates::{self, Form};
@@ -140,7 +141,12 @@ impl Writer<'_> {
         for (coordinate, &extent) in at.iter().zip(&self.circuit.shape(value).dims) {
             self.scope.reads(coordinate, extent);
         }
-        let coordinates: Vec<Expr> = at.iter().map(|e| self.scope.coordinate(e)).collect();
+        let first = || build::number(0.0);
+        let own = |axis: &Option<usize>| axis.map_or_else(first, |axis| self.scope.coordinate(&at[axis]));
+        let coordinates: Vec<Expr> = match &reference.spread {
+            Some(spread) => spread.iter().map(own).collect(),
+            None => at.iter().map(|e| self.scope.coordinate(e)).collect(),
+        };
         build::read(build::path(reference.path.split('.')), coordinates)
     }
 
@@ -202,8 +208,7 @@ impl Writer<'_> {
             Sort::Number => build::number(view.fill.get()),
             Sort::Condition => truth_of(view.fill.get()),
         };
-        let escapes = !View { guards: vec![], ..view.clone() }.is_total(&shape);
-        let read = if escapes { build::default(read, fill.clone()) } else { read };
+        let read = if escapes(view, &shape) { build::default(read, fill.clone()) } else { read };
         let rank = self.scope.len();
         let rewritten = |guard: &Guard| Guard {
             e: guard.e.substitute(at, rank).expect("index expressions are small"),

@@ -51,6 +51,7 @@ pub fn backward(
     let cotangents: FxHashMap<&str, Origin> = (circuit.cotangents().iter())
         .map(|cotangent| (circuit.names()[cotangent.name].path.as_str(), cotangent.origin))
         .collect();
+    names.read_spread(circuit, |path| !cotangents.contains_key(path));
     let forward = circuit.values().filter(|&value| {
         names.get(value).is_some_and(|reference| !cotangents.contains_key(reference.path.as_str()))
     });

@@ -60,6 +60,9 @@ pub(super) struct Reference {
     pub path: String,
     /// A name for each of its indices.
     pub indices: Vec<String>,
+    /// Where the path names the value spread over more dimensions: for each dimension of that, which of the value's
+    /// own it is; along the others any element will do.
+    pub spread: Option<Vec<Option<usize>>>,
 }
 
 /// What values are called, and which words are taken.
@@ -81,17 +84,35 @@ impl Names {
             if let Node::Leaf(Leaf::Slot(id)) = circuit.node(value) {
                 let (path, rank) = (circuit.slot(*id).name.clone(), circuit.shape(value).dims.len());
                 names.take(&path);
-                names.of.insert(value, Reference { path, indices: vec![String::new(); rank] });
+                names.of.insert(value, Reference { path, indices: vec![String::new(); rank], spread: None });
             }
         }
         // A value that is a number is written as such, whatever its name.
         for (value, named) in
             circuit.shown_names().into_iter().filter(|(value, _)| number(circuit, *value).is_none())
         {
-            let reference = Reference { path: named.path.clone(), indices: named.indices.clone() };
-            names.of.insert(value, reference);
+            let (path, indices) = (named.path.clone(), named.indices.clone());
+            names.of.insert(value, Reference { path, indices, spread: None });
         }
         names
+    }
+
+    /// Lets what has no name be read by that of a value that is the same spread over more dimensions, if it is one that
+    /// `may` be used so.
+    pub fn read_spread(&mut self, circuit: &Circuit, may: impl Fn(&str) -> bool) {
+        for named in circuit.names().iter().filter(|named| may(&named.path)) {
+            let Node::View { arg, view } = circuit.node(named.value) else { continue };
+            let (from, out) = (circuit.shape(*arg), &view.out);
+            let Some(axes) = view.as_select() else { continue };
+            let whole = axes.iter().zip(&from.dims).all(|(&axis, &extent)| out.dims[axis] == extent);
+            if !whole || from.batch != out.batch || self.of.contains_key(arg) || number(circuit, *arg).is_some() {
+                continue;
+            }
+            let indices = axes.iter().map(|&axis| named.indices[axis].clone()).collect();
+            let own = |dim: usize| axes.iter().position(|&axis| axis == dim);
+            let spread = Some((0..out.dims.len()).map(own).collect());
+            self.of.insert(*arg, Reference { path: named.path.clone(), indices, spread });
+        }
     }
 
     /// Takes the first word of a path.
@@ -134,7 +155,7 @@ impl Names {
             (0..circuit.shape(value).dims.len()).map(|axis| self.suggestion(circuit, value, axis, DEPTH));
         let indices = indices.map(Option::unwrap_or_default).collect();
         self.take(&path);
-        self.of.insert(value, Reference { path, indices });
+        self.of.insert(value, Reference { path, indices, spread: None });
     }
 
     /// Notes the extents of what is read by the index of a dimension alone: what tells the index's range. False if that

@@ -101,8 +101,12 @@ fn block(sources: &Sources, net: Span, inference: &[Line], training: &[Line]) ->
         (stmt_to_string(&line.stmt, indent).trim_end().to_string(), comment(sources, net, line))
     };
     let text = |line: &Line| stmt_to_string(&line.stmt, 0);
-    let is_output = |line: &&Line| matches!(line.stmt.kind, StmtKind::Output { .. });
     let within = |line: &Line, others: &[Line]| others.iter().any(|other| text(other) == text(line));
+    // An output of both programs comes last; one of a parameter that only one of them has, with what defines it.
+    let is_output = |line: &&Line| {
+        let output = matches!(line.stmt.kind, StmtKind::Output { .. });
+        output && within(line, inference) && within(line, training)
+    };
     let equations =
         |lines: &'_ [Line]| -> Vec<Line> { lines.iter().filter(|line| !is_output(line)).cloned().collect() };
     let (ours, theirs) = (equations(inference), equations(training));

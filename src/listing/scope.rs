@@ -157,6 +157,23 @@ impl<'n> Scope<'n> {
         parts.reduce(|both, part| build::binary(BinaryOp::And, both, part))
     }
 
+    /// `numerator op bound`, what is taken off on the right side: `t >= s + 1` for `t - s >= 1`.
+    fn compared(&self, e: &Affine, op: BinaryOp, bound: i128) -> Expr {
+        let part = |sign: i64, b: i64| {
+            let c = e.c.iter().map(|&c| if c.signum() == sign { c.abs() } else { 0 }).collect();
+            self.numerator(&Affine { c, b, d: 1 })
+        };
+        let rest = i64::try_from(bound - i128::from(e.b)).expect("index expressions are small");
+        let has = |sign: i64| e.c.iter().any(|c| c.signum() == sign);
+        match (has(1), op) {
+            (true, _) => build::binary(op, part(1, 0), part(-1, rest)),
+            // Nothing but what is taken off: the other way round.
+            (false, BinaryOp::Ge) => build::binary(BinaryOp::Le, part(-1, 0), build::number(-rest as f64)),
+            (false, BinaryOp::Le) => build::binary(BinaryOp::Ge, part(-1, 0), build::number(-rest as f64)),
+            (false, _) => build::binary(op, part(-1, 0), build::number(-rest as f64)),
+        }
+    }
+
     fn parts(&self, guard: &Guard) -> Vec<Expr> {
         let e = &guard.e;
         let (least, largest) = self.bounds(e);
@@ -168,14 +185,14 @@ impl<'n> Scope<'n> {
             parts.push(build::binary(BinaryOp::Eq, rest, build::number(0.0)));
         }
         if lo == hi && (least < lo || largest > hi) {
-            parts.push(build::binary(BinaryOp::Eq, numerator(), build::number(lo as f64)));
+            parts.push(self.compared(e, BinaryOp::Eq, lo));
             return parts;
         }
         if least < lo {
-            parts.push(build::binary(BinaryOp::Ge, numerator(), build::number(lo as f64)));
+            parts.push(self.compared(e, BinaryOp::Ge, lo));
         }
         if largest > hi {
-            parts.push(build::binary(BinaryOp::Le, numerator(), build::number(hi as f64)));
+            parts.push(self.compared(e, BinaryOp::Le, hi));
         }
         parts
     }

@@ -16,11 +16,16 @@ impl Builder {
         if let Some(number) = self.folded(gate, args) {
             return self.fill(number, &shape);
         }
-        if let Some(mask) = self.compared_mask(gate, args) {
+        if let Some(mask) = self.compared_mask(gate, args).or_else(|| self.negated_mask(gate, args)) {
             return mask;
         }
         if let Some(narrow) = self.narrowed(gate, args) {
             return narrow;
+        }
+        if gate == gates::SELECT
+            && let Some(read) = self.masked(args[0], args[1], args[2])
+        {
+            return read;
         }
         if let Some(simpler) = self.rewritten(gate, args) {
             return simpler;
@@ -40,18 +45,6 @@ impl Builder {
         let shape = Shape { batch, dims: dims.unwrap_or_default() };
         let args: Vec<ValueId> = args.iter().map(|&arg| self.circuit.broadcast(arg, &shape)).collect();
         self.gate(gate, &args)
-    }
-
-    /// `mask != 0`, where the mask of a view's inside is 1 and 0 already.
-    fn compared_mask(&mut self, gate: Gate, args: &[ValueId]) -> Option<ValueId> {
-        let compared = gate == gates::NE && self.as_number(args[1]) == Some(0.0);
-        (compared && self.is_mask(args[0])).then_some(args[0])
-    }
-
-    /// Whether a value is 1 inside some view and 0 outside.
-    fn is_mask(&self, value: ValueId) -> bool {
-        let mask = self.as_view(value).filter(|(_, view)| view.fill == F64::new(0.0));
-        mask.is_some_and(|(one, _)| self.as_number(one) == Some(1.0))
     }
 
     /// As it stands, but the same whichever way the operands of a sum or product are ordered.
@@ -159,7 +152,7 @@ impl Builder {
         if self.as_number(a) == Some(0.0) && self.is_zero_where(b, condition, true, DEPTH) {
             return Some(b);
         }
-        self.without_known(condition, a, b).or_else(|| self.masked(condition, a, b))
+        self.without_known(condition, a, b)
     }
 
     /// `if c and d then a else 0` where `a` is 0 anyway unless `c`: `if d then a else 0`.
@@ -170,19 +163,6 @@ impl Builder {
         Some(self.gate(gates::SELECT, &[args[1 - known], a, b]))
     }
 
-    /// A choice by a view's mask between a read and a number is a read with more conditions.
-    fn masked(&mut self, condition: ValueId, a: ValueId, b: ValueId) -> Option<ValueId> {
-        let fill = F64::new(self.as_number(b)?);
-        let (_, mask) = self.as_view(condition)?;
-        let (operand, mut read) = self.as_view(a)?;
-        let total = read.is_total(self.circuit.shape(operand));
-        if !self.is_mask(condition) || self.as_number(a).is_some() || !(total || read.fill == fill) {
-            return None;
-        }
-        read.guards.extend(mask.guards);
-        Some(self.view(operand, View { fill, ..read }))
-    }
-
     /// Whether `value` is certainly 0 wherever `condition` is `truth`, as long as what is finite stays so.
     fn is_zero_where(&mut self, value: ValueId, condition: ValueId, truth: bool, depth: usize) -> bool {
         if depth == 0 {
@@ -191,21 +171,25 @@ impl Builder {
         if let Node::Gate { gate: gates::NOT, args } = self.circuit.node(condition).clone() {
             return self.is_zero_where(value, args[0], !truth, depth);
         }
+        if let (false, Some(guards)) = (truth, self.guards(condition, depth))
+            && self.is_zero_outside(value, &guards, depth)
+        {
+            return true;
+        }
         match self.circuit.node(value).clone() {
             _ if self.as_number(value) == Some(0.0) => true,
             Node::Gate { gate, args } => self.is_zero_gate(gate, &args, condition, truth, depth - 1),
             Node::View { arg, view } => {
-                let Some((inner, mask)) = self.as_view(condition) else { return false };
                 let shape = self.shape(arg);
                 if !view.is_total(&shape) && view.fill != F64::new(0.0) {
                     return false;
                 }
-                if self.is_mask(condition) && !truth {
-                    // Outside a mask: the read is outside where each condition of the mask is one of its own.
-                    let own = view.conditions(&shape);
-                    return mask.guards.iter().all(|guard| own.contains(guard));
-                }
+                let Some((inner, mask)) = self.as_view(condition) else { return false };
                 if mask.out != view.out || mask.coords != view.coords || mask.guards != view.guards {
+                    return false;
+                }
+                if self.circuit.shape(inner).dims != shape.dims {
+                    // Both read the same places, but of arrays of other extents.
                     return false;
                 }
                 let inner = if shape.batch { self.circuit.broadcast(inner, &shape) } else { inner };

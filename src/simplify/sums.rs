@@ -2,6 +2,7 @@
 
 use super::builder::{Builder, spreading, without};
 use super::views::widened;
+use crate::circuit::view::{Affine, Guard};
 use crate::circuit::{AxisSet, Gate, Node, Reducer, Shape, ValueId, View, gates};
 
 /// A reduction to be built: how, and over what.
@@ -93,7 +94,7 @@ impl Builder {
         }
         let shared = view.out.batch && !self.circuit.shape(operand).batch;
         if idle.is_empty() && !shared {
-            return None;
+            return self.counted(operand, &view, arg, over);
         }
         let out = self.reduced_shape(arg, over);
         let kept: Vec<usize> = idle.iter().copied().filter(|&axis| !over.axes.contains(axis)).collect();
@@ -110,6 +111,39 @@ impl Builder {
             value = self.lifted(gates::MUL, &[count, value]);
         }
         Some(self.view(value, spreading(&out, &kept)))
+    }
+
+    /// `sum[i] if i == 2 then c else 0`, where a reduced dimension has only conditions of its own, is a multiple of `c`.
+    fn counted(&mut self, operand: ValueId, view: &View, arg: ValueId, over: Over) -> Option<ValueId> {
+        let alone = |axis: usize, e: &Affine| e.c.iter().enumerate().all(|(other, &c)| other == axis || c == 0);
+        let only_guarded = |axis: &usize| {
+            let read = view.coords.iter().any(|e| e.c[*axis] != 0);
+            !read && view.guards.iter().all(|guard| guard.e.c[*axis] == 0 || alone(*axis, &guard.e))
+        };
+        let axis = over.axes.iter().find(only_guarded).filter(|_| over.reducer == Reducer::Sum)?;
+        if view.fill.get() != 0.0 {
+            return None;
+        }
+        let (own, others): (Vec<Guard>, Vec<Guard>) =
+            view.guards.iter().cloned().partition(|guard| guard.e.c[axis] != 0);
+        let mut at = vec![0; view.out.dims.len()];
+        let inside = (0..view.out.dims[axis]).filter(|&position| {
+            at[axis] = position;
+            own.iter().all(|guard| guard.e.at(&at).is_some_and(|e| guard.lo <= e && e < guard.hi))
+        });
+        let count = inside.count();
+        if count == 0 {
+            // Every term is absent, whatever it would be.
+            let shape = self.reduced_shape(arg, over);
+            return Some(self.fill(0.0, &shape));
+        }
+        let count = self.circuit.number(count as f64);
+        let rest = without(&View { guards: others, ..view.clone() }, &[axis], false);
+        let rest = self.view(operand, rest);
+        let rank = self.circuit.shape(arg).dims.len() - 1;
+        let axes = AxisSet::of(rank + 1 - over.axes.count()..rank);
+        let sum = self.reduce(Reducer::Sum, rest, axes, over.batch);
+        Some(self.lifted(gates::MUL, &[count, sum]))
     }
 
     /// A sum of sums is one sum, and so on; unless the inner one is stored.

@@ -99,6 +99,11 @@ impl Builder {
             let read = builder.unmasked(factor, view)?;
             builder.facts(factor).finite.then_some(read)
         };
+        // A number cannot be 0 outside: the other factor is.
+        if self.as_number(a).is_some() || self.as_number(b).is_some() {
+            let args = [self.read_inside(a, view), self.read_inside(b, view)];
+            return self.gate(gates::MUL, &args);
+        }
         let (a, b) = match (plain(self, a), plain(self, b)) {
             (_, Some(b)) => (self.read_inside(a, view), b),
             (Some(a), None) => (a, self.read_inside(b, view)),
