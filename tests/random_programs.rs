@@ -44,6 +44,8 @@ fn every_random_program_holds() {
     // Few numbers are so uncertain, and few derivatives so near a kink, that nothing is compared.
     assert!(tally.doubtful * 10 < tally.compared, "{tally:?}");
     assert!(tally.skipped < tally.measured, "{tally:?}");
+    // What is read back is simplified once more, which seldom moves the last bit.
+    assert!(tally.rounded * 50 < tally.printed, "{tally:?}");
 }
 
 /// A whole number from the environment.

@@ -38,6 +38,8 @@ pub(super) fn share(circuit: &mut Circuit, value: ValueId, k: usize, term: Term)
             Reducer::Prod => Some(product_share(circuit, arg, axes, term)),
             Reducer::Argmax | Reducer::Argmin => None,
         },
+        // A read that is always outside gives nothing, not a number 0.
+        Node::View { arg, view } if view.is_outside(circuit.shape(arg)) => None,
         Node::View { arg, view } => Some(view_share(circuit, arg, &view, term)),
         Node::Merge { arg, axis } => Some(merge_share(circuit, arg, axis.into(), term)),
         Node::Gather { table, index } => (k == 0).then(|| gather_share(circuit, table, index, term)),

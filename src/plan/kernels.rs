@@ -245,7 +245,8 @@ impl<'a> Choice<'a> {
                 facts.circuit.node(base),
                 Node::Gate { .. } | Node::Gather { .. } | Node::Leaf(Leaf::Draw { .. })
             );
-            self.explicit[base.index()] |= computed && facts.known(base).is_none() && !reads_once(view);
+            let once = reads_once(view) && view.out.batch == facts.shape(arg).batch;
+            self.explicit[base.index()] |= computed && facts.known(base).is_none() && !once;
         } else if let Node::View { arg, view } = facts.circuit.node(value)
             && view.coords.iter().all(|coord| coord.d == 1)
             && self.framed[value.index()] < facts.users[value.index()]

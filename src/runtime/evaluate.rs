@@ -89,7 +89,7 @@ impl Evaluator {
         let mut records = vec![];
         for _ in 0..steps {
             // Evaluation uses a fixed step.
-            self.built.records.push(Moment { step: 0, steps: 0, epoch: 0 }, &mut records);
+            self.built.records.push(Moment::EVALUATION, &mut records);
         }
         let columns = named_columns(&self.inputs, data);
         store.run(&self.built, &columns, order, &records);

@@ -148,7 +148,7 @@ impl Evaluation {
         store.put(Region::Params, &self.flat(&self.params));
         store.put(Region::States, &self.flat(&self.states));
         let mut records = vec![];
-        built.records.push(Moment { step: 0, steps: 0, epoch: 0 }, &mut records);
+        built.records.push(Moment::EVALUATION, &mut records);
         let order: Vec<u32> = (0..self.n as u32).collect();
         let inputs: Vec<Vec<f32>> =
             self.inputs().map(|slot| narrowed(&self.values[slot.0 as usize])).collect();

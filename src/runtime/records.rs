@@ -16,6 +16,11 @@ pub struct Moment {
     pub epoch: u32,
 }
 
+impl Moment {
+    /// Where an evaluation stands, which is no part of a run: steps are counted from 1.
+    pub const EVALUATION: Moment = Moment { step: 1, steps: 1, epoch: 1 };
+}
+
 /// One operation of the scalar program: its value follows those of its arguments.
 #[derive(Clone, Debug)]
 enum Scalar {

@@ -6,6 +6,7 @@
 use super::rounding::{Bounded, DOUBLE, Precision, SINGLE, bounded};
 use nnc::circuit::verify::verify;
 use nnc::circuit::{Circuit, SlotId, ValueId, graph};
+use nnc::codegen::{Options, compile};
 use nnc::data;
 use nnc::diagnostic::{Diagnostics, FileId, Sources, render_all};
 use nnc::differentiate::differences::compare;
@@ -15,7 +16,7 @@ use nnc::interpret::{Bindings, Element, evaluate};
 use nnc::listing::gradient_program;
 use nnc::plan::interpret::{Record, run};
 use nnc::plan::memory::Memory;
-use nnc::plan::schedule::Region;
+use nnc::plan::schedule::{Hint, Region, Step, Stmt};
 use nnc::runtime::build::{
     Built, Stage, Wanted, build, homes, simplify_stage, slot_leaf, training_stage, update_stage,
 };
@@ -53,6 +54,10 @@ pub struct Tally {
     pub measured: usize,
     /// Those left out, where there is no derivative nearby.
     pub skipped: usize,
+    /// Gradients printed and read back.
+    pub printed: usize,
+    /// Those that came back rounded otherwise.
+    pub rounded: usize,
 }
 
 impl Tally {
@@ -63,6 +68,8 @@ impl Tally {
             doubtful: self.doubtful + other.doubtful,
             measured: self.measured + other.measured,
             skipped: self.skipped + other.skipped,
+            printed: self.printed + other.printed,
+            rounded: self.rounded + other.rounded,
         }
     }
 }
@@ -81,9 +88,10 @@ const ORACLES: &[Oracle] = &[
     ("what was planned is a schedule", |s| s.both(scheduled)),
     ("the schedule is the circuit, within rounding", |s| s.both(|p| p.steps(Compare::Circuit))),
     ("native code is the schedule, bit for bit", |s| s.both(|p| p.steps(Compare::Native))),
+    ("other native code is the schedule, bit for bit", |s| s.both(|p| p.steps(Compare::OtherNative))),
     ("steps of training in native code are those of the schedule, bit for bit", trains),
     ("gradients are central differences", |s| s.both(differences)),
-    ("the printed gradient yields the gradient, bit for bit", printed),
+    ("the printed gradient reads back as the gradient, within rounding", printed),
 ];
 
 /// Bounds of rounding are of first order.
@@ -262,13 +270,30 @@ impl Case {
     fn close(&self, name: &str, found: &[f64], expected: &Bounded) -> Held {
         let doubtful = expected.errors.iter().filter(|error| error.is_infinite()).count();
         let compared = expected.errors.len() - doubtful;
-        self.tally.set(self.tally.get().plus(Tally { compared, doubtful, ..Tally::default() }));
+        self.count(Tally { compared, doubtful, ..Tally::default() });
         close(name, found, expected)
+    }
+
+    fn count(&self, more: Tally) {
+        self.tally.set(self.tally.get().plus(more));
     }
 
     fn planned(&self) -> Result<&Built, String> {
         let make = || build(vec![self.raw.clone()], self.capacity, self.seed);
         self.built.get_or_init(make).as_ref().map_err(Clone::clone)
+    }
+
+    /// The same schedule as other code: without fused multiply-adds of the machine, optimised, or without vectors.
+    fn otherwise(&self) -> Result<Built, String> {
+        let choose = |number: u64| self.seed / 4 % 3 == number;
+        let options = Options { without_fma: choose(0), optimise: choose(1), ..Options::default() };
+        let mut built = build(vec![self.raw.clone()], self.capacity, self.seed)?;
+        let mut schedule = built.schedule.clone();
+        if choose(2) {
+            schedule.steps.iter_mut().for_each(without_vectors);
+        }
+        built.module = compile(&schedule, options)?;
+        Ok(built)
     }
 
     /// All slots bound for some examples, the states to what they are now.
@@ -314,7 +339,8 @@ impl Case {
     /// Runs the schedule batch by batch, the last one short if the capacity does not divide the examples, and
     /// compares.
     fn steps(&self, what: Compare) -> Held {
-        let built = self.planned()?;
+        let other = matches!(what, Compare::OtherNative).then(|| self.otherwise()).transpose()?;
+        let built = other.as_ref().map_or_else(|| self.planned(), Ok)?;
         let mut store = Store::new(built, 1, self.capacity as usize);
         let inputs = self.columns();
         let mut states = self.flat(&self.states);
@@ -328,7 +354,7 @@ impl Case {
             interpret_step(built, &mut memory, batch, &inputs, &words);
             match what {
                 Compare::Circuit => self.against_circuit(&memory, batch, &states, k as u64 + 1)?,
-                Compare::Native => {
+                Compare::Native | Compare::OtherNative => {
                     store.put(Region::Params, &self.flat(&self.params));
                     store.put(Region::States, &states);
                     let columns: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
@@ -445,6 +471,22 @@ fn same_bits(name: &str, schedule: &[f32], native: &[f32]) -> Held {
 enum Compare {
     Circuit,
     Native,
+    OtherNative,
+}
+
+/// The step with no loop in the lanes of a vector.
+fn without_vectors(step: &mut Step) {
+    fn plain(body: &mut [Stmt]) {
+        for stmt in body {
+            if let Stmt::For { hint, body, .. } | Stmt::Fold { hint, body, .. } = stmt {
+                *hint = Hint::Plain;
+                plain(body);
+            }
+        }
+    }
+    if let Step::Nest(nest) = step {
+        plain(&mut nest.body);
+    }
 }
 
 /// Everything that a model computes, each with its place.
@@ -565,7 +607,7 @@ fn differences(case: &Case) -> Held {
     let bindings = case.bindings::<f64>(&circuit, &[0, 1, 2], &case.flat(&case.states), 1);
     for comparison in compare(&circuit, loss, &gradients, &bindings, ENTRIES) {
         let (measured, skipped) = (comparison.compared, comparison.skipped);
-        case.tally.set(case.tally.get().plus(Tally { measured, skipped, ..Tally::default() }));
+        case.count(Tally { measured, skipped, ..Tally::default() });
         let Some(worst) = comparison.worst else { continue };
         let can_be_measured = worst.difference.abs() < STEEP && worst.uncertainty.is_finite();
         // The chain rule meets 0 times infinity where a value on the way is infinite.
@@ -587,32 +629,51 @@ fn scheduled(case: &Case) -> Held {
     nnc::plan::verify::verify(&case.planned()?.schedule).map_err(|wrong| wrong.join("; "))
 }
 
-/// The derived program, read back: the same numbers to the last bit, but for the sign of a zero.
-fn printed(subject: &Subject) -> Held {
-    let Models { training, inference, .. } = &subject.models;
+/// A gradient by the model's own backward circuit and by the printed one, both in native code.
+struct Reread {
+    name: String,
+    exact: Bounded,
+    own: Vec<f64>,
+    printed: Vec<f64>,
+}
+
+/// The gradients of the derived program, read back.
+fn reread(subject: &Subject) -> Result<Vec<Reread>, String> {
+    let Models { training, inference, base, program, .. } = &subject.models;
+    let mut gradients = vec![];
     if training.loss.is_none() {
-        return Ok(());
+        return Ok(gradients);
     }
-    let text =
-        gradient_program(&subject.models.program.sources, &subject.models.program.file, training, inference);
+    let text = gradient_program(&program.sources, &program.file, training, inference);
     let told = |what: String| format!("{what}\nthe printed gradient:\n{text}");
-    let derived = Models::new(&text, &subject.models.base).map_err(told)?;
+    let derived = Models::new(&text, base).map_err(told)?;
     for (model, derived) in [(training, &derived.training), (inference, &derived.inference)] {
-        let expected = Evaluation::new(model, true, 3, subject.seed).run(By::Native)?;
-        let found = Evaluation::new(derived, false, 3, subject.seed).run(By::Native)?;
-        for expected in &expected {
-            let Some(found) = found.iter().find(|found| found.name == expected.name) else { continue };
-            // Nothing keeps the sign of a zero: `x + 0` is `x`.
-            let same = |(a, b): (&f64, &f64)| a == b || (a.is_nan() && b.is_nan());
-            // A gradient that no longer reads anything of an example is the same for all of them.
-            let all: Vec<f64> = found.data.iter().copied().cycle().take(expected.data.len()).collect();
-            if !expected.dims.ends_with(&found.dims) || !all.iter().zip(&expected.data).all(same) {
-                return Err(told(format!(
-                    "training = {}: found {found:?}, expected {expected:?}",
-                    model.training
-                )));
+        let own = Evaluation::new(model, true, ROWS, subject.seed);
+        let values: Vec<ValueId> = own.wanted.iter().map(|wanted| wanted.1).collect();
+        let exact = bounded(&own.circuit, &values, &own.bindings(), SINGLE);
+        let printed = Evaluation::new(derived, false, ROWS, subject.seed).run(By::Native)?;
+        for (own, exact) in own.run(By::Native)?.into_iter().zip(exact) {
+            let Some(found) = printed.iter().find(|found| found.name == own.name) else { continue };
+            if !own.dims.ends_with(&found.dims) {
+                let (name, dims) = (&own.name, &own.dims);
+                return Err(told(format!("{name} has the shape {dims:?}, as printed {:?}", found.dims)));
             }
+            // A gradient that no longer reads anything of an example is the same for all of them.
+            let printed = found.data.iter().copied().cycle().take(own.data.len()).collect();
+            gradients.push(Reread { name: own.name, exact, own: own.data, printed });
         }
+    }
+    Ok(gradients)
+}
+
+fn printed(subject: &Subject) -> Held {
+    // The sign of a zero is kept by nothing: `x + 0` is `x`.
+    let same = |(a, b): (&f64, &f64)| a == b || (a.is_nan() && b.is_nan());
+    for Reread { name, own, printed, exact } in reread(subject)? {
+        close(&name, &own, &exact)?;
+        close(&name, &printed, &exact).map_err(|what| format!("as printed: {what}"))?;
+        let rounded = usize::from(!own.iter().zip(&printed).all(same));
+        subject.training.count(Tally { printed: 1, rounded, ..Tally::default() });
     }
     Ok(())
 }
