@@ -105,7 +105,11 @@ impl Names {
             let (from, out) = (circuit.shape(*arg), &view.out);
             let Some(axes) = view.as_select() else { continue };
             let whole = axes.iter().zip(&from.dims).all(|(&axis, &extent)| out.dims[axis] == extent);
-            if !whole || from.batch != out.batch || self.of.contains_key(arg) || number(circuit, *arg).is_some() {
+            if !whole
+                || from.batch != out.batch
+                || self.of.contains_key(arg)
+                || number(circuit, *arg).is_some()
+            {
                 continue;
             }
             let indices = axes.iter().map(|&axis| named.indices[axis].clone()).collect();

@@ -3,7 +3,7 @@
 use super::builder::Builder;
 use super::table::{self, Rule, When};
 use crate::circuit::formula::Formula;
-use crate::circuit::{F64, Gate, Node, Shape, ValueId, View, gates};
+use crate::circuit::{F64, Gate, Node, Shape, ValueId, gates};
 use rustc_hash::FxHashMap;
 
 /// What the names of a rule stand for.

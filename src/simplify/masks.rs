@@ -63,7 +63,8 @@ impl Builder {
                 let total = view.is_total(self.circuit.shape(*arg));
                 let inner = self.guards(*arg, depth).filter(|_| total)?;
                 let rank = view.out.dims.len();
-                let moved = |guard: Guard| Some(Guard { e: guard.e.substitute(&view.coords, rank)?, ..guard });
+                let moved =
+                    |guard: Guard| Some(Guard { e: guard.e.substitute(&view.coords, rank)?, ..guard });
                 inner.into_iter().map(moved).collect()
             }
             Node::Gate { gate: gates::AND, args } => {
@@ -85,7 +86,7 @@ impl Builder {
     /// Whether a value is certainly 0 wherever one of the guards fails, as long as what is finite stays so.
     pub fn is_zero_outside(&mut self, value: ValueId, guards: &[Guard], depth: usize) -> bool {
         let Some(depth) = depth.checked_sub(1) else { return false };
-        let mut zero = |builder: &mut Builder, value: ValueId| builder.is_zero_outside(value, guards, depth);
+        let zero = |builder: &mut Builder, value: ValueId| builder.is_zero_outside(value, guards, depth);
         match self.circuit.node(value).clone() {
             _ if self.as_number(value) == Some(0.0) => true,
             Node::Gate { gate: gates::MUL, args } => {

@@ -58,8 +58,10 @@ pub fn simplify(circuit: &Circuit, roots: &[ValueId]) -> (Circuit, Vec<ValueId>)
     }
     // A name of what is only spread is kept with what it spreads, which it may be read for.
     let needed = graph::reachable(&circuit, all[..roots.len()].iter().copied());
-    let spread = |value: &&ValueId| matches!(circuit.node(**value), Node::View { arg, .. } if needed.contains(*arg));
-    let kept: Vec<ValueId> = all[..roots.len()].iter().chain(all[roots.len()..].iter().filter(spread)).copied().collect();
+    let spread =
+        |value: &&ValueId| matches!(circuit.node(**value), Node::View { arg, .. } if needed.contains(*arg));
+    let kept: Vec<ValueId> =
+        all[..roots.len()].iter().chain(all[roots.len()..].iter().filter(spread)).copied().collect();
     let (circuit, mut kept) = swept(&circuit, &kept);
     kept.truncate(roots.len());
     (circuit, kept)

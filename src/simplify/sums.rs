@@ -115,7 +115,8 @@ impl Builder {
 
     /// `sum[i] if i == 2 then c else 0`, where a reduced dimension has only conditions of its own, is a multiple of `c`.
     fn counted(&mut self, operand: ValueId, view: &View, arg: ValueId, over: Over) -> Option<ValueId> {
-        let alone = |axis: usize, e: &Affine| e.c.iter().enumerate().all(|(other, &c)| other == axis || c == 0);
+        let alone =
+            |axis: usize, e: &Affine| e.c.iter().enumerate().all(|(other, &c)| other == axis || c == 0);
         let only_guarded = |axis: &usize| {
             let read = view.coords.iter().any(|e| e.c[*axis] != 0);
             !read && view.guards.iter().all(|guard| guard.e.c[*axis] == 0 || alone(*axis, &guard.e))
