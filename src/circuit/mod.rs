@@ -1,7 +1,7 @@
 //! The circuit: gates over arrays, written once for a single example.
 //!
 //! A [`Circuit`] is an interned, append-only arena. Operands precede their users, so ascending [`ValueId`]s are
-//! the forward order, and building the same gate twice gives the same value. The kinds of [`Node`] are all that
+//! the forward order (but for what a lag reads: [`recurrence`]), and building the same gate twice gives the same value. The kinds of [`Node`] are all that
 //! passes match on; there is no dense, no convolution and no matrix product: a contraction is a sum of products
 //! of views, and the planner recognises it.
 //!
@@ -15,6 +15,7 @@
 //! - [`draw`]: random numbers as a pure function of where they are drawn.
 //! - [`graph`]: the circuit as a graph, for petgraph.
 //! - [`known`]: which values are known once a step.
+//! - [`recurrence`]: cycles that lags close, and the order in which values can be computed.
 //! - [`verify`]: what must hold of every circuit.
 
 pub mod draw;
@@ -25,6 +26,7 @@ pub mod graph;
 pub mod known;
 pub mod machine;
 pub mod node;
+pub mod recurrence;
 #[cfg(test)]
 pub mod samples;
 pub mod shape;
@@ -32,7 +34,7 @@ pub mod verify;
 pub mod view;
 
 pub use gates::Gate;
-pub use node::{AxisSet, F64, Kind, Leaf, Node, Reducer, Slot, SlotId, SlotRole, StepValue};
+pub use node::{AxisSet, F64, Kind, Leaf, Node, Reducer, Slot, SlotId, SlotRole, StepValue, Variable};
 pub use shape::Shape;
 pub use view::{Transposed, View};
 
@@ -95,6 +97,7 @@ pub struct Circuit {
     origins: Vec<Origin>,
     interned: FxHashMap<Node, ValueId>,
     slots: Vec<Slot>,
+    variables: Vec<Option<ValueId>>,
     names: Vec<Named>,
     cotangents: Vec<CotangentName>,
     origin: Origin,
@@ -106,9 +109,9 @@ impl Circuit {
         Self::default()
     }
 
-    /// A circuit with the slots of another, in their order, and their leaves.
+    /// A circuit with the slots of another, in their order, and their leaves, and with its variables, still open.
     pub fn with_slots_of(other: &Circuit) -> Self {
-        let mut circuit = Self::new();
+        let mut circuit = Self { variables: vec![None; other.variables.len()], ..Self::new() };
         for slot in &other.slots {
             circuit.declare(slot.clone());
         }
@@ -325,6 +328,47 @@ impl Circuit {
     /// batch if the operands are per example.
     pub fn scatter(&mut self, index: ValueId, value: ValueId, extent: u32) -> ValueId {
         self.intern(Node::Scatter { index, value, extent })
+    }
+
+    /// A variable of its own, to be read by lags now and closed later.
+    pub fn variable(&mut self) -> Variable {
+        self.variables.push(None);
+        Variable(self.variables.len() as u32 - 1)
+    }
+
+    /// `out[.., t, ..] = variable[.., t - by, ..]` along dimension `axis`, `fill` outside; a real of the shape that
+    /// the variable's source will have.
+    pub fn lag(&mut self, variable: Variable, axis: usize, by: i32, fill: f64, shape: &Shape) -> ValueId {
+        let (axis, fill) = (axis as u8, F64::new(fill));
+        self.intern(Node::Lag { variable, axis, by, fill, shape: shape.clone() })
+    }
+
+    /// Says what a variable stands for.
+    ///
+    /// # Panics
+    /// If it was said before.
+    pub fn close(&mut self, variable: Variable, source: ValueId) {
+        let closed = self.variables[variable.0 as usize].replace(source);
+        assert!(closed.is_none(), "{variable:?} was {closed:?} already");
+    }
+
+    /// What a variable stands for, if it is closed.
+    pub fn source(&self, variable: Variable) -> Option<ValueId> {
+        self.variables[variable.0 as usize]
+    }
+
+    /// Every variable, in the order in which they were made.
+    pub fn variables(&self) -> impl Iterator<Item = Variable> + use<> {
+        (0..self.variables.len() as u32).map(Variable)
+    }
+
+    /// Calls `f` with all that a value is computed from: its operands, in order, with repeats, and the source of a
+    /// lag.
+    pub fn for_each_dependency(&self, value: ValueId, mut f: impl FnMut(ValueId)) {
+        match self.node(value) {
+            Node::Lag { variable, .. } => self.source(*variable).into_iter().for_each(f),
+            node => node.for_each_operand(&mut f),
+        }
     }
 
     /// A node as it stands, without normalisation: for passes that copy a circuit.

@@ -59,11 +59,11 @@ pub enum Node {
         /// Extent of `v`.
         extent: u32,
     },
-    /// A lagged view closing a recurrence: `out[.., t, ..] = source[.., t - by, ..]`, `fill` outside. Its
-    /// source follows it in the arena and is recorded beside it.
+    /// A lagged view closing a recurrence: `out[.., t, ..] = source[.., t - by, ..]`, `fill` outside. Its source
+    /// follows it in the arena: it is what its variable stands for ([`super::Circuit::source`]).
     Lag {
-        /// Number of the recurrence variable within its circuit.
-        variable: u32,
+        /// Of what.
+        variable: Variable,
         /// The scanned dimension.
         axis: u8,
         /// Positive: from earlier; negative: from later.
@@ -151,6 +151,10 @@ pub enum StepValue {
 /// Handle of a [`Slot`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub struct SlotId(pub u32);
+
+/// A value that is read by lags before it is built. It is closed when it is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub struct Variable(pub u32);
 
 /// A place that holds values from outside: what its leaf reads.
 #[derive(Clone, PartialEq, Debug)]

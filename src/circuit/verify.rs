@@ -3,13 +3,13 @@
 //! What it finds is a bug of the compiler, never a mistake of a user.
 
 use super::view::{Affine, Guard};
-use super::{AxisSet, Circuit, Kind, Leaf, Named, Node, Reducer, Shape, ValueId, View, gates};
+use super::{AxisSet, Circuit, Kind, Leaf, Named, Node, Reducer, Shape, ValueId, View, gates, recurrence};
 
 /// What a rule gives where it holds.
 type Holds = Result<(), String>;
 
-/// Checks that operands precede their users, that each node's shape and kind follow from its operands', and
-/// that each node obeys the rules of its kind.
+/// Checks that operands precede their users, that each node's shape and kind follow from its operands', that
+/// each node obeys the rules of its kind, and that values depend on themselves by recurrences only.
 ///
 /// # Errors
 /// The first rule that does not hold, and the node concerned.
@@ -24,7 +24,9 @@ pub fn verify(circuit: &Circuit) -> Holds {
         conditions_are_truths(node, &truths).map_err(named)?;
         truths.push(is_truth(circuit, value, &truths));
     }
-    circuit.names().iter().try_for_each(|named| name(circuit, named))
+    circuit.names().iter().try_for_each(|named| name(circuit, named))?;
+    let all: Vec<ValueId> = circuit.values().collect();
+    recurrence::check(circuit, &all).map_err(|wrong| format!("no recurrence: {wrong:?}"))
 }
 
 /// An error unless the condition holds.
@@ -70,9 +72,14 @@ fn obeys(circuit: &Circuit, node: &Node) -> Holds {
         }
         Node::Gather { table, index } => gather(circuit, *table, *index),
         Node::Scatter { index, value, .. } => scatter(circuit, *index, *value),
-        Node::Lag { axis, by, shape, .. } => {
+        Node::Lag { variable, axis, by, shape, .. } => {
             must(usize::from(*axis) < shape.dims.len(), || format!("no dimension {axis} in {shape}"))?;
-            must(*by != 0, || "a lag of 0".into())
+            must(*by != 0, || "a lag of 0".into())?;
+            let source = circuit.source(*variable);
+            let source = source.ok_or_else(|| format!("{variable:?} stands for nothing"))?;
+            let (found, kind) = (circuit.shape(source), circuit.kind(source));
+            must(found == shape, || format!("its source has the shape {found}"))?;
+            must(kind == Kind::Real, || format!("its source is of kind {kind:?}"))
         }
     }
 }
@@ -186,6 +193,7 @@ fn name(circuit: &Circuit, named: &Named) -> Holds {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::circuit::Variable;
     use crate::circuit::{F64, Slot, SlotId, SlotRole};
     use std::sync::Arc;
 
@@ -317,8 +325,25 @@ mod tests {
         let row = Node::Scatter { index: x, value: x, extent: 3 };
         finds(sample(), row, any(), real, "of kind Real");
         finds(sample(), Node::Scatter { index: x, value: k, extent: 3 }, any(), real, "index [batch, 4, 5]");
-        let lag = Node::Lag { variable: 0, axis: 0, by: 0, fill: F64::new(0.0), shape: Shape::shared([3]) };
-        finds(sample(), lag, Shape::shared([3]), real, "a lag of 0");
+    }
+
+    #[test]
+    fn lags() {
+        let (shape, real) = (Shape::shared([3]), Kind::Real);
+        let lag =
+            |by| Node::Lag { variable: Variable(0), axis: 0, by, fill: F64::new(0.0), shape: shape.clone() };
+        let with = |source: Option<Shape>| {
+            let mut sample = sample();
+            let variable = sample.circuit.variable();
+            if let Some(shape) = source {
+                let source = sample.circuit.fill(1.0, &shape);
+                sample.circuit.close(variable, source);
+            }
+            sample
+        };
+        finds(with(Some(shape.clone())), lag(0), shape.clone(), real, "a lag of 0");
+        finds(with(None), lag(1), shape.clone(), real, "stands for nothing");
+        finds(with(Some(Shape::shared([4]))), lag(1), shape.clone(), real, "its source has the shape [4]");
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod tests;
 pub use element::Element;
 
 use crate::circuit::known::per_step;
+use crate::circuit::recurrence::{Recurrence, Unit, units};
 use crate::circuit::{Circuit, Leaf, Node, Shape, SlotId, StepValue, ValueId};
 use rustc_hash::FxHashMap;
 
@@ -91,45 +92,70 @@ impl<T: Element> Bindings<T> {
 /// If a slot that is read is not bound, or the circuit is not one that [`crate::circuit::verify::verify`]
 /// accepts.
 pub fn evaluate<T: Element>(circuit: &Circuit, roots: &[ValueId], bindings: &Bindings<T>) -> Vec<Array<T>> {
-    let last_reader = last_readers(circuit, roots);
+    let units = units(circuit, roots);
+    let last_reader = last_readers(circuit, roots, &units);
     let scalars = step_scalars(circuit, bindings);
     let mut values: Vec<Option<Array<T>>> = vec![None; circuit.len()];
-    for value in circuit.values() {
-        let Some(_) = last_reader[value.index()] else { continue };
-        let array = match scalars[value.index()] {
-            Some(scalar) => Array::new(Shape::scalar(), bindings.n, vec![T::of(scalar)]),
-            None => nodes::value(circuit, value, &values, bindings),
-        };
-        values[value.index()] = Some(array);
-        for_each_read(circuit, value, |read| {
-            if last_reader[read.index()] == Some(Reader::Value(value)) {
-                values[read.index()] = None;
+    for (k, unit) in units.iter().enumerate() {
+        match unit {
+            Unit::Value(value) => {
+                values[value.index()] = Some(match scalars[value.index()] {
+                    Some(scalar) => Array::new(Shape::scalar(), bindings.n, vec![T::of(scalar)]),
+                    None => nodes::value(circuit, *value, &values, bindings),
+                });
             }
-        });
+            Unit::Recurrence(recurrence) => recur(circuit, recurrence, &mut values, bindings),
+        }
+        for &value in unit.values() {
+            for_each_read(circuit, value, |read| {
+                if last_reader[read.index()] == Some(Reader::Unit(k)) {
+                    values[read.index()] = None;
+                }
+            });
+        }
     }
     let root = |root: &ValueId| values[root.index()].clone().expect("a root is kept to the end");
     roots.iter().map(root).collect()
 }
 
+/// Evaluates the members of a recurrence. Whole arrays, again and again: whatever the lags read at first, after one
+/// round the first elements are right, as far as the lags reach, and after each further round as many more.
+fn recur<T: Element>(
+    circuit: &Circuit,
+    recurrence: &Recurrence,
+    values: &mut [Option<Array<T>>],
+    bindings: &Bindings<T>,
+) {
+    for &member in &recurrence.members {
+        let shape = circuit.shape(member).clone();
+        let zeros = vec![T::of(0.0); shape.size_for(bindings.n)];
+        values[member.index()] = Some(Array::new(shape, bindings.n, zeros));
+    }
+    for _ in 0..recurrence.extent.div_ceil(recurrence.reach) {
+        for &member in &recurrence.members {
+            values[member.index()] = Some(nodes::value(circuit, member, values, bindings));
+        }
+    }
+}
+
 /// Who reads a value last. Ascending.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Reader {
-    Value(ValueId),
+    /// One of the units, by its place in the order.
+    Unit(usize),
     Caller,
 }
 
 /// For each value that the roots need, its last reader.
-fn last_readers(circuit: &Circuit, roots: &[ValueId]) -> Vec<Option<Reader>> {
+fn last_readers(circuit: &Circuit, roots: &[ValueId], units: &[Unit]) -> Vec<Option<Reader>> {
     let mut last = vec![None; circuit.len()];
+    for (k, unit) in units.iter().enumerate() {
+        for &value in unit.values() {
+            for_each_read(circuit, value, |read| last[read.index()] = Some(Reader::Unit(k)));
+        }
+    }
     for root in roots {
         last[root.index()] = Some(Reader::Caller);
-    }
-    for value in circuit.values().rev() {
-        if last[value.index()].is_some() {
-            for_each_read(circuit, value, |read| {
-                last[read.index()] = last[read.index()].max(Some(Reader::Value(value)));
-            });
-        }
     }
     last
 }
@@ -146,7 +172,7 @@ fn for_each_read(circuit: &Circuit, value: ValueId, mut f: impl FnMut(ValueId)) 
             }
             f(*index);
         }
-        node => node.for_each_operand(f),
+        _ => circuit.for_each_dependency(value, f),
     }
 }
 

@@ -34,7 +34,10 @@ pub(super) fn value<T: Element>(
             _ => gather(of(*table), of(*index)),
         },
         Node::Scatter { index, value, extent } => scatter(of(*index), of(*value), *extent),
-        Node::Lag { .. } => panic!("a lag has a value only within its recurrence"),
+        Node::Lag { variable, axis, by, fill, .. } => {
+            let source = of(circuit.source(*variable).expect("a variable that is read is closed"));
+            read(source, &View::lagged(&source.shape, usize::from(*axis), *by, *fill))
+        }
     };
     Array::new(shape, bindings.n, data)
 }

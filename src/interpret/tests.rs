@@ -217,3 +217,35 @@ fn integers_and_booleans_are_numbers() {
     check(&bench.value(less), &[1.0, 1.0, 0.0, 0.0]);
     check(&bench.value(chosen), &[0.0, 1.0, 2.0, 2.0]);
 }
+
+/// `h[t] = w * h[t - 1] + x[t]`, forwards or backwards, from `start` outside; two at a time.
+fn leaky(by: i32, start: f64) -> (Bench, ValueId) {
+    let mut bench = Bench::of(2);
+    let x = bench.input(Shape::per_example([4]), &[1.0, 2.0, 3.0, 4.0, 0.0, 0.0, 1.0, 0.0]);
+    let w = bench.input(Shape::scalar(), &[0.5]);
+    let c = &mut bench.circuit;
+    let variable = c.variable();
+    let before = c.lag(variable, 0, by, start, &Shape::per_example([4]));
+    let kept = c.mul(w, before);
+    let h = c.add(kept, x);
+    c.close(variable, h);
+    (bench, h)
+}
+
+#[test]
+fn recurrences_run_forwards_and_backwards_by_any_lag() {
+    let (bench, h) = leaky(1, 8.0);
+    check(&bench.value(h), &[5.0, 4.5, 5.25, 6.625, 4.0, 2.0, 2.0, 1.0]);
+    let (bench, h) = leaky(-1, 0.0);
+    check(&bench.value(h), &[3.25, 4.5, 5.0, 4.0, 0.25, 0.5, 1.0, 0.0]);
+    let (bench, h) = leaky(2, 2.0);
+    check(&bench.value(h), &[2.0, 3.0, 4.0, 5.5, 1.0, 1.0, 1.5, 0.5]);
+}
+
+#[test]
+fn a_lag_that_stands_outside_of_the_cycle_reads_what_came_out() {
+    let (mut bench, _) = leaky(1, 8.0);
+    let variable = bench.circuit.variables().next().expect("the only one");
+    let later = bench.circuit.lag(variable, 0, -1, 9.0, &Shape::per_example([4]));
+    check(&bench.value(later), &[4.5, 5.25, 6.625, 9.0, 2.0, 2.0, 1.0, 9.0]);
+}

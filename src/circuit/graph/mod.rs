@@ -1,10 +1,12 @@
 //! A circuit as a graph: petgraph's visit traits, so that its algorithms run on the arena as it stands.
 //!
-//! An edge leads from a value to an operand: outgoing neighbours are what a value is computed from. The edges
-//! are read from the nodes and never stored, since a set of edges would lose `x * x` and the order of operands.
+//! An edge leads from a value to an operand, and from a lag to its source: outgoing neighbours are what a value is
+//! computed from. The edges are read from the nodes and never stored, since a set of edges would lose `x * x` and the
+//! order of operands.
 //! [`Linked`] adds the way back, from a value to its users.
 //!
-//! Ascending ids are an order already; no sort is needed for a walk over all values.
+//! Ascending ids are an order already, but for lags; no sort is needed for a walk over the values of a circuit without
+//! recurrences, and [`super::recurrence::units`] has the order for all.
 
 mod set;
 mod visit;
@@ -44,11 +46,12 @@ pub struct Users {
     users: Vec<ValueId>,
 }
 
-/// The users of each value, in forward order: a user as often as it has the value for an operand.
+/// The users of each value, in ascending order: a user as often as it has the value for an operand. A lag uses its
+/// source.
 pub fn users(circuit: &Circuit) -> Users {
     let mut starts = vec![0; circuit.len() + 1];
     for value in circuit.values() {
-        circuit.node(value).for_each_operand(|operand| starts[operand.index() + 1] += 1);
+        circuit.for_each_dependency(value, |operand| starts[operand.index() + 1] += 1);
     }
     for k in 1..starts.len() {
         starts[k] += starts[k - 1];
@@ -56,7 +59,7 @@ pub fn users(circuit: &Circuit) -> Users {
     let mut next = starts.clone();
     let mut users = vec![ValueId(0); starts[circuit.len()]];
     for value in circuit.values() {
-        circuit.node(value).for_each_operand(|operand| {
+        circuit.for_each_dependency(value, |operand| {
             users[next[operand.index()]] = value;
             next[operand.index()] += 1;
         });

@@ -8,7 +8,7 @@ use petgraph::visit::{
     IntoNodeIdentifiers, IntoNodeReferences, NodeCompactIndexable, NodeCount, NodeIndexable, Visitable,
 };
 
-/// The edge from a value to one of its operands.
+/// The edge from a value to one of its operands, or from a lag to its source.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Edge {
     /// The value computed.
@@ -110,7 +110,9 @@ impl IntoNeighbors for &Circuit {
     type Neighbors = std::vec::IntoIter<ValueId>;
 
     fn neighbors(self, value: ValueId) -> Self::Neighbors {
-        self.node(value).operands().into_iter()
+        let mut neighbors = vec![];
+        self.for_each_dependency(value, |neighbor| neighbors.push(neighbor));
+        neighbors.into_iter()
     }
 }
 
@@ -120,8 +122,7 @@ impl<'a> IntoEdgeReferences for &'a Circuit {
 
     fn edge_references(self) -> Self::EdgeReferences {
         let edges = |user: ValueId| {
-            let operands = self.node(user).operands().into_iter().enumerate();
-            operands.map(move |(place, operand)| Edge { user, place, operand })
+            self.neighbors(user).enumerate().map(move |(place, operand)| Edge { user, place, operand })
         };
         Box::new(self.values().flat_map(edges))
     }

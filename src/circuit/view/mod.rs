@@ -64,6 +64,13 @@ impl View {
         }
     }
 
+    /// A read of an array of this shape `by` elements earlier along one dimension: later, if that is negative.
+    pub fn lagged(shape: &Shape, axis: usize, by: i32, fill: F64) -> Self {
+        let mut view = View::select(shape.clone(), &(0..shape.dims.len()).collect::<Vec<_>>(), &shape.dims);
+        view.coords[axis].b = -i64::from(by);
+        View { fill, ..view }
+    }
+
     /// If each dimension of the operand is read along one output dimension from 0, without further conditions:
     /// which. The inverse of [`View::select`].
     pub fn as_select(&self) -> Option<Vec<usize>> {
