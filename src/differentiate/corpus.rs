@@ -17,6 +17,7 @@ pub fn each(check: Check<'_>) {
     guarded(check);
     integers(check);
     cross_entropy(check);
+    recurrences(check);
 }
 
 pub fn shared(dims: &[u32]) -> Shape {
@@ -184,5 +185,47 @@ pub fn cross_entropy(check: Check<'_>) {
         let read = circuit.gather(z, y);
         let all = circuit.add(largest, log);
         circuit.sub(all, read)
+    });
+}
+
+/// The gate of that name.
+pub fn gate(name: &str) -> Gate {
+    Gate::named(name).expect("a gate of the table")
+}
+
+/// A value that recurs with a matrix, backwards too, from an array of its own outside; and two that recur together with
+/// several lags.
+pub fn recurrences(check: Check<'_>) {
+    for by in [1, -1] {
+        check(&|c| {
+            let (x, w) = (real(c, "x", per_example(&[4, 2])), real(c, "w", shared(&[2, 2])));
+            let h = c.variable();
+            let before = c.lag(h, 0, by, 0.3, &per_example(&[4, 2]));
+            let wide = per_example(&[4, 2, 2]);
+            let rows = c.view(w, View::select(wide.clone(), &[1, 2], &[2, 2]));
+            let each = c.view(before, View::select(wide, &[0, 2], &[4, 2]));
+            let products = c.mul(rows, each);
+            let products = c.sum(products, AxisSet::of([2]));
+            let total = c.add(products, x);
+            let new = c.gate(gate("tanh"), &[total]);
+            c.close(h, new);
+            c.mul(new, before)
+        });
+    }
+    check(&|c| {
+        let (x, w, s) = (real(c, "x", shared(&[5])), real(c, "w", shared(&[])), real(c, "s", shared(&[])));
+        let (h, k) = (c.variable(), c.variable());
+        let shape = shared(&[5]);
+        let (h1, h2) = (c.lag(h, 0, 1, 0.0, &shape), c.lag(h, 0, 2, 0.5, &shape));
+        let k1 = c.lag(k, 0, 1, 0.0, &shape);
+        let kept = c.mul(w, h1);
+        let sum = c.add(kept, x);
+        let new = c.gate(gate("sigmoid"), &[sum]);
+        let product = c.mul(h2, s);
+        let sum = c.add(product, k1);
+        let other = c.mul(sum, new);
+        c.close(h, other);
+        c.close(k, new);
+        c.mul(other, k1)
     });
 }

@@ -11,6 +11,13 @@
 //! out as `0 / (2 * sqrt(0))` it would be NaN. So what flows back is a [`term::Term`]: a value with a guard,
 //! which says where the term is there. The guard travels through gates and views, and becomes a number
 //! (`if guard then value else 0`) only where terms are added, where a sum absorbs it, or at the end.
+//!
+//! # Recurrences
+//!
+//! The adjoint of a lag is the lag turned round: `p[t] = h[t - 1]` gives `h_bar[t]` the share `p_bar[t + 1]`, absent
+//! beyond the end. The source of a lag comes before the lag in the order of the walk, so what the lag's cotangent will
+//! be is a variable of its own, closed when the walk reaches the lag. So the adjoint of a recurrence is a recurrence,
+//! and no further rule is needed.
 
 #[cfg(test)]
 pub(crate) mod corpus;
@@ -23,8 +30,9 @@ mod term;
 #[cfg(test)]
 mod tests;
 
-use crate::circuit::{Circuit, Kind, Origin, ValueId};
-use rustc_hash::FxHashSet;
+use crate::circuit::graph::{ValueSet, reachable};
+use crate::circuit::{Circuit, F64, Kind, Node, Origin, ValueId, Variable, View};
+use rustc_hash::{FxHashMap, FxHashSet};
 use term::Term;
 
 /// Appends the gradient of `of` by each of `wrt`; `None` where `of` does not depend on it.
@@ -35,27 +43,26 @@ use term::Term;
 /// `<path>_bar`.
 ///
 /// # Panics
-/// If `of` is not a scalar, or depends on a recurrence (elaboration refuses those).
+/// If `of` is not a scalar.
 pub fn differentiate(circuit: &mut Circuit, of: ValueId, wrt: &[ValueId]) -> Vec<Option<ValueId>> {
     assert!(circuit.shape(of).dims.is_empty(), "only a scalar has a gradient");
     let before = circuit.current_origin();
-    let depends = dependents(circuit, of, wrt);
+    let needed = reachable(circuit, [of]);
+    let depends = dependents(circuit, &needed, wrt);
     let mut naming = names::Naming::of(circuit);
     let wanted: FxHashSet<ValueId> = wrt.iter().copied().collect();
-    let mut found = vec![None; of.index() + 1];
-    let mut shares: Vec<Vec<Share>> = (0..=of.index()).map(|_| vec![]).collect();
+    let mut found = vec![None; circuit.len()];
+    let mut shares: Vec<Vec<Share>> = (0..circuit.len()).map(|_| vec![]).collect();
+    let turned = turned_lags(circuit, &needed, &depends, &mut shares);
     let one = circuit.fill(1.0, &circuit.shape(of).clone());
     let seed = Origin { span: circuit.origin(of).span, rule: Some("the objective itself") };
     shares[of.index()].push(Share { term: Term::of(one), origin: seed });
 
-    for value in (0..=of.0).rev().map(ValueId) {
+    for value in needed.iter().rev().filter(|value| depends[value.index()]) {
         // Shares arrive from the last use to the first; they are added as the uses stand in the text.
         let mut uses = std::mem::take(&mut shares[value.index()]);
         uses.reverse();
         let Some(mut origin) = uses.first().map(|share| share.origin) else { continue };
-        if !depends[value.index()] {
-            continue;
-        }
         if uses.len() > 1 {
             origin = Origin { span: circuit.origin(value).span, rule: Some("sum over its uses") };
         }
@@ -65,6 +72,10 @@ pub fn differentiate(circuit: &mut Circuit, of: ValueId, wrt: &[ValueId]) -> Vec
             term = term.grounded(circuit);
             naming.name(circuit, value, term.value, origin);
         }
+        if let Some(&variable) = turned.get(&value) {
+            let cotangent = term.absorbed(circuit);
+            circuit.close(variable, cotangent);
+        }
         if wanted.contains(&value) {
             found[value.index()] = Some(term.absorbed(circuit));
         }
@@ -72,8 +83,49 @@ pub fn differentiate(circuit: &mut Circuit, of: ValueId, wrt: &[ValueId]) -> Vec
             shares[operand.index()].push(share);
         }
     }
+    close_unreached(circuit, &turned);
     circuit.set_origin(before);
-    wrt.iter().map(|value| found.get(value.index()).copied().flatten()).collect()
+    wrt.iter().map(|value| found[value.index()]).collect()
+}
+
+/// Gives the source of each lag its share, read by the lag turned round from the lag's cotangent; returns the variables
+/// that stand for those cotangents until the walk comes to them.
+fn turned_lags(
+    circuit: &mut Circuit,
+    needed: &ValueSet,
+    depends: &[bool],
+    shares: &mut [Vec<Share>],
+) -> FxHashMap<ValueId, Variable> {
+    let mut turned = FxHashMap::default();
+    // The walk takes shares last first.
+    for lag in needed.iter().rev().filter(|lag| depends[lag.index()]) {
+        let Node::Lag { variable, axis, by, ref shape, .. } = *circuit.node(lag) else { continue };
+        let shape = shape.clone();
+        let source = circuit.source(variable).expect("a variable that is read is closed");
+        let origin = Origin { span: circuit.origin(lag).span, rule: Some(TURNED) };
+        circuit.set_origin(origin);
+        let variable = circuit.variable();
+        let value = circuit.lag(variable, axis.into(), -by, 0.0, &shape);
+        let inside = View::lagged(&shape, axis.into(), -by, F64::new(0.0)).inside(&shape);
+        let one = circuit.number(1.0);
+        let guard = Some(circuit.view(one, inside));
+        shares[source.index()].push(Share { term: Term { guard, value }, origin });
+        turned.insert(lag, variable);
+    }
+    turned
+}
+
+/// What the rule is called by which a lag's source gets its share.
+const TURNED: &str = "the lag turned round";
+
+/// Nothing flows back to lags that the objective depends on by positions and conditions only.
+fn close_unreached(circuit: &mut Circuit, turned: &FxHashMap<ValueId, Variable>) {
+    for (&lag, &variable) in turned {
+        if circuit.source(variable).is_none() {
+            let zeros = circuit.fill(0.0, &circuit.shape(lag).clone());
+            circuit.close(variable, zeros);
+        }
+    }
 }
 
 /// A term of a value's cotangent, and where it came from.
@@ -112,18 +164,23 @@ fn propagate(
     shares.into_iter().map(share).collect()
 }
 
-/// Which values up to `of` are numbers that depend on any of `wrt`. Integers and booleans have no derivative.
-fn dependents(circuit: &Circuit, of: ValueId, wrt: &[ValueId]) -> Vec<bool> {
-    let mut depends = vec![false; of.index() + 1];
+/// Which of the values are numbers that depend on any of `wrt`. Integers and booleans have no derivative.
+fn dependents(circuit: &Circuit, values: &ValueSet, wrt: &[ValueId]) -> Vec<bool> {
+    let mut depends = vec![false; circuit.len()];
     for &value in wrt {
-        if let Some(depends) = depends.get_mut(value.index()) {
-            *depends = true;
+        depends[value.index()] = true;
+    }
+    // What a lag reads comes later: round and round until nothing new is found.
+    loop {
+        let mut changed = false;
+        for value in values.iter().filter(|&value| circuit.kind(value) == Kind::Real) {
+            let mut any = depends[value.index()];
+            circuit.for_each_dependency(value, |operand| any |= depends[operand.index()]);
+            changed |= any != depends[value.index()];
+            depends[value.index()] = any;
+        }
+        if !changed || circuit.variables().next().is_none() {
+            return depends;
         }
     }
-    for value in circuit.values().take(of.index() + 1) {
-        let mut any = depends[value.index()];
-        circuit.node(value).for_each_operand(|operand| any |= depends[operand.index()]);
-        depends[value.index()] = any && circuit.kind(value) == Kind::Real;
-    }
-    depends
 }

@@ -11,7 +11,7 @@ pub(super) fn name(node: &Node) -> Option<&'static str> {
     static CHAIN: LazyLock<Vec<String>> =
         LazyLock::new(|| Gate::all().map(|gate| format!("chain rule of {}", gate.row().name)).collect());
     Some(match node {
-        Node::Leaf(_) | Node::View { .. } | Node::Merge { .. } => return None,
+        Node::Leaf(_) | Node::View { .. } | Node::Merge { .. } | Node::Lag { .. } => return None,
         Node::Gate { gate, .. } => &CHAIN[gate.index()],
         Node::Reduce { reducer, batch, .. } => match reducer {
             Reducer::Sum if *batch => "each example has its share of a mean",
@@ -22,14 +22,14 @@ pub(super) fn name(node: &Node) -> Option<&'static str> {
         },
         Node::Gather { .. } => "sum over equal indices",
         Node::Scatter { .. } => "read where it was added",
-        Node::Lag { .. } => "the lag turned round",
     })
 }
 
 /// What the cotangent `term` of `value` gives to its operand number `k`; `None` if nothing.
 pub(super) fn share(circuit: &mut Circuit, value: ValueId, k: usize, term: Term) -> Option<Term> {
     match circuit.node(value).clone() {
-        Node::Leaf(_) => None,
+        // A lag has no operand: its source has its share already.
+        Node::Leaf(_) | Node::Lag { .. } => None,
         Node::Gate { gate, args } => gate_share(circuit, value, gate, &args, k, term),
         Node::Reduce { reducer, arg, axes, .. } => match reducer {
             Reducer::Sum => Some(sum_share(circuit, arg, axes, term)),
@@ -44,7 +44,6 @@ pub(super) fn share(circuit: &mut Circuit, value: ValueId, k: usize, term: Term)
         Node::Merge { arg, axis } => Some(merge_share(circuit, arg, axis.into(), term)),
         Node::Gather { table, index } => (k == 0).then(|| gather_share(circuit, table, index, term)),
         Node::Scatter { index, value, .. } => (k == 1).then(|| scatter_share(circuit, index, value, term)),
-        Node::Lag { .. } => unreachable!("a recurrence is refused where it is elaborated"),
     }
 }
 

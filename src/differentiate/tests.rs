@@ -63,6 +63,26 @@ fn a_softmax_with_its_loss() {
 }
 
 #[test]
+fn recurrences_forwards_backwards_and_together() {
+    corpus::recurrences(&mut check);
+}
+
+#[test]
+fn what_a_recurrence_computes_and_nobody_uses_flows_not_back() {
+    // h[t] = h[t - 1] + sqrt(x[t]), of which only what comes before the last is used: no slope of sqrt(0) there.
+    let gradient = gradient_at(&[1.0, 1.0, 0.0], |c, x| {
+        let h = c.variable();
+        let shape = c.shape(x).clone();
+        let before = c.lag(h, 0, 1, 0.0, &shape);
+        let root = c.gate(corpus::gate("sqrt"), &[x]);
+        let new = c.add(before, root);
+        c.close(h, new);
+        before
+    });
+    assert_eq!(gradient, [1.0, 0.5, 0.0]);
+}
+
+#[test]
 fn taking_apart_is_undone_by_joining() {
     let mut circuit = Circuit::new();
     let x = real(&mut circuit, "x", per_example(&[6]));

@@ -106,6 +106,10 @@ impl Builder {
                 (gate.row().value)(&vec![0.0; args.len()]) == 0.0 && args.iter().all(|&arg| zero(self, arg))
             }
             Node::View { arg, view } => self.is_zero_read(arg, &view, guards, depth),
+            Node::Lag { axis, by, fill, shape, .. } => {
+                let read = View::lagged(&shape, axis.into(), by, fill);
+                fill.get() == 0.0 && implied(&shape, &read.conditions(&shape), guards)
+            }
             Node::Reduce { reducer: Reducer::Sum, arg, axes, .. } => {
                 let widened = |guard: &Guard| {
                     let mut guard = guard.clone();

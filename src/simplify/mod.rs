@@ -16,6 +16,7 @@
 //!   ([`views::Builder::narrowed`]). So an intermediate value is never larger than what it is made of.
 //! - A read that does not spread goes through gates and reductions down to what is stored: inputs, parameters, values
 //!   with a name or with several users. So a contraction is a sum of a product of two plain reads.
+//! - A lag is on a cycle; one that is not is a read.
 //! - A reduction is over the trailing dimensions of its operand, as `sum[k] ..` of an equation over `m, n` is.
 
 mod builder;
@@ -29,9 +30,11 @@ mod table;
 mod tests;
 mod views;
 
+use crate::circuit::recurrence::{Unit, units};
 use crate::circuit::{Circuit, CotangentName, Named, Node, ValueId, View, graph};
 use builder::Builder;
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::sync::Arc;
 
 /// No chain of rules is this long; were one longer, the result would be right, only not yet simple.
 const ROUNDS: usize = 12;
@@ -50,7 +53,8 @@ pub fn simplify(circuit: &Circuit, roots: &[ValueId]) -> (Circuit, Vec<ValueId>)
         let (next, next_all) = round(&circuit, &all);
         let stable = next.len() == circuit.len()
             && next_all == all
-            && circuit.values().all(|value| circuit.node(value) == next.node(value));
+            && circuit.values().all(|value| circuit.node(value) == next.node(value))
+            && circuit.variables().all(|variable| circuit.source(variable) == next.source(variable));
         (circuit, all) = (next, next_all);
         if stable {
             break;
@@ -90,19 +94,21 @@ fn round(circuit: &Circuit, roots: &[ValueId]) -> (Circuit, Vec<ValueId>) {
     });
     let renamed = |value: ValueId| map[value.index()];
     let mut next = builder.circuit;
+    close(circuit, &mut next, renamed);
     rename(circuit, &mut next, renamed);
     let roots: Vec<ValueId> = roots.iter().filter_map(|&root| renamed(root)).collect();
     swept(&next, &roots)
 }
 
-/// Which values are stored whatever is done about them: roots and those of several users.
+/// Which values are stored whatever is done about them: roots, those of several users, and those that lags read.
 fn stored(circuit: &Circuit, roots: &[ValueId]) -> Vec<bool> {
     let mut stored = vec![false; circuit.len()];
     let mut user: Vec<Option<ValueId>> = vec![None; circuit.len()];
     for value in graph::reachable(circuit, roots.iter().copied()).iter() {
-        circuit.node(value).for_each_operand(|operand| {
+        let lags = matches!(circuit.node(value), Node::Lag { .. });
+        circuit.for_each_dependency(value, |operand| {
             let first = *user[operand.index()].get_or_insert(value);
-            stored[operand.index()] |= first != value;
+            stored[operand.index()] |= first != value || lags;
         });
     }
     roots.iter().for_each(|root| stored[root.index()] = true);
@@ -131,18 +137,36 @@ fn is_permutation(view: &View) -> bool {
     axes.into_iter().eq(0..view.coords.len())
 }
 
-/// Calls `build` for each value that the roots need, in forward order, with what the values before became.
+/// Calls `build` for each value that the roots need, in forward order, with what the values before became. A lag that is
+/// on no cycle comes as the read that it is.
 fn rebuilt(
     circuit: &Circuit,
     roots: &[ValueId],
     mut build: impl FnMut(ValueId, &Node, &[Option<ValueId>]) -> ValueId,
 ) -> Vec<Option<ValueId>> {
-    let needed = graph::reachable(circuit, roots.iter().copied());
     let mut map = vec![None; circuit.len()];
-    for value in circuit.values().filter(|&value| needed.contains(value)) {
-        map[value.index()] = Some(build(value, circuit.node(value), &map));
+    for unit in units(circuit, roots) {
+        for &value in unit.values() {
+            map[value.index()] = Some(match circuit.node(value) {
+                Node::Lag { variable, axis, by, fill, shape } if matches!(unit, Unit::Value(_)) => {
+                    let arg = circuit.source(*variable).expect("a variable that is read is closed");
+                    let view = View::lagged(shape, usize::from(*axis), *by, *fill);
+                    build(value, &Node::View { arg, view: Arc::new(view) }, &map)
+                }
+                node => build(value, node, &map),
+            });
+        }
     }
     map
+}
+
+/// Closes the variables of which a lag is left.
+fn close(from: &Circuit, to: &mut Circuit, renamed: impl Fn(ValueId) -> Option<ValueId>) {
+    for variable in from.variables() {
+        if let Some(source) = from.source(variable).and_then(&renamed) {
+            to.close(variable, source);
+        }
+    }
 }
 
 /// Gives the names of one circuit to the values of another that they became, in order.
@@ -167,6 +191,7 @@ fn swept(circuit: &Circuit, roots: &[ValueId]) -> (Circuit, Vec<ValueId>) {
         next.intern(node.with_operands(|operand| map[operand.index()].expect("operands first")))
     });
     let renamed = |value: ValueId| map[value.index()];
+    close(circuit, &mut next, renamed);
     rename(circuit, &mut next, renamed);
     (next, roots.iter().filter_map(|&root| renamed(root)).collect())
 }
