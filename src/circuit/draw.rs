@@ -3,13 +3,16 @@
 //! No state is kept, so nothing depends on the order of evaluation, threads, batching or resumption. What
 //! changes at most once a step is mixed on the host, in 64 bits ([`key`]); what changes from element to element
 //! is mixed with 32-bit xors, shifts and wrapping products only ([`uniform`]), which every vector unit has.
+//!
+//! [`SplitMix64`] is the one stream of numbers for what is drawn in order, outside of circuits: splits and orders of
+//! examples.
 
 /// The key of one site at one step.
 ///
-/// Each part goes through a round of splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number
-/// generators", 2014).
+/// Each part goes through a round of [`SplitMix64`].
 pub fn key(seed: u64, site: u64, step: u64) -> [u32; 2] {
-    let mixed = splitmix(splitmix(splitmix(seed) ^ site) ^ step);
+    let round = |x| SplitMix64::new(x).draw();
+    let mixed = round(round(round(seed) ^ site) ^ step);
     [mixed as u32, (mixed >> 32) as u32]
 }
 
@@ -38,11 +41,30 @@ pub fn mix(mut x: u32) -> u32 {
     x ^ x >> third
 }
 
-fn splitmix(x: u64) -> u64 {
-    let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ x >> 31
+/// A stream of 64-bit numbers from any seed (Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
+/// 2014).
+#[derive(Clone, Debug)]
+pub struct SplitMix64(u64);
+
+impl SplitMix64 {
+    /// The stream of a seed.
+    pub fn new(seed: u64) -> Self {
+        SplitMix64(seed)
+    }
+
+    /// The next number.
+    pub fn draw(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let x = self.0;
+        let x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ x >> 31
+    }
+
+    /// A number in `0..bound`, each as likely but for less than `bound / 2^64`.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        ((u128::from(self.draw()) * u128::from(bound)) >> 64) as u64
+    }
 }
 
 #[cfg(test)]
@@ -112,6 +134,12 @@ mod tests {
                 assert!((chi - 255.0).abs() < 4.5 * 22.6, "{along}, low bits {low_bits}: {chi}");
             }
         }
+    }
+
+    /// The published first output for seed 0.
+    #[test]
+    fn the_stream_is_splitmix64() {
+        assert_eq!(SplitMix64::new(0).draw(), 0xe220_a839_7b1d_cdaf);
     }
 
     #[test]

@@ -6,9 +6,9 @@
 //! **Drawing is fixed for ever**, so that the rows of a split are a property of the data: the rows not yet taken,
 //! in ascending order, are shuffled from the front by Fisher and Yates (for `i = 0, 1, ...`: row `i` changes
 //! places with row `i + below(left - i)`), and the first ones are the part. `below(n)` is the upper half of the
-//! 128-bit product of `n` and the next number of splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom
-//! number generators", 2014), whose state begins as the data's own seed and goes on from part to part.
+//! 128-bit product of `n` and the next number of [`SplitMix64`], whose state begins as the data's own seed and goes on from part to part.
 
+use crate::circuit::draw::SplitMix64;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes};
 use crate::syntax::ast::{Expr, ExprKind};
 
@@ -127,7 +127,7 @@ pub fn split(
     seed: u64,
 ) -> Result<Parts, Diagnostics> {
     let mut left: Vec<u32> = (0..rows as u32).collect();
-    let mut random = SplitMix64(seed);
+    let mut random = SplitMix64::new(seed);
     check(rows, test, validation)?;
     let mut take = |rule: Option<Rule>| rule.map_or(vec![], |rule| take(&mut left, rule, rows, &mut random));
     let test = take(test);
@@ -179,21 +179,4 @@ fn take(left: &mut Vec<u32>, rule: Rule, rows: usize, random: &mut SplitMix64) -
     part.sort_unstable();
     left.sort_unstable();
     part
-}
-
-/// The generator of Steele, Lea and Flood (2014).
-struct SplitMix64(u64);
-
-impl SplitMix64 {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `n`.
-    fn below(&mut self, n: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(n)) >> 64) as u64
-    }
 }

@@ -4,9 +4,9 @@
 use super::build::{Stage, build, homes, slot_leaf};
 use super::initial::initial_values;
 use super::layout::Layout;
-use super::order::SplitMix64;
 use super::records::Moment;
 use super::store::Store;
+use crate::circuit::draw::SplitMix64;
 use crate::circuit::{Circuit, Kind, SlotId, SlotRole, ValueId};
 use crate::differentiate::differentiate;
 use crate::elaborate::model::Model;
