@@ -45,6 +45,64 @@ fn parameters_go_out_and_come_back() {
     assert!(message.contains("E0704") && message.contains("h.dense.W"), "{message}");
 }
 
+/// Pairs of neighbouring characters: V comes from the data, and its cases are part of the checkpoint.
+const BIGRAM: &str = "data text {
+  pair[2] = windows(chars(\"text.txt\"), 2, every = 1)
+}
+net bigram {
+  input pair[T + 1]: class(V)
+  z    = embedding(V, V)(pair[0])
+  loss = cross_entropy(z, pair[T])
+}
+train bigram on text {
+  epochs    = 20
+  optimizer = adam(lr = 0.1)
+}
+";
+
+#[test]
+fn a_vocabulary_travels_with_the_checkpoint() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let write =
+        |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("it can be written");
+    let (model, file) = (path("bigram.nn"), path("bigram.safetensors"));
+    write("bigram.nn", BIGRAM);
+    write("text.txt", &"abcd".repeat(20));
+    let told = printed(&["run", &model, "--save", &file]);
+    assert!(told.contains("16 parameters"), "V is 4, the number of different characters: {told}");
+    // The same cases again, from another text.
+    write("text.txt", &"dbca".repeat(7));
+    printed(&["run", &model, "--load", &file, "--epochs", "1"]);
+    printed(&["eval", &model, "--params", &file]);
+    // As many cases, but others.
+    write("text.txt", &"abce".repeat(20));
+    for args in [["run", &model, "--load", &file], ["eval", &model, "--params", &file]] {
+        let (code, message) = refused(&args);
+        assert_eq!(code, 1);
+        assert!(message.contains("E0704") && message.contains("another vocabulary of `pair`"), "{message}");
+        assert!(message.contains("only in the file: \"d\"\n"), "{message}");
+        assert!(message.contains("only in this data: \"e\"\n"), "{message}");
+    }
+}
+
+#[test]
+fn other_statistics_are_told() {
+    let folder = folder();
+    let model = folder.path().join("iris.nn").display().to_string();
+    let file = folder.path().join("iris.safetensors").display().to_string();
+    printed(&["run", &model, "--epochs", "1", "--save", &file]);
+    let warned = |what: &str| {
+        let output = nnc(&["run", &model, "--epochs", "1", "--load", &file]);
+        assert!(output.status.success());
+        assert_eq!(String::from_utf8_lossy(&output.stderr).contains("W0301"), what == "other rows", "{what}");
+    };
+    warned("the same rows");
+    let text = fs::read_to_string(&model).expect("the example");
+    fs::write(&model, text.replace("20%", "30%")).expect("it can be written");
+    warned("other rows");
+}
+
 #[test]
 fn the_printed_gradient_gives_the_same_bits_when_it_is_read_back() {
     let folder = folder();

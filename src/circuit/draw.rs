@@ -16,6 +16,13 @@ pub fn key(seed: u64, site: u64, step: u64) -> [u32; 2] {
     [mixed as u32, (mixed >> 32) as u32]
 }
 
+/// The number by which draws of a path are told apart: FNV-1a, 64 bits
+/// (<https://datatracker.ietf.org/doc/html/draft-eastlake-fnv>).
+pub fn site(path: &str) -> u64 {
+    path.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
 /// A number uniform in (0, 1), never either end: one of the 2^23 midpoints `(k + 1/2) / 2^23`, each exact in f32.
 ///
 /// `example` is the example's number in the data set, 0 for a shared draw; `element` is the row-major position

@@ -104,6 +104,11 @@ impl Session {
         fail_in(wrong, &self.program.sources, self.json)
     }
 
+    /// Tells what may be wrong.
+    pub fn warn(&self, warnings: &[Diagnostic]) {
+        tell_in(warnings, &self.program.sources, self.json);
+    }
+
     /// The seed of the run.
     pub fn seed(&self) -> u64 {
         self.training.as_ref().map_or(0, |training| training.seed)

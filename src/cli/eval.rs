@@ -7,6 +7,7 @@ use crate::elaborate::model::Model;
 use crate::runtime::checkpoint::{self, Loaded, Values, Written};
 use crate::runtime::layout::Piece;
 use crate::runtime::once::{By, Evaluation, Tensor};
+use crate::runtime::provenance;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -89,6 +90,9 @@ fn prepare(args: &Args, session: &Session, model: &Model) -> Result<Evaluation, 
     }
     if let Some(path) = &args.params {
         let loaded = checkpoint::load(path)?;
+        if let Some(data) = &session.data {
+            session.warn(&provenance::check(&loaded, data)?);
+        }
         let (params, states) = (&evaluation.params.pieces, &evaluation.states.pieces);
         let pieces: Vec<Piece> = params.iter().chain(states).cloned().collect();
         let expected: Vec<(&str, &[u32])> =

@@ -6,9 +6,9 @@ use super::summary::{figures, grouped, summary};
 use crate::diagnostic::Diagnostic;
 use crate::elaborate;
 use crate::elaborate::model::Model;
-use crate::runtime::checkpoint;
 use crate::runtime::train::{Outcome, Trainer};
 use crate::runtime::weights::Weights;
+use crate::runtime::{checkpoint, provenance};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -52,7 +52,7 @@ pub fn run(args: Args) -> Result<(), Failed> {
         .expect("Cranelift compiles what the planner makes");
     let compiling = began.elapsed() - reading;
     if let Some(path) = &args.load {
-        load(&mut trainer, path).map_err(|wrong| session.fail(&[wrong]))?;
+        load(&session, &mut trainer, path).map_err(|wrong| session.fail(&[wrong]))?;
     }
     if session.json {
         say!(
@@ -108,8 +108,11 @@ fn report(session: &Session, outcome: &Outcome) {
 }
 
 /// Reads parameters (and states) into a run.
-fn load(trainer: &mut Trainer, path: &std::path::Path) -> Result<(), Diagnostic> {
+fn load(session: &Session, trainer: &mut Trainer, path: &std::path::Path) -> Result<(), Diagnostic> {
     let loaded = checkpoint::load(path)?;
+    if let Some(data) = &session.data {
+        session.warn(&provenance::check(&loaded, data)?);
+    }
     let weights = Weights::from_file(&loaded, &trainer.params, &trainer.states)?;
     trainer.set_weights(&weights);
     Ok(())
@@ -123,8 +126,9 @@ fn save(
     weights: &Weights,
     path: &std::path::Path,
 ) -> Result<(), Diagnostic> {
-    let metadata =
+    let mut metadata =
         vec![("net".to_string(), model.name.clone()), ("seed".to_string(), session.seed().to_string())];
+    metadata.extend(session.data.iter().flat_map(|data| provenance::metadata(model, data)));
     weights.save(path, &trainer.params, &trainer.states, &metadata)?;
     if !session.json {
         say!("parameters written to {}", path.display());

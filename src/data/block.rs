@@ -1,39 +1,15 @@
-//! Data blocks: sorts the statements, opens the files, splits the rows, computes the columns.
+//! Data blocks: splits the rows, and puts the parts together.
 
-use super::expression::{Meaning, Scope, Value, Values, counted, evaluate};
-use super::file::{self, CsvFile, Home};
-use super::finish::{self, Sizes};
-use super::split::{self, Parts};
-use super::{Column, Dataset};
-use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes, nearest};
-use crate::syntax::ast::{Arg, DataStmt, DataStmtKind, Decl, Expr, ExprKind, How, Name};
-
-/// Names left of `=` that say something about the whole block.
-const KEYS: [&str; 3] = ["test", "validation", "seed"];
-
-/// A block's statements, sorted by what they are; each in the order of the text.
-#[derive(Default)]
-struct Sorted<'a> {
-    /// `flowers = csv(...)`
-    files: Vec<(&'a Name, CsvCall<'a>)>,
-    /// `x[4] = ...`
-    columns: Vec<(&'a Decl, &'a Expr)>,
-    /// `test = ...`, `validation = ...`, `seed = ...`
-    keys: Vec<(&'a Name, &'a Expr)>,
-}
-
-/// `csv(...)`
-struct CsvCall<'a> {
-    span: Span,
-    callee: &'a Name,
-    args: &'a [Arg],
-}
-
-impl<'a> Sorted<'a> {
-    fn key(&self, wanted: &str) -> Option<&'a Expr> {
-        self.keys.iter().find(|(name, _)| name.text == wanted).map(|(_, value)| *value)
-    }
-}
+use super::expression::{Scope, Values};
+use super::open::Home;
+use super::parts::{self, Part};
+use super::section::{Computed, Extent, Section, sort, told};
+use super::sources::Opened;
+use super::split::{self, Parts, Rule};
+use super::{Dataset, Standardized, text};
+use crate::diagnostic::{Diagnostic, Diagnostics, codes};
+use crate::syntax::ast::{DataStmt, Expr, ExprKind, Name};
+use rustc_hash::FxHashMap;
 
 /// Loads a data block.
 ///
@@ -42,28 +18,36 @@ impl<'a> Sorted<'a> {
 /// without its files nothing more can be said of a block.
 pub fn load(name: &Name, statements: &[DataStmt], home: &Home) -> Result<Dataset, Diagnostics> {
     let mut errors = vec![];
-    let sorted = sort(statements, &mut errors);
-    let names = open_files(&sorted, home, &mut errors);
-    let Some(rows) = common_rows(&names, &mut errors) else { return Err(in_order(errors)) };
-    let parts = split_rows(&sorted, rows, &mut errors);
-    let mut scope = Scope { names, rows, train: parts.train };
-    let columns = compute_columns(&sorted, &mut scope, &mut errors);
-    if errors.is_empty() && (rows == 0 || columns.is_empty()) {
-        errors.push(nothing_in(name, rows));
-    }
-    if !errors.is_empty() {
+    let block = sort(statements, None, &mut errors);
+    let seed = block.key("seed").map_or(Some(0), |value| told(seed(value), &mut errors)).unwrap_or(0);
+    let own: Vec<(&Name, Section)> = block
+        .parts
+        .iter()
+        .map(|&(part, statements)| (part, sort(statements, Some(part), &mut errors)))
+        .collect();
+    let Some((columns, mut rows, place)) = load_block(&block, seed, home, &mut errors) else {
         return Err(in_order(errors));
+    };
+    if errors.is_empty() && (rows.train.is_empty() || columns.is_empty()) {
+        return Err(vec![nothing_in(name, rows.train.len())]);
     }
-    let Parts { validation, test, .. } = parts;
-    Ok(Dataset {
-        name: name.text.clone(),
-        span: name.span,
-        rows,
-        columns,
-        train: scope.train,
-        validation,
-        test,
-    })
+    let mut others = vec![];
+    if errors.is_empty() {
+        let learned = learned(&columns);
+        for (part, section) in &own {
+            others.extend(load_part(part, section, seed, &learned, home, &mut errors));
+        }
+        if !errors.is_empty() {
+            return Err(in_order(errors));
+        }
+    }
+    let main = Part { name, columns, rows: rows.rows(), place };
+    others.iter().for_each(|other| rows.append(&other.name.text, other.rows));
+    let count = rows.rows();
+    let columns = told(parts::together(main, others), &mut errors);
+    let (Some(columns), true) = (columns, errors.is_empty()) else { return Err(in_order(errors)) };
+    let Parts { train, validation, test } = rows;
+    Ok(Dataset { name: name.text.clone(), span: name.span, rows: count, columns, train, validation, test })
 }
 
 /// Mistakes in the order of the text.
@@ -72,122 +56,57 @@ fn in_order(mut errors: Diagnostics) -> Diagnostics {
     errors
 }
 
-/// Keeps the value, or takes the mistakes over.
-fn told<T>(result: Result<T, Diagnostics>, errors: &mut Diagnostics) -> Option<T> {
-    result.map_err(|found| errors.extend(found)).ok()
-}
-
-/// Sorts the statements and tells which of them cannot stand in a block.
-fn sort<'a>(statements: &'a [DataStmt], errors: &mut Diagnostics) -> Sorted<'a> {
-    let mut sorted = Sorted::default();
-    let mut seen: Vec<&Name> = vec![];
-    for statement in statements {
-        let Some((decl, value)) = told(definition(statement), errors) else { continue };
-        if let Some(first) = seen.iter().find(|&&other| *other == decl.name) {
-            let message = format!("`{}` is defined twice", decl.name.text);
-            let twice = Diagnostic::error(codes::DEFINED_TWICE, message).at(decl.name.span, "again here");
-            errors.push(twice.at(first.span, "first here"));
-            continue;
-        }
-        seen.push(&decl.name);
-        if KEYS.contains(&decl.name.text.as_str()) {
-            sorted.keys.extend(told(plain(decl), errors).map(|name| (name, value)));
-        } else if let Some(call) = csv_call(value) {
-            sorted.files.extend(told(plain(decl), errors).map(|name| (name, call)));
-        } else {
-            sorted.columns.push((decl, value));
-        }
-    }
-    sorted
-}
-
-/// A statement as `name = value`.
-///
-/// # Errors
-/// For what this version does not carry yet, and for `train = ...`, which the other parts decide.
-fn definition(statement: &DataStmt) -> Result<(&Decl, &Expr), Diagnostics> {
-    let not_yet = |what: &str, span: Span| {
-        let message = format!("this version does not carry {what} yet");
-        Diagnostic::error(codes::NOT_YET, message).at(span, "not carried yet")
+/// The columns of the block itself, which of its rows belong to which part, and where a row came from.
+fn load_block<'a>(
+    block: &Section<'a>,
+    seed: u64,
+    home: &Home,
+    errors: &mut Diagnostics,
+) -> Option<(Vec<Computed<'a>>, Parts, parts::Place)> {
+    let opened = block.open(home, errors);
+    let extent = block.extent(&opened, errors)?;
+    let rules = rules(block, errors);
+    let (rows, cut) = match extent {
+        Extent::Rows(count) => (split_rows(rules, count, seed, errors), vec![]),
+        Extent::Text(length) => split_text(rules, length, &opened, errors)?,
     };
-    let (decl, how, value) = match &statement.kind {
-        DataStmtKind::Define { decl, how, value } => (decl, how, value),
-        DataStmtKind::Split { name, .. } => {
-            let diagnostic = not_yet("parts with data of their own", name.span);
-            return Err(vec![diagnostic.help("give a share of the rows: `test = 20%`")]);
+    let place = parts::Place::of(&opened);
+    let mut scope = Scope { train: rows.train.clone(), seed, ..opened.into_scope(rows.rows(), cut) };
+    block.compute(&mut scope, errors);
+    Some((block.columns(scope), rows, place))
+}
+
+/// A part with data of its own.
+fn load_part<'a>(
+    name: &'a Name,
+    section: &Section<'a>,
+    seed: u64,
+    learned: &FxHashMap<String, Standardized>,
+    home: &Home,
+    errors: &mut Diagnostics,
+) -> Option<Part<'a>> {
+    let opened = section.open(home, errors);
+    let (rows, cut) = match section.extent(&opened, errors)? {
+        Extent::Rows(count) => (count, vec![]),
+        Extent::Text(length) => {
+            let (rows, cut) = split_text(Some((None, None)), length, &opened, errors)?;
+            (rows.rows(), cut)
         }
     };
-    match decl.name.text.as_str() {
-        _ if *how == How::Draws => Err(vec![not_yet("data that is drawn (`~`)", decl.span)]),
-        "examples" => Err(vec![not_yet("`examples`, the number of drawn examples,", decl.span)]),
-        "train" => {
-            let message = "`train` is what the other parts leave over, and cannot be set";
-            let diagnostic =
-                Diagnostic::error(codes::BAD_SPLIT, message).at(statement.span, "is decided already");
-            Err(vec![diagnostic.help("set `test` and `validation` instead")])
-        }
-        _ => Ok((decl, value)),
+    if rows == 0 {
+        errors.push(nothing_in(name, 0));
+        return None;
     }
+    let place = parts::Place::of(&opened);
+    let mut scope = Scope { seed, learned: Some(learned.clone()), ..opened.into_scope(rows, cut) };
+    section.compute(&mut scope, errors);
+    Some(Part { name, columns: section.columns(scope), rows, place })
 }
 
-/// The name of a declaration that can have neither sizes nor a type.
-fn plain(decl: &Decl) -> Result<&Name, Diagnostics> {
-    if decl.sizes.is_empty() && decl.ty.is_none() {
-        return Ok(&decl.name);
-    }
-    let message = format!("`{}` is not a column, and has neither sizes nor a type", decl.name.text);
-    let diagnostic = Diagnostic::error(codes::WRONG_KIND_OF_NAME, message);
-    Err(vec![diagnostic.at(decl.span, "should be a name alone")])
-}
-
-/// `csv(...)` as the whole right side.
-fn csv_call(value: &Expr) -> Option<CsvCall<'_>> {
-    let ExprKind::Call { callee, args } = &value.kind else { return None };
-    match &callee.kind {
-        ExprKind::Name { name, .. } if name.text == "csv" => {
-            Some(CsvCall { span: value.span, callee: name, args })
-        }
-        _ => None,
-    }
-}
-
-/// Reads every file of the block.
-fn open_files(sorted: &Sorted, home: &Home, errors: &mut Diagnostics) -> Vec<(Name, Meaning)> {
-    let mut open = |call| told(open_file(call, home), errors).map_or(Meaning::Failed, Meaning::File);
-    sorted.files.iter().map(|(name, call)| ((*name).clone(), open(call))).collect()
-}
-
-/// `csv("data/iris.csv")`
-fn open_file(call: &CsvCall, home: &Home) -> Result<CsvFile, Diagnostics> {
-    counted(call.span, call.callee, call.args, 1)?;
-    let path = &call.args[0].value;
-    if let ExprKind::String(text) = &path.kind {
-        return file::read(home, text, path.span);
-    }
-    let message = "`csv` takes the path of a file, in quotes";
-    let diagnostic = Diagnostic::error(codes::BAD_DATA_EXPRESSION, message).at(path.span, "is not text");
-    Err(vec![diagnostic.help("for example `csv(\"data/iris.csv\")`")])
-}
-
-/// The number of rows of the block: that of all its files, 0 without any. `None` if no columns can be computed.
-fn common_rows(names: &[(Name, Meaning)], errors: &mut Diagnostics) -> Option<usize> {
-    let mut files = vec![];
-    for (name, meaning) in names {
-        match meaning {
-            Meaning::File(file) => files.push((name, file)),
-            _ => return None,
-        }
-    }
-    let Some(&(first_name, first)) = files.first() else { return Some(0) };
-    let before = errors.len();
-    for (name, file) in files.into_iter().filter(|(_, file)| file.rows() != first.rows()) {
-        let message = "the files of a data block stand side by side, and must have the same number of rows";
-        let diagnostic = Diagnostic::error(codes::BAD_SPLIT, message)
-            .at(first_name.span, format!("has {} rows", first.rows()))
-            .at(name.span, format!("has {} rows", file.rows()));
-        errors.push(diagnostic);
-    }
-    (errors.len() == before).then(|| first.rows())
+/// What `standardize` took off the columns of the training part.
+fn learned(columns: &[Computed]) -> FxHashMap<String, Standardized> {
+    let of = |(decl, _, values): &Computed| Some((decl.name.text.clone(), values.standardized.clone()?));
+    columns.iter().filter_map(of).collect()
 }
 
 /// A block without a file, or without a column.
@@ -195,7 +114,7 @@ fn nothing_in(block: &Name, rows: usize) -> Diagnostic {
     let (what, help) = match rows {
         0 => (
             "reads no file",
-            "name one, `rows = csv(\"file.csv\")`, or give the rows in place with `= table { ... }`",
+            "name one, `rows = csv(\"file.csv\")`, draw it, `x ~ normal(0, 1)`, or give the rows in place with `= table { ... }`",
         ),
         _ => ("has no column", "define one: `x[2] = rows[first, second]`"),
     };
@@ -203,18 +122,42 @@ fn nothing_in(block: &Name, rows: usize) -> Diagnostic {
     Diagnostic::error(codes::EMPTY_DATA, message).at(block.span, "gives a net nothing to read").help(help)
 }
 
-/// The parts of the data by `test`, `validation` and `seed`; everything to learn from where they are wrong, so
-/// that the columns can still be checked.
-fn split_rows(sorted: &Sorted, rows: usize, errors: &mut Diagnostics) -> Parts {
-    let all = || Parts { train: (0..rows as u32).collect(), validation: vec![], test: vec![] };
+/// `test = ...` and `validation = ...`; `None` where one is wrong.
+fn rules(block: &Section, errors: &mut Diagnostics) -> Option<(Option<Rule>, Option<Rule>)> {
     let before = errors.len();
-    let mut rule = |part| sorted.key(part).and_then(|value| told(split::rule(part, value), errors));
-    let (test, validation) = (rule("test"), rule("validation"));
-    let seed = sorted.key("seed").map_or(Some(0), |value| told(seed(value), errors));
-    if errors.len() > before || rows == 0 {
-        return all();
+    let mut rule = |part| block.key(part).and_then(|value| told(split::rule(part, value), errors));
+    let rules = (rule("test"), rule("validation"));
+    (errors.len() == before).then_some(rules)
+}
+
+/// The parts of some rows; everything to learn from where the rules are wrong, so that the columns can still be
+/// checked.
+fn split_rows(
+    rules: Option<(Option<Rule>, Option<Rule>)>,
+    rows: usize,
+    seed: u64,
+    errors: &mut Diagnostics,
+) -> Parts {
+    let all = || Parts { train: (0..rows as u32).collect(), validation: vec![], test: vec![] };
+    match rules {
+        Some((test, validation)) if rows > 0 => {
+            told(split::split(rows, test, validation, seed), errors).unwrap_or_else(all)
+        }
+        _ => all(),
     }
-    told(split::split(rows, test, validation, seed.unwrap_or(0)), errors).unwrap_or_else(all)
+}
+
+/// The parts of a text, cut into windows.
+fn split_text(
+    rules: Option<(Option<Rule>, Option<Rule>)>,
+    length: usize,
+    opened: &Opened,
+    errors: &mut Diagnostics,
+) -> Option<(Parts, Vec<Values>)> {
+    let (test, validation) = rules?;
+    let pieces = told(split::pieces(length, test, validation), errors)?;
+    let (cut, parts) = told(text::cut(&opened.windows(), pieces), errors)?;
+    Some((parts, cut))
 }
 
 /// `seed = 7`
@@ -230,72 +173,5 @@ fn seed(expr: &Expr) -> Result<u64, Diagnostics> {
                 Diagnostic::error(codes::BAD_SETTING_VALUE, "`seed` is a whole number from 0 to 2^53");
             Err(vec![diagnostic.at(expr.span, "is not")])
         }
-    }
-}
-
-/// Computes the columns in the order of the block; each can use those above it.
-fn compute_columns(sorted: &Sorted, scope: &mut Scope, errors: &mut Diagnostics) -> Vec<Column> {
-    let mut sizes = Sizes::default();
-    let mut columns = vec![];
-    for &(decl, expr) in &sorted.columns {
-        let finished = compute(decl, expr, scope).and_then(|values| {
-            let column = finish::column(decl, &values, expr.span, &mut sizes, |row| place(scope, row))?;
-            Ok((column, values))
-        });
-        let meaning = match told(finished, errors) {
-            Some((column, values)) => {
-                columns.push(column);
-                Meaning::Column(values)
-            }
-            None => Meaning::Failed,
-        };
-        scope.names.push((decl.name.clone(), meaning));
-    }
-    columns
-}
-
-/// The values of one column.
-fn compute(decl: &Decl, expr: &Expr, scope: &Scope) -> Result<Values, Diagnostics> {
-    if let Some(diagnostic) = misspelt_key(&decl.name, expr) {
-        return Err(vec![diagnostic]);
-    }
-    match evaluate(expr, scope)? {
-        Value::Column(values) => Ok(values),
-        Value::Number(_) => {
-            let message = format!("`{}` is the same number for every row", decl.name.text);
-            let diagnostic =
-                Diagnostic::error(codes::BAD_DATA_EXPRESSION, message).at(expr.span, "names no column");
-            Err(vec![match nearest(&decl.name.text, KEYS) {
-                Some(near) => diagnostic.help(format!("did you mean `{near} = ...`?")),
-                None => diagnostic.help("a number that a net needs is a setting of the net"),
-            }])
-        }
-    }
-}
-
-/// `tset = 20%`: the right side of a split under another name.
-fn misspelt_key(name: &Name, expr: &Expr) -> Option<Diagnostic> {
-    let split = match &expr.kind {
-        ExprKind::Percent { .. } => true,
-        ExprKind::Call { callee, .. } => {
-            matches!(&callee.kind, ExprKind::Name { name, .. } if ["first", "last"].contains(&name.text.as_str()))
-        }
-        _ => false,
-    };
-    let message = format!("a data block has no part `{}`", name.text);
-    let diagnostic = Diagnostic::error(codes::UNKNOWN_SETTING, message).at(name.span, "is not a part");
-    let near = nearest(&name.text, ["test", "validation"]);
-    split.then(|| diagnostic.help(format!("did you mean `{}`?", near.unwrap_or("test` or `validation"))))
-}
-
-/// Where a row came from, for a message.
-fn place(scope: &Scope, row: usize) -> String {
-    let mut files = scope.names.iter().filter_map(|(_, meaning)| match meaning {
-        Meaning::File(file) => Some(file),
-        _ => None,
-    });
-    match (files.next(), files.next()) {
-        (Some(file), None) => format!("in line {} of `{}`", file.line(row), file.path),
-        _ => format!("in example {}", row + 1),
     }
 }

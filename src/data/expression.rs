@@ -6,10 +6,14 @@
 use super::columns::columns_of;
 use super::file::CsvFile;
 use super::standardize::standardize;
+use super::text::Text;
 use super::{Standardized, finish};
 use crate::circuit::gates::{self, Form, Gate};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes, nearest};
 use crate::syntax::ast::{Arg, BinaryOp, Expr, ExprKind, Name, UnaryOp};
+use rustc_hash::FxHashMap;
+use std::cell::RefCell;
+use std::rc::Rc;
 
 /// What an expression stands for.
 #[derive(Clone, Debug)]
@@ -38,12 +42,19 @@ impl Values {
     pub fn width(&self) -> usize {
         self.dims.iter().map(|&d| d as usize).product()
     }
+
+    /// Number of rows; 0 where a row is empty.
+    pub fn rows(&self) -> usize {
+        self.data.len().checked_div(self.width()).unwrap_or(0)
+    }
 }
 
 /// A name that is already defined in the block.
 pub enum Meaning {
     /// `flowers = csv(...)`
     File(CsvFile),
+    /// `book = chars(...)`
+    Text(Rc<Text>),
     /// `x = ...`
     Column(Values),
     /// Its own definition failed, and that was told.
@@ -51,13 +62,22 @@ pub enum Meaning {
 }
 
 /// What an expression can see.
+#[derive(Default)]
 pub struct Scope {
     /// The names defined before it, in their order.
     pub names: Vec<(Name, Meaning)>,
+    /// What `idx` and `windows` give, by the place of the call. A call is evaluated once, and takes it away.
+    pub arrays: RefCell<FxHashMap<Span, Values>>,
     /// Number of rows of every column.
     pub rows: usize,
     /// The rows to learn from.
     pub train: Vec<u32>,
+    /// The data's own seed.
+    pub seed: u64,
+    /// The column that is being computed.
+    pub target: String,
+    /// In a part with data of its own, what `standardize` took off each column of the training part.
+    pub learned: Option<FxHashMap<String, Standardized>>,
 }
 
 impl Scope {
@@ -136,6 +156,11 @@ fn named(name: &Name, scope: &Scope) -> Result<Value, Diagnostics> {
     }
     match scope.get(name)? {
         Meaning::Column(values) => Ok(Value::Column(values.clone())),
+        Meaning::Text(_) => {
+            let message = format!("`{}` is a whole text where columns are needed", name.text);
+            let diagnostic = Diagnostic::error(codes::WRONG_KIND_OF_NAME, message).at(name.span, "is a text");
+            Err(vec![diagnostic.help(format!("cut it: `windows({}, 64)`", name.text))])
+        }
         _ => {
             let message = format!("`{}` is a whole file where columns are needed", name.text);
             let diagnostic = Diagnostic::error(codes::WRONG_KIND_OF_NAME, message).at(name.span, "is a file");
@@ -144,20 +169,21 @@ fn named(name: &Name, scope: &Scope) -> Result<Value, Diagnostics> {
     }
 }
 
-/// Functions that a data block may name one day.
-const NOT_YET: &[(&str, &str)] =
-    &[("idx", "files in IDX format"), ("chars", "text as characters"), ("windows", "windows of a text")];
-
 /// A call: `class`, `standardize`, or a gate elementwise.
 fn call(span: Span, name: &Name, args: &[Arg], scope: &Scope) -> Result<Value, Diagnostics> {
-    if let Some((_, what)) = NOT_YET.iter().find(|(text, _)| *text == name.text) {
-        let message = format!("`{}`: this version does not read {what} yet", name.text);
-        return Err(vec![Diagnostic::error(codes::NOT_YET, message).at(name.span, "not carried yet")]);
-    }
     let values = || args.iter().map(|arg| &arg.value).collect::<Vec<_>>();
     match name.text.as_str() {
         "class" => class(one_argument(span, name, args)?, scope),
         "standardize" => standardized(one_argument(span, name, args)?, scope),
+        "idx" | "windows" => {
+            let read = scope.arrays.borrow_mut().remove(&span);
+            Ok(Value::Column(read.expect("what columns read is opened before they are computed")))
+        }
+        "chars" => {
+            let message = "`chars` gives a text, which `windows` cuts into columns";
+            let diagnostic = Diagnostic::error(codes::BAD_DATA_EXPRESSION, message).at(span, "is not cut");
+            Err(vec![diagnostic.help("write `windows(chars(\"book.txt\"), 65)`")])
+        }
         "csv" => {
             let diagnostic = Diagnostic::error(codes::BAD_DATA_EXPRESSION, "a file needs a name of its own")
                 .at(span, "is part of a larger expression");
@@ -233,7 +259,16 @@ fn standardized(arg: &Expr, scope: &Scope) -> Result<Value, Diagnostics> {
     };
     refuse_special(&values, arg.span, "standardize")?;
     let width = values.width();
-    values.standardized = Some(standardize(&mut values.data, width, &scope.train));
+    let Some(learned) = &scope.learned else {
+        values.standardized = Some(standardize(&mut values.data, width, &scope.train));
+        return Ok(Value::Column(values));
+    };
+    // Of another width: that is told where the parts are put together.
+    let fits = |learned: &&Standardized| learned.mean.len() == width;
+    values.standardized = learned.get(&scope.target).filter(fits).cloned();
+    if let Some(learned) = &values.standardized {
+        learned.apply(&mut values.data);
+    }
     Ok(Value::Column(values))
 }
 
@@ -269,24 +304,28 @@ fn elementwise(gate: Gate, span: Span, args: &[&Expr], scope: &Scope) -> Result<
         }
         operands.push((value, arg.span));
     }
-    let dims = common_dims(&operands, span)?;
-    let width: usize = dims.iter().flatten().map(|&d| d as usize).product();
+    let Some(dims) = common_dims(&operands, span)? else {
+        let numbers: Vec<f64> = operands.iter().map(|(value, _)| Read::of(value).get(0, 0)).collect();
+        return Ok(Value::Number((row.value)(&numbers)));
+    };
+    // The result takes the place of an operand of its shape: data can be large.
+    let of_shape = |(value, _): &(Value, Span)| matches!(value, Value::Column(values) if values.dims == dims);
+    let own = operands.iter().position(of_shape).expect("the shape is that of an operand");
+    let taken = std::mem::replace(&mut operands[own].0, Value::Number(0.0));
+    let Value::Column(mut values) = taken else { unreachable!("found as a column") };
+    let width = values.width().max(1);
     let reads: Vec<Read> = operands.iter().map(|(value, _)| Read::of(value)).collect();
     let mut numbers = vec![0.0; reads.len()];
-    let mut at = |example, k| {
-        numbers.iter_mut().zip(&reads).for_each(|(number, read)| *number = read.get(example, k));
-        (row.value)(&numbers)
-    };
-    let Some(dims) = dims else { return Ok(Value::Number(at(0, 0))) };
-    let mut data = Vec::with_capacity(scope.rows * width);
-    for example in 0..scope.rows {
-        data.extend((0..width).map(|k| at(example, k)));
+    for (at, x) in values.data.iter_mut().enumerate() {
+        numbers.iter_mut().zip(&reads).for_each(|(number, read)| *number = read.get(at / width, at % width));
+        numbers[own] = *x;
+        *x = (row.value)(&numbers);
     }
-    Ok(Value::Column(Values { dims, data, ..Values::default() }))
+    Ok(Value::Column(values))
 }
 
 /// How an operand is read: a number is the same everywhere, a scalar for every element of its row.
-struct Read<'a> {
+pub struct Read<'a> {
     data: &'a [f64],
     /// From one row to the next.
     row: usize,
@@ -295,7 +334,8 @@ struct Read<'a> {
 }
 
 impl<'a> Read<'a> {
-    fn of(value: &'a Value) -> Self {
+    /// How a value is read.
+    pub fn of(value: &'a Value) -> Self {
         match value {
             Value::Number(number) => Read { data: std::slice::from_ref(number), row: 0, element: 0 },
             Value::Column(values) if values.dims.is_empty() => {
@@ -305,13 +345,14 @@ impl<'a> Read<'a> {
         }
     }
 
-    fn get(&self, example: usize, k: usize) -> f64 {
+    /// The number of an example's element.
+    pub fn get(&self, example: usize, k: usize) -> f64 {
         self.data[example * self.row + k * self.element]
     }
 }
 
 /// The shape of a result: that of the operands that are not scalars. `None` if all are single numbers.
-fn common_dims(operands: &[(Value, Span)], span: Span) -> Result<Option<Vec<u32>>, Diagnostics> {
+pub fn common_dims(operands: &[(Value, Span)], span: Span) -> Result<Option<Vec<u32>>, Diagnostics> {
     let mut common: Option<(&[u32], Span)> = None;
     for (value, span_of_value) in operands {
         let Value::Column(values) = value else { continue };

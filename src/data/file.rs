@@ -4,18 +4,9 @@
 //! cell do not count.
 
 use super::number::{self, Fault};
+use super::open::{self, Home};
 use super::vocabulary::{Encoded, encode};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, codes, nearest};
-use std::io::ErrorKind;
-use std::path::Path;
-
-/// Where the data block stands.
-pub struct Home<'a> {
-    /// The directory of its `.nn` file.
-    pub base: &'a Path,
-    /// The `.nn` file as shown to the user.
-    pub source: &'a str,
-}
 
 /// A file in memory.
 pub struct CsvFile {
@@ -171,9 +162,7 @@ const LINE_BREAK: &str = "the row has a line break inside a cell: is there a quo
 /// # Errors
 /// `FILE_UNREADABLE`, `ROW_LENGTH` or `EMPTY_DATA`; `span` is where the path is written.
 pub fn read(home: &Home, path: &str, span: Span) -> Result<CsvFile, Diagnostics> {
-    let bytes =
-        std::fs::read(home.base.join(path)).map_err(|error| vec![unreadable(home, path, span, &error)])?;
-    parse(&bytes, path, span)
+    parse(&open::bytes(home, path, span)?, path, span)
 }
 
 /// Splits the text of a file into cells.
@@ -248,32 +237,4 @@ fn wrong_length(file: &CsvFile, record: &csv::ByteRecord, line: u64) -> Diagnost
             .help("a cell of this row holds a line break: is there a quote that is never closed?");
     }
     diagnostic
-}
-
-fn unreadable(home: &Home, path: &str, span: Span, error: &std::io::Error) -> Diagnostic {
-    let why = match error.kind() {
-        ErrorKind::NotFound => "there is no such file".to_string(),
-        ErrorKind::PermissionDenied => "it may not be read by this user".to_string(),
-        ErrorKind::IsADirectory => "it is a directory".to_string(),
-        _ => error.to_string(),
-    };
-    let diagnostic = Diagnostic::error(codes::FILE_UNREADABLE, format!("cannot read `{path}`: {why}"))
-        .at(span, "read here")
-        .note(format!("paths are relative to the directory of `{}`", home.source));
-    match neighbour(home.base, path) {
-        Some(near) if error.kind() == ErrorKind::NotFound => {
-            diagnostic.help(format!("did you mean `{near}`?"))
-        }
-        _ => diagnostic,
-    }
-}
-
-/// A file that is there, in the same directory and of nearly the same name.
-fn neighbour(base: &Path, path: &str) -> Option<String> {
-    let wanted = Path::new(path);
-    let directory = base.join(wanted.parent()?);
-    let entries = std::fs::read_dir(directory).ok()?;
-    let names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
-    let near = nearest(wanted.file_name()?.to_str()?, names.iter().map(String::as_str))?;
-    Some(wanted.with_file_name(near).to_string_lossy().into_owned())
 }

@@ -37,9 +37,7 @@ pub fn column(
     sizes: &mut Sizes,
     place: impl Fn(usize) -> String,
 ) -> Result<Column, Diagnostics> {
-    if !decl.sizes.is_empty() {
-        fit(decl, &values.dims, found_at, sizes)?;
-    }
+    fit(decl, &values.dims, found_at, sizes)?;
     let data: Vec<f32> = values.data.iter().map(|&x| x as f32).collect();
     let width = values.width();
     if let Some(k) = data.iter().position(|x| !x.is_finite()) {
@@ -66,9 +64,15 @@ pub fn column(
     })
 }
 
-/// Holds the sizes of a declaration against the shape that was found; a name that is new is bound.
-fn fit(decl: &Decl, found: &[u32], found_at: Span, sizes: &mut Sizes) -> Result<(), Diagnostics> {
+/// Holds the sizes of a declaration, if it has any, against the shape that was found; a name that is new is bound.
+///
+/// # Errors
+/// Where they differ.
+pub fn fit(decl: &Decl, found: &[u32], found_at: Span, sizes: &mut Sizes) -> Result<(), Diagnostics> {
     let name = &decl.name.text;
+    if decl.sizes.is_empty() {
+        return Ok(());
+    }
     if decl.sizes.len() != found.len() {
         return Err(vec![wrong_rank(decl, found, found_at)]);
     }

@@ -1,25 +1,35 @@
 //! Data blocks to [`Dataset`]: reads, checks, splits. Sizes and vocabularies that come from the data are known
 //! before a net is elaborated.
 //!
-//! - `table`: tables in place; `block`: data blocks, statement by statement.
-//! - `file`: a CSV file as cells; `columns`: those that an expression names; `number` and
-//!   [`vocabulary`]: cells as numbers and as classes.
-//! - `expression`: what stands right of `=` in a data block, computed in f64.
+//! - `table`: tables in place; `block`: data blocks; `section`: their statements, and those of a part with data of
+//!   its own; `parts`: both put together.
+//! - `sources`: what a section reads: `open` gives bytes, `file` a CSV file as cells, `idx` an array, `text`
+//!   characters and windows of them.
+//! - `columns`: the columns of a file that an expression names; `number` and [`vocabulary`]: cells as numbers and
+//!   as classes.
+//! - `expression`: what stands right of `=` in a data block, computed in f64; `draw`: what stands right of `~`.
 //! - [`split`]: which rows are held out.
 //! - `standardize`: mean and deviation, learned from the training part.
 //! - `finish`: a computed column against its declaration, rounded to f32.
 
 mod block;
 mod columns;
+mod draw;
 mod expression;
 mod file;
 mod finish;
+mod idx;
 mod number;
+mod open;
+mod parts;
+mod section;
+mod sources;
 pub mod split;
 mod standardize;
 mod table;
 #[cfg(test)]
 mod tests;
+mod text;
 pub mod vocabulary;
 
 use crate::circuit::Kind;
@@ -82,7 +92,7 @@ pub fn load(item: &Item, sources: &Sources, base: &Path) -> Result<Dataset, Diag
     match &item.kind {
         ItemKind::Table { name, table } => table::load(name, table),
         ItemKind::Data { name, statements } => {
-            let home = file::Home { base, source: &sources.get(item.span.file).name };
+            let home = open::Home { base, source: &sources.get(item.span.file).name };
             block::load(name, statements, &home)
         }
         _ => Err(vec![Diagnostic::error(codes::WRONG_KIND_OF_NAME, "this is not data").at(item.span, "")]),

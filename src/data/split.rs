@@ -8,6 +8,7 @@
 //! places with row `i + below(left - i)`), and the first ones are the part. `below(n)` is the upper half of the
 //! 128-bit product of `n` and the next number of [`SplitMix64`], whose state begins as the data's own seed and goes on from part to part.
 
+use super::text::Piece;
 use crate::circuit::draw::SplitMix64;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes};
 use crate::syntax::ast::{Expr, ExprKind};
@@ -21,6 +22,20 @@ pub struct Parts {
     pub validation: Vec<u32>,
     /// To hold out to the end.
     pub test: Vec<u32>,
+}
+
+impl Parts {
+    /// Rows of all parts.
+    pub fn rows(&self) -> usize {
+        self.train.len() + self.validation.len() + self.test.len()
+    }
+
+    /// Puts rows behind all others, into a part.
+    pub fn append(&mut self, part: &str, rows: usize) {
+        let from = self.rows() as u32;
+        let part = if part == "test" { &mut self.test } else { &mut self.validation };
+        part.extend(from..from + rows as u32);
+    }
 }
 
 /// The right side of `test = ...` or `validation = ...`.
@@ -128,25 +143,59 @@ pub fn split(
 ) -> Result<Parts, Diagnostics> {
     let mut left: Vec<u32> = (0..rows as u32).collect();
     let mut random = SplitMix64::new(seed);
-    check(rows, test, validation)?;
+    check(rows, "row", test, validation)?;
     let mut take = |rule: Option<Rule>| rule.map_or(vec![], |rule| take(&mut left, rule, rows, &mut random));
     let test = take(test);
     let validation = take(validation);
     Ok(Parts { train: left, validation, test })
 }
 
-/// Whether the parts fit into the rows.
-fn check(rows: usize, test: Option<Rule>, validation: Option<Rule>) -> Result<(), Diagnostics> {
+/// The stretches of a text of so many characters: a text is split at its ends.
+///
+/// # Errors
+/// `BAD_SPLIT` as of [`split`], and where a part is to be drawn.
+pub fn pieces(
+    length: usize,
+    test: Option<Rule>,
+    validation: Option<Rule>,
+) -> Result<Vec<Piece>, Diagnostics> {
+    let drawn = |rule: &&Rule| rule.pick == Pick::Drawn;
+    if let Some(rule) = [&test, &validation].into_iter().flatten().find(drawn) {
+        let message = "a text is split at its ends, before it is cut into windows";
+        let diagnostic = Diagnostic::error(codes::BAD_SPLIT, message).at(rule.span, "draws single rows");
+        return Err(vec![diagnostic.help("`test = last(10%)`, or `first(10%)`")]);
+    }
+    check(length, "character", test, validation)?;
+    let mut left = 0..length;
+    let mut pieces = vec![];
+    for (part, rule) in [("test", test), ("validation", validation)] {
+        let Some(rule) = rule else { continue };
+        let count = rule.amount.of(length);
+        let range = match rule.pick {
+            Pick::Last => left.end - count..left.end,
+            _ => left.start..left.start + count,
+        };
+        left = if rule.pick == Pick::Last { left.start..range.start } else { range.end..left.end };
+        pieces.push(Piece { part, range });
+    }
+    pieces.push(Piece { part: "train", range: left });
+    Ok(pieces)
+}
+
+/// Whether the parts fit into so many rows or characters.
+fn check(rows: usize, unit: &str, test: Option<Rule>, validation: Option<Rule>) -> Result<(), Diagnostics> {
     let parts: Vec<(&str, Rule)> = [("test", test), ("validation", validation)]
         .into_iter()
         .filter_map(|(name, r)| Some((name, r?)))
         .collect();
     for (name, rule) in &parts {
         if matches!(rule.amount, Amount::Share(share) if share > 0.0) && rule.amount.of(rows) == 0 {
-            let message = format!("`{name}` comes to no row: shares of the {rows} rows are rounded down");
-            let diagnostic =
-                Diagnostic::error(codes::BAD_SPLIT, message).at(rule.span, "is less than one row");
-            return Err(vec![diagnostic.help(format!("give a number of rows: `{name} = 1`"))]);
+            let message =
+                format!("`{name}` comes to no {unit}: shares of the {rows} {unit}s are rounded down");
+            let diagnostic = Diagnostic::error(codes::BAD_SPLIT, message)
+                .at(rule.span, format!("is less than one {unit}"));
+            let one = if rule.pick == Pick::Drawn { "1" } else { "last(1)" };
+            return Err(vec![diagnostic.help(format!("give a number of {unit}s: `{name} = {one}`"))]);
         }
     }
     let taken: usize = parts.iter().map(|(_, rule)| rule.amount.of(rows)).sum();
@@ -155,9 +204,9 @@ fn check(rows: usize, test: Option<Rule>, validation: Option<Rule>) -> Result<()
     }
     let what = parts.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
     let verb = if parts.len() == 1 { "takes" } else { "take" };
-    let message = format!("{what} {verb} {taken} of {rows} rows, which leaves none to learn from");
+    let message = format!("{what} {verb} {taken} of {rows} {unit}s, which leaves none to learn from");
     let labelled = parts.iter().fold(Diagnostic::error(codes::BAD_SPLIT, message), |d, (_, rule)| {
-        d.at(rule.span, format!("{} rows", rule.amount.of(rows)))
+        d.at(rule.span, format!("{} {unit}s", rule.amount.of(rows)))
     });
     Err(vec![labelled])
 }

@@ -33,10 +33,18 @@ pub fn standardize(data: &mut [f64], width: usize, train: &[u32]) -> Standardize
             (mean[k], *square) = (first[k], 1.0);
         }
     }
-    for row in data.chunks_exact_mut(width.max(1)) {
-        for (k, x) in row.iter_mut().enumerate() {
-            *x = (*x - mean[k]) / deviation[k];
+    let learned = Standardized { mean, deviation };
+    learned.apply(data);
+    learned
+}
+
+impl Standardized {
+    /// Shifts and scales every row of `data`, row-major, in place.
+    pub fn apply(&self, data: &mut [f64]) {
+        for row in data.chunks_exact_mut(self.mean.len().max(1)) {
+            for (k, x) in row.iter_mut().enumerate() {
+                *x = (*x - self.mean[k]) / self.deviation[k];
+            }
         }
     }
-    Standardized { mean, deviation }
 }

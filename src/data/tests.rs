@@ -1,7 +1,7 @@
 use super::split::{Amount, Parts, Pick, Rule, split};
 use super::standardize::standardize;
 use super::vocabulary::encode;
-use super::{file, number};
+use super::{file, idx, number};
 use crate::diagnostic::{Diagnostics, FileId, Sources, Span, codes, render_all};
 use crate::syntax::{ast::File, parse};
 use std::path::Path;
@@ -169,8 +169,29 @@ fn malformed_files_are_told() {
 }
 
 #[test]
+fn malformed_arrays_are_told() {
+    let text = [&[0, 0, 11, 3, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 1][..], &[7; 12]].concat();
+    assert_eq!(idx::parse(&text).map(|values| (values.dims, values.data)), Ok((vec![2, 1], vec![1799.0; 6])));
+    let mut state = 3;
+    let mut good = 0;
+    for _ in 0..20_000 {
+        good += usize::from(idx::parse(&mutated(&text, &mut state)).is_ok());
+    }
+    assert!((100..10_000).contains(&good), "{good}");
+}
+
+#[test]
 fn malformed_blocks_are_told() {
-    let text = include_str!("../../tests/cases/data/columns.nn");
+    for text in [
+        include_str!("../../tests/cases/data/columns.nn"),
+        include_str!("../../tests/cases/data/idx.nn"),
+        include_str!("../../tests/cases/data/text.nn"),
+    ] {
+        mutations_are_told(text);
+    }
+}
+
+fn mutations_are_told(text: &str) {
     let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/data");
     let mut state = 2;
     let mut loaded = 0;

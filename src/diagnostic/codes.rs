@@ -85,4 +85,5 @@ codes! {
     UNUSED_INPUT = "W0101": "an input that nothing reads";
     UNREACHED_PARAMETER = "W0102": "a parameter that the loss does not reach";
     REDEFINES_PRELUDE = "W0201": "a definition that takes the name of one in the library";
+    OTHER_STATISTICS = "W0301": "data standardized otherwise than for the checkpoint";
 }

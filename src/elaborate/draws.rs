@@ -5,6 +5,7 @@ use super::scope::{BodyKind, Frame};
 use super::statics::Static;
 use super::values::{Array, Sort, Tried, Value, VarId};
 use super::walk::ungrouped;
+use crate::circuit::draw::site;
 use crate::circuit::{Leaf, gates};
 use crate::diagnostic::{Diagnostic, Span, codes, nearest};
 use crate::syntax::ast::{Arg, Body, Definition, Expr, ExprKind, Name};
@@ -22,13 +23,6 @@ pub enum Distribution<'p> {
 
 /// A parameter of a distribution, with its place.
 pub type Parameter<'p> = (Value<'p>, Span);
-
-/// The number by which draws of a path are told apart: FNV-1a, 64 bits
-/// (<https://datatracker.ietf.org/doc/html/draft-eastlake-fnv>).
-pub fn site(path: &str) -> u64 {
-    path.bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
-}
 
 impl<'p> Elaborator<'p> {
     /// What stands right of `~`.

@@ -1,8 +1,8 @@
 use super::affine::AffineForm;
 use super::context::Elaborator;
-use super::draws::site;
 use super::program::from_text;
 use super::statics::{Number, Ratio};
+use crate::circuit::draw::site;
 
 fn number(text: &str) -> Number {
     Number::literal(text.parse().expect("a number"), text)

@@ -9,6 +9,7 @@ pub mod initial;
 pub mod layout;
 pub mod once;
 pub mod order;
+pub mod provenance;
 pub mod records;
 pub mod store;
 pub mod train;

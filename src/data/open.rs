@@ -1,0 +1,73 @@
+//! Bytes of the files that a data block names, unpacked where they are packed.
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes, nearest};
+use flate2::read::MultiGzDecoder;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+/// Where the data block stands.
+pub struct Home<'a> {
+    /// The directory of its `.nn` file.
+    pub base: &'a Path,
+    /// The `.nn` file as shown to the user.
+    pub source: &'a str,
+}
+
+/// How a file in gzip begins (RFC 1952, section 2.3.1).
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// Reads a whole file; one in gzip is unpacked, whatever it is called.
+///
+/// # Errors
+/// `FILE_UNREADABLE`; `span` is where the path is written.
+pub fn bytes(home: &Home, path: &str, span: Span) -> Result<Vec<u8>, Diagnostics> {
+    let bytes =
+        std::fs::read(home.base.join(path)).map_err(|error| vec![unreadable(home, path, span, &error)])?;
+    if !bytes.starts_with(&GZIP) {
+        return Ok(bytes);
+    }
+    let mut unpacked = vec![];
+    match MultiGzDecoder::new(&bytes[..]).read_to_end(&mut unpacked) {
+        Ok(_) => Ok(unpacked),
+        Err(error) => {
+            let why = match error.kind() {
+                ErrorKind::UnexpectedEof => "it is cut off",
+                _ => "it is damaged",
+            };
+            let message = format!(
+                "cannot unpack `{path}`: {why} after {} unpacked bytes, in a file of {}",
+                unpacked.len(),
+                bytes.len()
+            );
+            Err(vec![Diagnostic::error(codes::FILE_UNREADABLE, message).at(span, "read here")])
+        }
+    }
+}
+
+fn unreadable(home: &Home, path: &str, span: Span, error: &std::io::Error) -> Diagnostic {
+    let why = match error.kind() {
+        ErrorKind::NotFound => "there is no such file".to_string(),
+        ErrorKind::PermissionDenied => "it may not be read by this user".to_string(),
+        ErrorKind::IsADirectory => "it is a directory".to_string(),
+        _ => error.to_string(),
+    };
+    let diagnostic = Diagnostic::error(codes::FILE_UNREADABLE, format!("cannot read `{path}`: {why}"))
+        .at(span, "read here")
+        .note(format!("paths are relative to the directory of `{}`", home.source));
+    match neighbour(home.base, path) {
+        Some(near) if error.kind() == ErrorKind::NotFound => {
+            diagnostic.help(format!("did you mean `{near}`?"))
+        }
+        _ => diagnostic,
+    }
+}
+
+/// A file that is there, in the same directory and of nearly the same name.
+fn neighbour(base: &Path, path: &str) -> Option<String> {
+    let wanted = Path::new(path);
+    let directory = base.join(wanted.parent()?);
+    let entries = std::fs::read_dir(directory).ok()?;
+    let names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    let near = nearest(wanted.file_name()?.to_str()?, names.iter().map(String::as_str))?;
+    Some(wanted.with_file_name(near).to_string_lossy().into_owned())
+}

@@ -1,0 +1,170 @@
+//! What a section reads from outside: files by name, arrays and windows by the place of their call.
+
+use super::expression::{Meaning, Scope, Values, counted};
+use super::open::Home;
+use super::section::told;
+use super::text::{self, Text, Windows};
+use super::{file, idx};
+use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes};
+use crate::syntax::ast::{Arg, Expr, ExprKind, Name};
+use rustc_hash::FxHashMap;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// What a section reads from outside.
+pub struct Opened {
+    /// Files by name.
+    pub names: Vec<(Name, Meaning)>,
+    /// `idx(...)`, by the place of the call.
+    pub arrays: FxHashMap<Span, Values>,
+    /// `windows(...)`
+    pub windows: Vec<Windows>,
+    /// Whether every file could be read.
+    pub complete: bool,
+}
+
+/// `csv(...)`, `chars(...)`
+pub struct FileCall<'a> {
+    span: Span,
+    callee: &'a Name,
+    args: &'a [Arg],
+}
+
+impl Opened {
+    /// The windows that the columns cut.
+    pub fn windows(&self) -> Vec<&Windows> {
+        self.windows.iter().collect()
+    }
+
+    /// What the columns of the section see: files by name, arrays and `cut` windows by their place.
+    pub fn into_scope(self, rows: usize, cut: Vec<Values>) -> Scope {
+        let mut arrays = self.arrays;
+        arrays.extend(self.windows.iter().map(|windows| windows.span).zip(cut));
+        Scope { names: self.names, arrays: RefCell::new(arrays), rows, ..Scope::default() }
+    }
+
+    /// Opens what the calls inside of a column's expression read: `idx(...) / 255`, `windows(...)`.
+    pub fn open_within(&mut self, expr: &Expr, home: &Home, errors: &mut Diagnostics) {
+        match &expr.kind {
+            ExprKind::Group(inner) | ExprKind::Unary { value: inner, .. } => {
+                self.open_within(inner, home, errors);
+            }
+            ExprKind::Binary { left, right, .. } => {
+                self.open_within(left, home, errors);
+                self.open_within(right, home, errors);
+            }
+            ExprKind::Call { callee, args } => match called(callee) {
+                Some(name) if name.text == "idx" => {
+                    let read =
+                        path_of(expr.span, name, args).and_then(|(path, span)| idx::read(home, path, span));
+                    self.complete &= read.is_ok();
+                    self.arrays.extend(told(read, errors).map(|values| (expr.span, values)));
+                }
+                Some(name) if name.text == "windows" => {
+                    let windows = self.windows_of(expr.span, name, args, home);
+                    self.complete &= windows.is_ok();
+                    self.windows.extend(told(windows, errors));
+                }
+                _ => args.iter().for_each(|arg| self.open_within(&arg.value, home, errors)),
+            },
+            _ => {}
+        }
+    }
+
+    /// `windows(chars("book.txt"), 65, every = 64)`, or of a text with a name
+    fn windows_of(&self, span: Span, name: &Name, args: &[Arg], home: &Home) -> Result<Windows, Diagnostics> {
+        let (plain, named): (Vec<&Arg>, Vec<&Arg>) = args.iter().partition(|arg| arg.name.is_none());
+        let every = named.iter().find(|arg| arg.name.as_ref().is_some_and(|name| name.text == "every"));
+        let ([text, width], true) = (&plain[..], named.len() == usize::from(every.is_some())) else {
+            let message = format!("`{}` takes a text, the width of a window, and `every`", name.text);
+            let diagnostic =
+                Diagnostic::error(codes::WRONG_ARGUMENT_COUNT, message).at(span, "takes something else");
+            return Err(vec![diagnostic.help("`windows(chars(\"book.txt\"), 65, every = 64)`")]);
+        };
+        let text = self.text_of(&text.value, home)?;
+        let width = count(&width.value, "the width of a window")?;
+        let every = every.map_or(Ok(width), |every| count(&every.value, "`every`"))?;
+        Ok(Windows { text, width, every, span })
+    }
+
+    /// `chars(...)`, or the name of a text.
+    fn text_of(&self, expr: &Expr, home: &Home) -> Result<Rc<Text>, Diagnostics> {
+        let named = |name: &Name| self.names.iter().find(|(known, _)| known == name);
+        match &expr.kind {
+            ExprKind::Group(inner) => return self.text_of(inner, home),
+            ExprKind::Call { callee, args } => {
+                if let Some(name) = called(callee).filter(|name| name.text == "chars") {
+                    let (path, span) = path_of(expr.span, name, args)?;
+                    return text::read(home, path, span).map(Rc::new);
+                }
+            }
+            ExprKind::Name { name, primed: false } => match named(name) {
+                Some((_, Meaning::Text(text))) => return Ok(text.clone()),
+                Some((_, Meaning::Failed)) => return Err(vec![]),
+                _ => {}
+            },
+            _ => {}
+        }
+        let diagnostic = Diagnostic::error(codes::BAD_DATA_EXPRESSION, "`windows` cuts a text");
+        let help =
+            "write `windows(chars(\"book.txt\"), 65)`, or name the text on a line above: `book = chars(...)`";
+        Err(vec![diagnostic.at(expr.span, "is not one").help(help)])
+    }
+}
+
+/// The plain name that a call calls.
+pub fn called(callee: &Expr) -> Option<&Name> {
+    match &callee.kind {
+        ExprKind::Name { name, primed: false } => Some(name),
+        _ => None,
+    }
+}
+
+/// `csv(...)` or `chars(...)` as the whole right side.
+pub fn file_call(value: &Expr) -> Option<FileCall<'_>> {
+    let ExprKind::Call { callee, args } = &value.kind else { return None };
+    let name = called(callee).filter(|name| ["csv", "chars"].contains(&name.text.as_str()))?;
+    Some(FileCall { span: value.span, callee: name, args })
+}
+
+/// `csv("data/iris.csv")`, `chars("data/book.txt")`
+pub fn open_file(call: &FileCall, home: &Home) -> Result<Meaning, Diagnostics> {
+    let (path, span) = path_of(call.span, call.callee, call.args)?;
+    match call.callee.text.as_str() {
+        "csv" => file::read(home, path, span).map(Meaning::File),
+        _ => text::read(home, path, span).map(|text| Meaning::Text(Rc::new(text))),
+    }
+}
+
+/// The path that a call reads, and where it is written.
+fn path_of<'a>(span: Span, callee: &Name, args: &'a [Arg]) -> Result<(&'a str, Span), Diagnostics> {
+    counted(span, callee, args, 1)?;
+    let path = &args[0].value;
+    if let ExprKind::String(text) = &path.kind {
+        return Ok((text, path.span));
+    }
+    let message = format!("`{}` takes the path of a file, in quotes", callee.text);
+    let diagnostic = Diagnostic::error(codes::BAD_DATA_EXPRESSION, message).at(path.span, "is not text");
+    let example = match callee.text.as_str() {
+        "idx" => "idx(\"data/train-images-idx3-ubyte.gz\")",
+        "chars" => "chars(\"data/book.txt\")",
+        _ => "csv(\"data/iris.csv\")",
+    };
+    Err(vec![diagnostic.help(format!("for example `{example}`"))])
+}
+
+/// A whole number of at least one.
+pub fn count(expr: &Expr, what: &str) -> Result<usize, Diagnostics> {
+    match &expr.kind {
+        ExprKind::Group(inner) => count(inner, what),
+        ExprKind::Number { value, .. }
+            if value.fract() == 0.0 && (1.0..=f64::from(u32::MAX)).contains(value) =>
+        {
+            Ok(*value as usize)
+        }
+        _ => {
+            let message = format!("{what} is a whole number of at least one");
+            Err(vec![Diagnostic::error(codes::BAD_SETTING_VALUE, message).at(expr.span, "is not")])
+        }
+    }
+}

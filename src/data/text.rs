@@ -1,0 +1,141 @@
+//! A text as characters, and windows of it.
+//!
+//! A text is split before it is cut into windows, so that no window reaches from one part into another.
+
+use super::expression::Values;
+use super::open::{self, Home};
+use super::split::Parts;
+use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes};
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::rc::Rc;
+
+/// `chars("data/book.txt")`
+#[derive(Debug)]
+pub struct Text {
+    /// The path as the data block writes it.
+    pub path: String,
+    /// Where it writes it.
+    pub span: Span,
+    /// For each character its place in the vocabulary.
+    pub characters: Vec<u32>,
+    /// The different characters of the whole text, by code point.
+    pub vocabulary: Vec<String>,
+}
+
+/// `windows(text, 65, every = 64)`
+#[derive(Clone, Debug)]
+pub struct Windows {
+    /// What is cut.
+    pub text: Rc<Text>,
+    /// Characters of a window.
+    pub width: usize,
+    /// Characters from the beginning of a window to that of the next.
+    pub every: usize,
+    /// The call.
+    pub span: Span,
+}
+
+/// One part's stretch of a text.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Piece {
+    /// Which part: `train`, `validation` or `test`.
+    pub part: &'static str,
+    /// Its characters.
+    pub range: Range<usize>,
+}
+
+/// Reads a text as characters (Unicode code points; line ends are characters as they stand).
+///
+/// # Errors
+/// `FILE_UNREADABLE` where it is missing or not UTF-8, `EMPTY_DATA` where it is empty.
+pub fn read(home: &Home, path: &str, span: Span) -> Result<Text, Diagnostics> {
+    let bytes = open::bytes(home, path, span)?;
+    let told = |code, message| vec![Diagnostic::error(code, message).at(span, "read here")];
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        let message =
+            format!("`{path}`, line {line}: byte {} of the file is not text in UTF-8", before.len() + 1);
+        told(codes::FILE_UNREADABLE, message)
+    })?;
+    if text.is_empty() {
+        return Err(told(codes::EMPTY_DATA, format!("`{path}` is empty")));
+    }
+    let known: Vec<char> = text.chars().collect::<BTreeSet<char>>().into_iter().collect();
+    let place = |character| known.binary_search(&character).expect("collected from the text") as u32;
+    let characters = text.chars().map(place).collect();
+    let vocabulary = known.iter().map(char::to_string).collect();
+    Ok(Text { path: path.to_string(), span, characters, vocabulary })
+}
+
+impl Windows {
+    /// Number of windows in a stretch of the text: those that lie in it whole.
+    fn count(&self, piece: &Piece) -> usize {
+        piece.range.len().checked_sub(self.width).map_or(0, |left| left / self.every + 1)
+    }
+
+    /// The windows of every piece, in the order of the text.
+    fn cut(&self, pieces: &[Piece]) -> Values {
+        let mut data = vec![];
+        for piece in pieces {
+            for k in 0..self.count(piece) {
+                let window = &self.text.characters[piece.range.start + k * self.every..][..self.width];
+                data.extend(window.iter().map(|&character| f64::from(character)));
+            }
+        }
+        let vocabulary = Some(self.text.vocabulary.clone());
+        Values { dims: vec![self.width as u32], data, vocabulary, standardized: None }
+    }
+
+    /// Tells of a part that is too short for a window.
+    fn too_short(&self, piece: &Piece) -> Diagnostic {
+        let (path, width, found, whole) =
+            (&self.text.path, self.width, piece.range.len(), self.text.characters.len());
+        let place = match found {
+            _ if found == whole => format!("`{path}` has {whole}"),
+            _ => format!("the `{}` part of `{path}` has {found} of its {whole}", piece.part),
+        };
+        let message = format!("a window takes {width} characters, and {place}");
+        Diagnostic::error(codes::EMPTY_DATA, message)
+            .at(self.span, format!("takes {width} characters"))
+            .help("shorter windows, or a longer text")
+    }
+}
+
+/// What the windows of a block come to, and which of them belong to which part. Rows are in the order of the text.
+///
+/// # Errors
+/// `EMPTY_DATA` where a piece is too short for a window; `BAD_SPLIT` where two `windows` give different numbers.
+pub fn cut(windows: &[&Windows], mut pieces: Vec<Piece>) -> Result<(Vec<Values>, Parts), Diagnostics> {
+    pieces.retain(|piece| !piece.range.is_empty());
+    pieces.sort_by_key(|piece| piece.range.start);
+    let first = windows[0];
+    for piece in &pieces {
+        for &other in windows {
+            if other.count(piece) == 0 {
+                return Err(vec![other.too_short(piece)]);
+            }
+            if other.count(piece) != first.count(piece) {
+                return Err(vec![unequal(first, other, piece)]);
+            }
+        }
+    }
+    let mut parts = Parts { train: vec![], validation: vec![], test: vec![] };
+    let mut rows = 0..0;
+    for piece in &pieces {
+        rows = rows.end..rows.end + first.count(piece) as u32;
+        match piece.part {
+            "test" => parts.test = rows.clone().collect(),
+            "validation" => parts.validation = rows.clone().collect(),
+            _ => parts.train = rows.clone().collect(),
+        }
+    }
+    Ok((windows.iter().map(|windows| windows.cut(&pieces)).collect(), parts))
+}
+
+fn unequal(first: &Windows, other: &Windows, piece: &Piece) -> Diagnostic {
+    let counted = |windows: &Windows| format!("gives {} for `{}`", windows.count(piece), piece.part);
+    let message = "windows of one data block stand side by side, and must be equally many";
+    Diagnostic::error(codes::BAD_SPLIT, message).at(first.span, counted(first)).at(other.span, counted(other))
+}

@@ -1,0 +1,112 @@
+//! What a checkpoint tells of the data behind its parameters: the vocabularies of classes, and what `standardize`
+//! took off. A class is a number only; without its vocabulary a parameter's row means nothing.
+
+use super::checkpoint::{Loaded, Metadata};
+use crate::data::{Column, Dataset, Standardized};
+use crate::diagnostic::{Diagnostic, Diagnostics, codes};
+use crate::elaborate::model::Model;
+use serde_json::{Value, json};
+
+/// Most cases that a message lists.
+const LISTED: usize = 12;
+
+/// The key of a column's vocabulary, a JSON array of text.
+pub fn vocabulary_key(column: &str) -> String {
+    format!("vocabulary.{column}")
+}
+
+/// The key of what `standardize` took off a column: JSON, `{"mean": [...], "deviation": [...]}`.
+fn standardized_key(column: &str) -> String {
+    format!("standardized.{column}")
+}
+
+/// The entries for the columns that a model reads.
+pub fn metadata(model: &Model, data: &Dataset) -> Metadata {
+    let reads = model.inputs.iter().filter_map(|&slot| data.column(&model.circuit.slot(slot).name));
+    let mut entries = vec![];
+    for column in reads {
+        if let Some(vocabulary) = &column.vocabulary {
+            entries.push((vocabulary_key(&column.name), json!(vocabulary).to_string()));
+        }
+        if let Some(learned) = &column.standardized {
+            entries.push((standardized_key(&column.name), shown(learned)));
+        }
+    }
+    entries
+}
+
+/// A column's vocabulary as a file tells it.
+pub fn vocabulary(loaded: &Loaded, column: &str) -> Option<Vec<String>> {
+    let cases: Value = serde_json::from_str(entry(loaded, &vocabulary_key(column))?).ok()?;
+    cases.as_array()?.iter().map(|case| Some(case.as_str()?.to_string())).collect()
+}
+
+fn entry<'a>(loaded: &'a Loaded, key: &str) -> Option<&'a str> {
+    loaded.metadata.iter().find(|(known, _)| known == key).map(|(_, text)| text.as_str())
+}
+
+/// Each number by its shortest text that reads back: equal statistics are equal text.
+fn shown(learned: &Standardized) -> String {
+    json!({ "mean": learned.mean, "deviation": learned.deviation }).to_string()
+}
+
+/// Holds what a file tells of its data against the data at hand; gives warnings. A file that tells nothing is
+/// taken as it is.
+///
+/// # Errors
+/// `CHECKPOINT_MISMATCH` if a vocabulary differs: the parameters would be taken for those of other cases.
+pub fn check(loaded: &Loaded, data: &Dataset) -> Result<Diagnostics, Diagnostic> {
+    let mut warnings = vec![];
+    for column in &data.columns {
+        if let (Some(known), Some(found)) = (vocabulary(loaded, &column.name), &column.vocabulary)
+            && known != *found
+        {
+            return Err(another_vocabulary(loaded, column, &known, found));
+        }
+        if let (Some(known), Some(found)) =
+            (entry(loaded, &standardized_key(&column.name)), &column.standardized)
+            && known != shown(found)
+        {
+            warnings.push(other_statistics(loaded, column));
+        }
+    }
+    Ok(warnings)
+}
+
+fn another_vocabulary(loaded: &Loaded, column: &Column, known: &[String], found: &[String]) -> Diagnostic {
+    let message = format!(
+        "`{}` was trained with another vocabulary of `{}`: {} cases there, {} in this data",
+        loaded.path,
+        column.name,
+        known.len(),
+        found.len()
+    );
+    let mut diagnostic = Diagnostic::error(codes::CHECKPOINT_MISMATCH, message)
+        .at(column.span, format!("has {} cases", found.len()));
+    let only = |these: &[String], those: &[String]| {
+        let only: Vec<String> =
+            these.iter().filter(|case| !those.contains(case)).map(|case| format!("{case:?}")).collect();
+        let more = only.len().saturating_sub(LISTED);
+        let shown = only[..only.len() - more].join(", ");
+        (!only.is_empty()).then(|| if more == 0 { shown } else { format!("{shown} and {more} more") })
+    };
+    let (in_file, in_data) = (only(known, found), only(found, known));
+    if in_file.is_none() && in_data.is_none() {
+        diagnostic = diagnostic.note("both have the same cases, in another order");
+    }
+    if let Some(cases) = in_file {
+        diagnostic = diagnostic.note(format!("only in the file: {cases}"));
+    }
+    if let Some(cases) = in_data {
+        diagnostic = diagnostic.note(format!("only in this data: {cases}"));
+    }
+    diagnostic.help("load it with the data that it was trained on, or train anew")
+}
+
+fn other_statistics(loaded: &Loaded, column: &Column) -> Diagnostic {
+    let message =
+        format!("`{}` is standardized by another mean and deviation than for `{}`", column.name, loaded.path);
+    Diagnostic::warning(codes::OTHER_STATISTICS, message)
+        .at(column.span, "learned from this training part")
+        .help("the loaded parameters were trained on differently scaled numbers")
+}
