@@ -108,3 +108,16 @@ fn xor() {
     assert_eq!(data.column("x").expect("x").data, [0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0]);
     assert_eq!(data.column("y").expect("y").data, [0.0, 1.0, 1.0, 0.0]);
 }
+
+#[test]
+fn lenet() {
+    let data = example("lenet.nn");
+    assert_eq!((data.rows, data.train.len(), data.test.len()), (10_000, 8_000, 2_000));
+    assert_eq!(data.test[0], 8_000);
+    let (image, digit) = (data.column("image").expect("image"), data.column("digit").expect("digit"));
+    assert_eq!((&image.dims[..], digit.dims.len()), (&[28, 28][..], 0));
+    assert!(image.data.iter().all(|x| (0.0..=1.0).contains(x)) && digit.data.iter().all(|&d| d < 10.0));
+    // MNIST's own mean over all pixels is 0.1307.
+    let mean = image.data.iter().map(|&x| f64::from(x)).sum::<f64>() / image.data.len() as f64;
+    assert!((mean - 0.1307).abs() < 0.003, "{mean}");
+}

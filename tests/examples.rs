@@ -1,5 +1,9 @@
 //! The examples train to the figures that they state, by the command that a user gives.
+//!
+//! Those that take minutes are ignored here; this runs them all, optimised:
+//! `cargo test --release --test examples -- --include-ignored`
 
+use nnc::circuit::draw::SplitMix64;
 use serde_json::Value;
 use std::process::Command;
 
@@ -21,7 +25,11 @@ fn figure(args: &[&str], part: &str, name: &str) -> f64 {
 
 /// The mean of a figure on the test part over five seeds.
 fn mean_over_seeds(path: &str, name: &str) -> f64 {
-    let seeds = ["1", "2", "3", "4", "5"];
+    mean_over(&["1", "2", "3", "4", "5"], path, name)
+}
+
+/// The mean of a figure on the test part over some seeds.
+fn mean_over(seeds: &[&str], path: &str, name: &str) -> f64 {
     let sum: f64 = seeds.iter().map(|seed| figure(&[path, "--seed", seed], "test", name)).sum();
     sum / seeds.len() as f64
 }
@@ -56,4 +64,71 @@ fn the_plain_digits_net_reaches_its_accuracy() {
 fn the_same_seed_gives_the_same_figures() {
     let [first, second] = [0; 2].map(|_| run(&["examples/iris.nn", "--epochs", "5"])["figures"].clone());
     assert_eq!(first, second);
+}
+
+#[test]
+#[ignore = "minutes; see the head of this file"]
+fn lenet_reaches_its_accuracy() {
+    let accuracy = mean_over(&["1", "2", "3"], "examples/lenet.nn", "accuracy");
+    assert!(accuracy >= 0.961, "{accuracy}");
+}
+
+#[test]
+fn lenet_begins_to_learn() {
+    let accuracy = figure(&["examples/lenet.nn", "--epochs", "1"], "test", "accuracy");
+    assert!(accuracy >= 0.90, "{accuracy}");
+}
+
+#[test]
+fn the_autoencoder_reaches_its_loss() {
+    let loss = figure(&["examples/vae.nn"], "train", "loss");
+    assert!(loss < 25.0, "{loss}");
+}
+
+/// The deviation of the noise in the planted ratings: no model predicts them better.
+const NOISE: f64 = 0.25;
+
+#[test]
+fn the_planted_ratings_are_recovered() {
+    for seed in ["1", "2", "3"] {
+        let error = figure(&["examples/recommender.nn", "--seed", seed], "test", "rmse");
+        assert!(error < 1.2 * NOISE, "seed {seed}: {error}");
+    }
+}
+
+/// Ratings of the recommender: what is typical, what the user and the film add to it, the product of two factors
+/// of each, and noise. Numbers are normal, as sums of twelve uniform ones: exact on every machine.
+fn planted_ratings() -> String {
+    const FACTORS: usize = 2;
+    let mut random = SplitMix64::new(7);
+    let uniform = |random: &mut SplitMix64| (random.draw() >> 11) as f64 * 2f64.powi(-53);
+    let mut normal = |random: &mut SplitMix64| (0..12).map(|_| uniform(random)).sum::<f64>() - 6.0;
+    let mut drawn = |count: usize, random: &mut SplitMix64| -> Vec<Vec<f64>> {
+        let mut one = || {
+            let own = normal(random) * 0.3;
+            std::iter::once(own).chain((0..FACTORS).map(|_| normal(random) * 0.8)).collect()
+        };
+        (0..count).map(|_| one()).collect()
+    };
+    let (users, films) = (drawn(300, &mut random), drawn(200, &mut random));
+    let mut rated = std::collections::HashSet::new();
+    let mut text = String::from("user,item,rating\n");
+    while rated.len() < 20_000 {
+        let (u, i) = (random.below(300) as usize, random.below(200) as usize);
+        let noise = normal(&mut random) * NOISE;
+        if !rated.insert((u, i)) {
+            continue;
+        }
+        let (user, film) = (&users[u], &films[i]);
+        let product: f64 = user[1..].iter().zip(&film[1..]).map(|(p, q)| p * q).sum();
+        let rating = 3.5 + user[0] + film[0] + product + noise;
+        text.push_str(&format!("u{},i{},{rating:.2}\n", u + 1, i + 1));
+    }
+    text
+}
+
+#[test]
+fn the_ratings_are_those_of_the_planted_model() {
+    let committed = std::fs::read_to_string("examples/data/ratings.csv").expect("the ratings");
+    assert!(committed == planted_ratings(), "examples/data/ratings.csv is not what `planted_ratings` gives");
 }

@@ -82,6 +82,10 @@ impl<'p> Elaborator<'p> {
                     declared_at(vars.len());
                     all.extend(vars);
                 }
+                Index::PackGroup { pack, .. } => {
+                    declared_at(1);
+                    all.extend(self.bind_pack(pack)?);
+                }
             }
         }
         self.bind_explicit(&mut wanted)?;
@@ -294,7 +298,9 @@ impl<'p> Elaborator<'p> {
 /// The names that an index binds.
 pub fn index_names(index: &Index) -> Vec<&str> {
     match index {
-        Index::Name { name, .. } | Index::Pack(name) => vec![&name.text],
+        Index::Name { name, .. } | Index::Pack(name) | Index::PackGroup { pack: name, .. } => {
+            vec![&name.text]
+        }
         Index::Group { names, .. } => names.iter().map(|name| name.text.as_str()).collect(),
     }
 }

@@ -172,6 +172,10 @@ impl<'p> Elaborator<'p> {
             }
             None => {
                 self.frame().packs.insert(name.text.clone(), extents.to_vec());
+                // `S` alone is how many elements the axes `..S` have.
+                let size = extents.iter().map(|&extent| i64::from(extent)).product();
+                let value = Value::Static(Static::Number(Number::whole(size)));
+                self.define_from(name, Ok(value), Some(given.span));
                 Ok(())
             }
         }

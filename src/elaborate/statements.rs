@@ -297,6 +297,11 @@ impl<'p> Elaborator<'p> {
                     self.merge(&mut array, names.len(), parts.len());
                     names.push(parts.iter().map(|part| part.text.as_str()).collect::<Vec<_>>().join("_"));
                 }
+                Index::PackGroup { pack, .. } => {
+                    let count = self.here().packs.get(&pack.text).map_or(0, Vec::len);
+                    self.merge(&mut array, names.len(), count);
+                    names.push(pack.text.to_lowercase());
+                }
                 Index::Pack(pack) => {
                     let count = self.here().packs.get(&pack.text).map_or(0, Vec::len);
                     names.extend((0..count).map(|k| format!("{}{k}", pack.text.to_lowercase())));

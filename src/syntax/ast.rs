@@ -212,6 +212,8 @@ pub enum Index {
     Name { name: Name, range: Option<Expr> },
     /// `(c, i, j)`: grouped in row-major order
     Group { names: Vec<Name>, span: Span },
+    /// `(..S)`: all axes of a pack, grouped in row-major order
+    PackGroup { pack: Name, span: Span },
     /// `..S`
     Pack(Name),
 }

@@ -268,6 +268,7 @@ impl Make<'_> {
         match self.random.below(5) {
             0 => Index::Group { names: self.many(1, Self::word), span: NOWHERE },
             1 => Index::Pack(self.word()),
+            2 => Index::PackGroup { pack: self.word(), span: NOWHERE },
             _ => Index::Name { name: self.word(), range: self.maybe(Self::expr) },
         }
     }

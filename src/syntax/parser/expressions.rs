@@ -461,6 +461,27 @@ impl Parser<'_> {
         self.index_under(&mut 0)
     }
 
+    /// `"(" NAME { "," NAME } ")" | "(" ".." NAME ")"`
+    fn index_group(&mut self) -> Parsed<Index> {
+        let (mut first, mut pack) = (true, None);
+        let (names, span) = self.list1(TUPLE, |p| {
+            if std::mem::take(&mut first) && p.eat(TokenKind::DotDot) {
+                let name = p.expect_name("the name of the remaining axes")?;
+                pack = Some(name.clone());
+                if p.kind() != TokenKind::CloseParen {
+                    let help = "a pack is grouped by itself: `y[(..S)]`".into();
+                    return Err(p.unexpected_with("`)`", Some(help)));
+                }
+                return Ok(name);
+            }
+            p.expect_name("the name of an index")
+        })?;
+        Ok(match pack {
+            None => Index::Group { names, span },
+            Some(pack) => Index::PackGroup { pack, span },
+        })
+    }
+
     /// The same; raises `below` to the height of the range.
     fn index_under(&mut self, below: &mut u32) -> Parsed<Index> {
         match self.kind() {
@@ -468,10 +489,7 @@ impl Parser<'_> {
                 self.bump();
                 Ok(Index::Pack(self.expect_name("the name of the remaining axes")?))
             }
-            TokenKind::OpenParen => {
-                let (names, span) = self.list1(TUPLE, |p| p.expect_name("the name of an index"))?;
-                Ok(Index::Group { names, span })
-            }
+            TokenKind::OpenParen => self.index_group(),
             TokenKind::Name => {
                 let name = self.expect_name("the name of an index")?;
                 if self.kind().is_binary_operator() {

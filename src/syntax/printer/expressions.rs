@@ -312,6 +312,7 @@ pub(super) fn indices_doc(indices: &[Index]) -> Doc {
             Doc::list("(", names.iter().map(|name| Doc::text(&name.text)).collect(), ")")
         }
         Index::Pack(name) => Doc::Text(format!("..{}", name.text)),
+        Index::PackGroup { pack, .. } => Doc::Text(format!("(..{})", pack.text)),
     };
     Doc::list("[", indices.iter().map(index_doc).collect(), "]")
 }
