@@ -207,8 +207,7 @@ fn mistakes_of(text: &str, path: &Path) -> String {
         Err(found) => return told(&found, sources),
     };
     let trained = if text.contains("train ") {
-        let parameters = model.params.iter().map(|&slot| model.circuit.slot(slot).shape.size() as u32).sum();
-        training(&program, &choices).and_then(|_| update(&program, &choices, parameters).map(drop))
+        training(&program, &choices).and_then(|_| update(&program, &choices, &model).map(drop))
     } else {
         Ok(())
     };
@@ -239,31 +238,34 @@ fn examples_elaborate_for_training_and_inference() {
         let checked = training(&case.program, &choices)
             .unwrap_or_else(|found| panic!("{}", told(&found, &case.program.sources)));
         assert_eq!(checked.seed, 1, "{name}");
-        let update = update(&case.program, &choices, parameters as u32);
+        let update = update(&case.program, &choices, &case.model(true).0);
         let update = update.unwrap_or_else(|found| panic!("{}", told(&found, &case.program.sources)));
-        verify(&update.circuit).expect("the update is well formed");
+        assert_eq!(update.turns[0].groups.len(), 1);
+        verify(&update.turns[0].circuit).expect("the update is well formed");
     }
 }
 
 #[test]
 fn the_optimizer_of_an_example_moves_weights_as_written() {
     let case = example("iris.nn"); // adam(lr = 1e-2)
-    let update = update(&case.program, &Choices::default(), 2).expect("an optimizer");
+    let update = update(&case.program, &Choices::default(), &case.model(true).0).expect("an optimizer");
+    let (turn, group) = (&update.turns[0], &update.turns[0].groups[0]);
     assert_eq!(
-        update.moments.iter().map(|m| (m.name.as_str(), m.initial)).collect::<Vec<_>>(),
+        group.moments.iter().map(|m| (m.name.as_str(), m.initial)).collect::<Vec<_>>(),
         [("m", 0.0), ("v", 0.0)]
     );
     let mut bindings = Bindings::<f64>::new(1);
-    for (k, slot) in update.circuit.slots().iter().enumerate() {
-        let data = match slot.role {
+    for (k, slot) in turn.circuit.slots().iter().enumerate() {
+        let mut data = match slot.role {
             SlotRole::Param => vec![1.0, -2.0],
             SlotRole::Gradient => vec![0.5, -3.0],
             _ => vec![0.0, 0.0],
         };
-        bindings.bind(&update.circuit, nnc::circuit::SlotId(k as u32), data);
+        data.resize(group.len as usize, 0.0);
+        bindings.bind(&turn.circuit, nnc::circuit::SlotId(k as u32), data);
     }
     bindings.step = 1;
-    let next = evaluate(&update.circuit, &[update.next_weights], &bindings).remove(0).data;
+    let next = evaluate(&turn.circuit, &[group.next_weights], &bindings).remove(0).data;
     // The first step of Adam is `lr` against the sign of the gradient, but for eps.
     for (got, expected) in next.iter().zip([1.0 - 1e-2, -2.0 + 1e-2]) {
         assert!((got - expected).abs() < 1e-8, "{next:?}");
@@ -304,26 +306,30 @@ fn both_programs_have_the_same_parameters() {
 /// The next weights of `sgd(lr = 1)` from 0, or of another optimizer.
 fn step(train: &str, gradients: &[f64], at: impl Fn(&mut Bindings<f64>)) -> Vec<f64> {
     let text = format!(
-        "data d = table {{\n x\n 1\n}}\nnet a {{\n input x\n param w = 1\n loss = w * x\n}}\ntrain a on d {{\n{train}\n}}\n"
+        "data d = table {{\n x\n 1\n}}\nnet a {{\n input x\n param w[{}] = 1\n loss = x * sum[i] w[i]\n}}\ntrain a on d {{\n{train}\n}}\n",
+        gradients.len()
     );
     let program =
         from_text("step.nn", &text).unwrap_or_else(|(sources, found)| panic!("{}", told(&found, &sources)));
-    let update = update(&program, &Choices::default(), gradients.len() as u32);
+    let choices = Choices { training: true, ..Choices::default() };
+    let (model, _) = model(&program, None, &choices).expect("a net");
+    let update = update(&program, &choices, &model);
     let update = update.unwrap_or_else(|found| panic!("{}", told(&found, &program.sources)));
-    verify(&update.circuit).expect("the update is well formed");
+    let (turn, group) = (&update.turns[0], &update.turns[0].groups[0]);
+    verify(&turn.circuit).expect("the update is well formed");
     let mut bindings = Bindings::<f64>::new(1);
-    for (k, slot) in update.circuit.slots().iter().enumerate() {
-        let moment = update.moments.iter().find(|m| m.name == slot.name && slot.role == SlotRole::Moment);
+    for (k, slot) in turn.circuit.slots().iter().enumerate() {
+        let moment = group.moments.iter().find(|m| m.name == slot.name && slot.role == SlotRole::Moment);
         let data = match slot.role {
             SlotRole::Gradient => gradients.to_vec(),
             _ => vec![moment.map_or(0.0, |moment| moment.initial); gradients.len()],
         };
-        bindings.bind(&update.circuit, nnc::circuit::SlotId(k as u32), data);
+        bindings.bind(&turn.circuit, nnc::circuit::SlotId(k as u32), data);
     }
     at(&mut bindings);
-    let mut roots = vec![update.next_weights];
-    roots.extend(update.moments.iter().map(|moment| moment.next));
-    let next = evaluate(&update.circuit, &roots, &bindings);
+    let mut roots = vec![group.next_weights];
+    roots.extend(group.moments.iter().map(|moment| moment.next));
+    let next = evaluate(&turn.circuit, &roots, &bindings);
     assert!(next.iter().all(|array| array.data.iter().all(|value| value.is_finite())), "{train}: {next:?}");
     next[0].data.clone()
 }

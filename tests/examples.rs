@@ -85,6 +85,21 @@ fn the_autoencoder_reaches_its_loss() {
     assert!(loss < 25.0, "{loss}");
 }
 
+/// The data have mean 3 and deviation 0.5. Where the critic cannot tell, its loss is twice the logarithm of 2.
+#[test]
+fn what_the_maker_makes_is_like_the_data() {
+    for seed in ["1", "2", "3"] {
+        let end = run(&["examples/gan.nn", "--seed", seed]);
+        let [loss, centre, spread] = ["loss", "centre", "spread"]
+            .map(|name| end["figures"]["train"][name].as_f64().expect("a figure"));
+        assert!(
+            (centre - 3.0).abs() < 0.25 && (0.3..0.7).contains(&spread),
+            "seed {seed}: {centre}, {spread}"
+        );
+        assert!((loss - 2.0 * 2f64.ln()).abs() < 0.05, "seed {seed}: {loss}");
+    }
+}
+
 #[test]
 fn what_stands_beyond_a_sequence_does_not_count() {
     let loss = figure(&["tests/cases/figures/lengths.nn"], "train", "loss");

@@ -35,8 +35,7 @@ pub fn run(args: Args) -> Result<(), Failed> {
     let session = args.source.open()?;
     let (model, _) = (session.model(true)?, session.model(false)?);
     if session.training.is_some() {
-        let parameters: usize = model.params.iter().map(|&slot| model.circuit.slot(slot).shape.size()).sum();
-        elaborate::update(&session.program, &session.choices, parameters as u32)
+        elaborate::update(&session.program, &session.choices, &model)
             .map_err(|wrong| session.fail(&wrong))?;
     }
     if !args.grad {

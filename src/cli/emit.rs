@@ -5,7 +5,7 @@ use crate::codegen::Options;
 use crate::elaborate;
 use crate::listing;
 use crate::plan;
-use crate::runtime::build::{Stage, build_with, simplify_stage, training_stage, update_stage};
+use crate::runtime::build::{Stage, build_with, simplify_stage, step_stages, training_stage};
 use crate::runtime::layout::Layout;
 
 /// Print what a stage of the compiler makes of a program.
@@ -87,8 +87,9 @@ fn print(session: &Session, which: Which) -> Result<String, Failed> {
     }
     let mut stages = vec![step];
     if session.training.is_some() {
-        let update = elaborate::update(&session.program, &session.choices, params.len as u32);
-        stages.push(update_stage(&update.map_err(|wrong| session.fail(&wrong))?));
+        let update = elaborate::update(&session.program, &session.choices, &model);
+        let update = update.map_err(|wrong| session.fail(&wrong))?;
+        stages = step_stages(&model, &Layout::of(&model.circuit, &update.order), &states, &update);
     }
     let capacity = session.training.as_ref().map_or(1, |training| training.batch);
     let options = Options { listing: true, ..Options::default() };

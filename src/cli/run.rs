@@ -46,7 +46,7 @@ pub fn run(args: Args) -> Result<(), Failed> {
     let reading = began.elapsed();
     let (model, inference) = (session.model(true)?, session.model(false)?);
     let parameters = model.params.iter().map(|&slot| model.circuit.slot(slot).shape.size()).sum::<usize>();
-    let update = elaborate::update(&session.program, &session.choices, parameters as u32)
+    let update = elaborate::update(&session.program, &session.choices, &model)
         .map_err(|wrong| session.fail(&wrong))?;
     let mut trainer = Trainer::new(&model, &inference, &update, training, data)
         .expect("Cranelift compiles what the planner makes");

@@ -8,7 +8,8 @@
 //! From the outside in:
 //!
 //! - [`program`]: reads a file and the library ([`prelude`]); what the top level defines.
-//! - [`model`]: what comes out. `net`, `training` and `update` make it.
+//! - [`model`]: what comes out. `net`, `training` and `update` make it; `groups`: which optimizer takes which
+//!   parameters.
 //! - `statements`, `declarations`, `states`: equations, parameters, next values.
 //! - `scope`, `paths`, `unknown`: what names mean, paths of instances, and what is told of names that mean nothing.
 //! - `expressions`, `reductions`, `draws`: values; `sorts`: classes and conditions among them.
@@ -24,6 +25,7 @@ mod declarations;
 mod draws;
 mod expressions;
 mod gathers;
+mod groups;
 mod headers;
 pub mod model;
 mod net;

@@ -68,22 +68,57 @@ pub struct LayerSummary {
     pub parameters: usize,
 }
 
-/// The update of all parameters, as one circuit over flat arrays `[P]`.
+/// How parameters are updated: turns, one after another in every step.
+///
+/// In the flat regions the parameters stand in the order of [`Update::order`]: those of a turn side by side, within
+/// it those of a group.
 #[derive(Clone, Debug)]
 pub struct Update {
-    /// Slots: one `Param` (all weights), one `Gradient`, and the `Moment`s.
+    /// Every parameter of the model, those that are frozen last.
+    pub order: Vec<SlotId>,
+    /// At least one, unless the model has no parameters.
+    pub turns: Vec<Turn>,
+}
+
+/// The update of the parameters that lower one loss, as one circuit over flat arrays.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// What is lowered, a value of the model's circuit: its mean over the batch.
+    pub loss: ValueId,
+    /// The parameters of all groups.
+    pub params: Vec<SlotId>,
+    /// Their first element in the flat regions.
+    pub offset: u32,
+    /// Slots: one `Gradient` (of all groups, as the backward pass leaves it), then for each group a `Param` and the
+    /// `Moment`s.
     pub circuit: Circuit,
+    /// At least one.
+    pub groups: Vec<Group>,
+}
+
+/// Parameters that one optimizer updates alike.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// First element in the flat regions.
+    pub offset: u32,
+    /// Elements.
+    pub len: u32,
     /// The leaf of the weights.
     pub weights: ValueId,
-    /// The leaf of the gradients, as the backward pass leaves them.
-    pub gradients: ValueId,
     /// The next weights.
     pub next_weights: ValueId,
     /// The optimizer's states.
     pub moments: Vec<Moment>,
 }
 
-/// One state of the optimizer, of the shape of all weights.
+impl Update {
+    /// The optimizer's states of all groups, in the order of their regions.
+    pub fn moments(&self) -> impl Iterator<Item = &Moment> {
+        self.turns.iter().flat_map(|turn| &turn.groups).flat_map(|group| &group.moments)
+    }
+}
+
+/// One state of the optimizer, of the shape of its group's weights.
 #[derive(Clone, Debug)]
 pub struct Moment {
     /// As the optimizer names it.

@@ -11,8 +11,8 @@ use super::walk::ungrouped;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes, nearest};
 use crate::syntax::ast::{Arg, Expr, ExprKind, Item, StmtKind};
 
-/// What a `train` block may set. `optimizer` and `clip` are part of the [`super::Update`].
-pub const TRAIN_KEYS: &[&str] = &["optimizer", "clip", "batch", "epochs", "seed", "stop", "keep"];
+/// What a `train` block may set. `optimizer`, `freeze` and `clip` are part of the [`super::Update`].
+pub const TRAIN_KEYS: &[&str] = &["optimizer", "freeze", "clip", "batch", "epochs", "seed", "stop", "keep"];
 
 /// Examples a step, where the block does not say.
 const DEFAULT_BATCH: u32 = 32;

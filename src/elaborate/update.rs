@@ -1,71 +1,120 @@
-//! The optimizer of a `train` block to its [`Update`]: one circuit over flat arrays of all parameters.
+//! The optimizers of a `train` block to its [`Update`]: for each turn one circuit over flat arrays.
 
 use super::Choices;
 use super::context::Elaborator;
-use super::model::{Moment, Update};
+use super::groups::{Assigned, Group as Assignment, RANK};
+use super::model::{Group, Model, Moment, Turn, Update};
 use super::net::given_settings;
 use super::program::{Program, Train};
-use super::scope::{BodyKind, Frame};
+use super::scope::{BodyKind, Entry, Frame};
+use super::statics::{Number, Static};
 use super::training::call_of;
 use super::values::{Applied, Array, Callable, Sort, Tried, Value, VarId};
-use crate::circuit::{Shape, SlotRole, ValueId};
+use crate::circuit::view::{Affine, View};
+use crate::circuit::{Shape, SlotId, SlotRole, ValueId};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Span, codes, nearest};
 use crate::syntax::ast::{Body, Definition, Expr, ExprKind};
 use std::rc::Rc;
 
-/// Elaborates the optimizer of the chosen net's `train` block, with what it clips, for so many parameters.
+/// Elaborates the optimizers of the chosen net's `train` block, with what they clip, for the parameters of its model.
 ///
 /// # Errors
-/// What is wrong with it, or that there is none.
-pub fn update(program: &Program, choices: &Choices, parameters: u32) -> Result<Update, Diagnostics> {
+/// What is wrong with them, or that there is none.
+pub fn update(program: &Program, choices: &Choices, model: &Model) -> Result<Update, Diagnostics> {
     let given = given_settings(choices)?;
-    let mut elaborator = Elaborator::new(program, true);
-    elaborator.diagnostics.retain(|d| d.severity == Severity::Error);
-    let block = elaborator.train_block(choices);
-    let result = block.and_then(|(_, block)| elaborator.update(block, &given, parameters));
-    match result {
-        Ok(update) if elaborator.diagnostics.is_empty() => Ok(update),
-        _ => Err(elaborator.diagnostics),
+    let begin = || {
+        let mut elaborator = Elaborator::new(program, true);
+        elaborator.diagnostics.retain(|d| d.severity == Severity::Error);
+        elaborator
+    };
+    let mut elaborator = begin();
+    let assigned = elaborator.train_block(choices).and_then(|(_, block)| {
+        let turns = elaborator.share_out(block, &given, model)?;
+        Ok((block, turns))
+    });
+    let (block, assigned) = match assigned {
+        Ok(assigned) if elaborator.diagnostics.is_empty() => assigned,
+        _ => return Err(elaborator.diagnostics),
+    };
+    let mut update = Update { order: vec![], turns: vec![] };
+    let mut offset = 0;
+    for turn in &assigned {
+        let mut elaborator = begin();
+        let turn = elaborator.turn(block, &given, turn, model, offset);
+        let turn = match turn {
+            Ok(turn) if elaborator.diagnostics.is_empty() => turn,
+            _ => return Err(elaborator.diagnostics),
+        };
+        offset += turn.groups.iter().map(|group| group.len).sum::<u32>();
+        update.order.extend(&turn.params);
+        update.turns.push(turn);
     }
+    let frozen = model.params.iter().filter(|slot| !update.order.contains(slot));
+    let frozen: Vec<SlotId> = frozen.copied().collect();
+    update.order.extend(frozen);
+    Ok(update)
 }
 
 impl<'p> Elaborator<'p> {
-    fn update(&mut self, block: Train<'p>, given: &'p [(String, Expr)], parameters: u32) -> Tried<Update> {
-        let Some(optimizer) = self.train_setting(block, given, "optimizer") else {
-            let diagnostic = Diagnostic::error(codes::MISSING_PART, "the `train` block names no optimizer")
-                .at(block.net.span, "of this net")
-                .help("write `optimizer = adam(lr = 1e-3)`");
-            return self.report(diagnostic);
+    /// One turn, whose parameters begin at `offset` in the flat regions.
+    fn turn(
+        &mut self,
+        block: Train<'p>,
+        given: &'p [(String, Expr)],
+        assigned: &Assigned<'p>,
+        model: &Model,
+        offset: u32,
+    ) -> Tried<Turn> {
+        let size = |slots: &[SlotId]| {
+            slots.iter().map(|&slot| model.circuit.slot(slot).shape.size() as u32).sum::<u32>()
         };
+        let lens: Vec<u32> = assigned.groups.iter().map(|group| size(&group.slots)).collect();
+        let parameters: u32 = lens.iter().sum();
         self.frames.push(Frame::new(BodyKind::Schedule, false));
-        let place = self.here().call.unwrap_or(block.span);
-        let [weights, gradients] = [("w", SlotRole::Param), ("g", SlotRole::Gradient)]
-            .map(|(name, role)| self.slot(name, role, Shape::shared([parameters]), Sort::Real, place));
-        let flat = |value: ValueId, home| Array {
-            value,
-            vars: vec![],
-            dims: vec![parameters],
-            sort: Sort::Real,
-            home,
-        };
-        let home = self.home;
-        let mut gradient = flat(gradients, home);
+        let gradients =
+            self.slot("g", SlotRole::Gradient, Shape::shared([parameters]), Sort::Real, block.span);
+        let mut gradient = self.flat(gradients, parameters);
         if let Some(clip) = self.train_setting(block, given, "clip") {
             gradient = self.at(clip.span, |this| this.clipped(clip, gradient))?;
         }
-        let over = self.new_var("p", parameters);
-        let weight = self.open(&flat(weights, home), &[over]);
-        let gradient = self.open(&gradient, &[over]);
-        let next_weights =
-            self.at(optimizer.span, |this| this.optimizer(optimizer, weight, gradient, over))?;
+        let mut groups = vec![];
+        let mut start = 0;
+        for (group, len) in assigned.groups.iter().zip(lens) {
+            groups.push(self.group(group, &gradient, start, offset, len)?);
+            start += len;
+        }
         self.frames.pop();
-        Ok(next_weights).map(|(next_weights, moments)| Update {
-            circuit: std::mem::take(&mut self.circuit),
-            weights,
-            gradients,
-            next_weights,
-            moments,
-        })
+        let params = assigned.groups.iter().flat_map(|group| group.slots.clone()).collect();
+        Ok(Turn { loss: assigned.loss, params, offset, circuit: std::mem::take(&mut self.circuit), groups })
+    }
+
+    /// One group, whose gradients begin at `start` among those of its turn.
+    fn group(
+        &mut self,
+        assigned: &Assignment<'p>,
+        gradient: &Array,
+        start: u32,
+        offset: u32,
+        len: u32,
+    ) -> Tried<Group> {
+        let optimizer = assigned.optimizer;
+        let weights = self.slot("w", SlotRole::Param, Shape::shared([len]), Sort::Real, optimizer.span);
+        let part = View {
+            coords: vec![Affine { c: vec![1], b: i64::from(start), d: 1 }],
+            ..View::select(Shape::shared([len]), &[0], &[len])
+        };
+        let part = self.circuit.view(gradient.value, part);
+        let over = self.new_var("p", len);
+        let weight = self.open(&self.flat(weights, len), &[over]);
+        let gradient = self.open(&self.flat(part, len), &[over]);
+        let (next_weights, moments) =
+            self.at(optimizer.span, |this| this.optimizer(assigned, weight, gradient, over))?;
+        Ok(Group { offset: offset + start, len, weights, next_weights, moments })
+    }
+
+    /// A flat array of so many numbers.
+    fn flat(&self, value: ValueId, len: u32) -> Array {
+        Array { value, vars: vec![], dims: vec![len], sort: Sort::Real, home: self.home }
     }
 
     /// `norm(1.0)` calls the library's `clip_norm(1.0)`, or one that the user defines.
@@ -106,11 +155,12 @@ impl<'p> Elaborator<'p> {
 
     fn optimizer(
         &mut self,
-        expr: &'p Expr,
+        assigned: &Assignment<'p>,
         weight: Array,
         gradient: Array,
         over: VarId,
     ) -> Tried<(ValueId, Vec<Moment>)> {
+        let expr = assigned.optimizer;
         let (name, args, span) = match call_of(expr) {
             Some((name, args)) => (name, args, expr.span),
             None => match &super::walk::ungrouped(expr).kind {
@@ -130,7 +180,7 @@ impl<'p> Elaborator<'p> {
         frame.call = Some(span);
         frame.mapped = vec![over];
         self.frames.push(frame);
-        let result = self.optimizer_body(definition, &settings, weight, gradient, over);
+        let result = self.optimizer_body(definition, &settings, assigned.rank, [weight, gradient], over);
         self.frames.pop();
         result
     }
@@ -168,13 +218,18 @@ impl<'p> Elaborator<'p> {
         &mut self,
         definition: &'p Definition,
         settings: &[(&'p str, Value<'p>, Span)],
-        weight: Array,
-        gradient: Array,
+        rank: Option<usize>,
+        inputs: [Array; 2],
         over: VarId,
     ) -> Tried<(ValueId, Vec<Moment>)> {
         self.bind_settings(&definition.settings, settings)?;
-        for (input, array) in definition.inputs.iter().zip([weight, gradient]) {
+        for (input, array) in definition.inputs.iter().zip(inputs) {
             self.define(&input.name, Ok(Value::Array(array)));
+        }
+        if let Some(rank) = rank {
+            let value = Ok(Value::Static(Static::Number(Number::whole(rank as i64))));
+            let entry = Entry { value, span: definition.name.span, from: None };
+            self.frame().names.entry(RANK.to_string()).or_insert(entry);
         }
         let Body::Block(statements) = &definition.body else {
             let message = format!("the body of the optimizer `{}` is a block", definition.name.text);

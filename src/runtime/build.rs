@@ -5,7 +5,7 @@ use super::records::Records;
 use crate::circuit::{Circuit, SlotId, SlotRole, ValueId};
 use crate::codegen::{self, Module, Options};
 use crate::differentiate::differentiate;
-use crate::elaborate::model::{Model, Update};
+use crate::elaborate::model::{Model, Turn, Update};
 use crate::plan::schedule::{Region, Schedule};
 use crate::plan::{Home, Phase, Root, plan};
 use crate::simplify::simplify;
@@ -41,47 +41,88 @@ pub struct Stage {
 
 /// The circuit of a training step before simplification: forward, backward, next states.
 ///
-/// Gradients go to [`Region::Gradients`], the batch's mean loss to [`Region::Log`].
+/// Gradients of all parameters go to [`Region::Gradients`], the batch's mean loss to [`Region::Log`].
 ///
 /// # Panics
 /// If the model has no loss: elaboration asks for one before training.
 pub fn training_stage(model: &Model, layout: &Layout, states: &Layout) -> Stage {
-    let mut circuit = model.circuit.clone();
     let loss = model.loss.expect("a net that is trained has a loss");
-    let leaves: Vec<ValueId> = model.params.iter().map(|&slot| slot_leaf(&mut circuit, slot)).collect();
+    let mut stage = gradient_stage(model, layout, states, loss, &model.params);
+    first_of_step(&mut stage, model, states);
+    stage
+}
+
+/// All stages of a training step: for each turn its gradients, then its update. The first also logs the net's loss
+/// and moves its states.
+pub fn step_stages(model: &Model, layout: &Layout, states: &Layout, update: &Update) -> Vec<Stage> {
+    let mut stages = vec![];
+    let mut moments = 0;
+    for turn in &update.turns {
+        let mut gradients = gradient_stage(model, layout, states, turn.loss, &turn.params);
+        if stages.is_empty() {
+            first_of_step(&mut gradients, model, states);
+        }
+        stages.push(gradients);
+        stages.push(update_stage(turn, &mut moments));
+    }
+    stages
+}
+
+/// The gradients of a loss by some parameters.
+fn gradient_stage(
+    model: &Model,
+    layout: &Layout,
+    states: &Layout,
+    loss: ValueId,
+    params: &[SlotId],
+) -> Stage {
+    let mut circuit = model.circuit.clone();
+    let leaves: Vec<ValueId> = params.iter().map(|&slot| slot_leaf(&mut circuit, slot)).collect();
     let gradients = differentiate(&mut circuit, loss, &leaves);
-    let mean_loss = circuit.mean_batch(loss);
-    let mut wanted: Wanted = vec![(mean_loss, Region::Log, 0, "loss".into())];
-    for (piece, gradient) in layout.pieces.iter().zip(gradients) {
+    let mut wanted: Wanted = vec![];
+    for (&slot, gradient) in params.iter().zip(gradients) {
+        let piece = layout.piece(slot).expect("every parameter has its place");
         if let Some(gradient) = gradient {
             wanted.push((gradient, Region::Gradients, piece.offset, format!("{}_bar", piece.name)));
         }
     }
-    for &(slot, next) in &model.next_states {
-        let piece = states.piece(slot).expect("every state has its place");
-        wanted.push((next, Region::States, piece.offset, format!("{}'", piece.name)));
-    }
     Stage { homes: homes(&circuit, layout, states), circuit, wanted }
 }
 
-/// The update of all parameters.
-pub fn update_stage(update: &Update) -> Stage {
-    let home = |region| Home { region, offset: 0 };
-    let mut moments = 0;
+/// What a step computes once: the batch's mean loss, and the next states.
+fn first_of_step(stage: &mut Stage, model: &Model, states: &Layout) {
+    if let Some(loss) = model.loss {
+        let mean_loss = stage.circuit.mean_batch(loss);
+        stage.wanted.insert(0, (mean_loss, Region::Log, 0, "loss".into()));
+    }
+    for &(slot, next) in &model.next_states {
+        let piece = states.piece(slot).expect("every state has its place");
+        stage.wanted.push((next, Region::States, piece.offset, format!("{}'", piece.name)));
+    }
+}
+
+/// The update of a turn's parameters; `moments` counts the regions of optimizers' states.
+fn update_stage(turn: &Turn, moments: &mut u16) -> Stage {
+    let mut weights = turn.groups.iter().map(|group| Home { region: Region::Params, offset: group.offset });
+    let mut next_moment = *moments;
     let mut home_of = |role| match role {
-        SlotRole::Param => home(Region::Params),
-        SlotRole::Gradient => home(Region::Gradients),
+        SlotRole::Param => weights.next().expect("a slot of weights a group"),
+        SlotRole::Gradient => Home { region: Region::Gradients, offset: turn.offset },
         _ => {
-            moments += 1;
-            home(Region::Moments(moments - 1))
+            next_moment += 1;
+            Home { region: Region::Moments(next_moment - 1), offset: 0 }
         }
     };
-    let homes = update.circuit.slots().iter().map(|slot| home_of(slot.role)).collect();
-    let mut wanted: Wanted = vec![(update.next_weights, Region::Params, 0, "w'".into())];
-    for (k, moment) in update.moments.iter().enumerate() {
-        wanted.push((moment.next, Region::Moments(k as u16), 0, format!("{}'", moment.name)));
+    let homes = turn.circuit.slots().iter().map(|slot| home_of(slot.role)).collect();
+    let mut wanted: Wanted = vec![];
+    for group in &turn.groups {
+        wanted.push((group.next_weights, Region::Params, group.offset, "w'".into()));
+        for moment in &group.moments {
+            wanted.push((moment.next, Region::Moments(*moments), 0, format!("{}'", moment.name)));
+            *moments += 1;
+        }
     }
-    Stage { circuit: update.circuit.clone(), homes, wanted }
+    Stage { circuit: turn.circuit.clone(), homes, wanted }
 }
 
 /// Where the slots of a model live: parameters and states in their flat regions, data columns in theirs.

@@ -1,6 +1,6 @@
 //! Training: epochs of native steps, with an eye on loss and metrics.
 
-use super::build::{Built, build, training_stage, update_stage};
+use super::build::{Built, build, step_stages};
 use super::evaluate::{Evaluator, Figures};
 use super::initial::initial_values;
 use super::layout::Layout;
@@ -110,9 +110,9 @@ impl<'a> Trainer<'a> {
         training: &Training,
         data: &'a Dataset,
     ) -> Result<Trainer<'a>, String> {
-        let params = Layout::of(&model.circuit, &model.params);
+        let params = Layout::of(&model.circuit, &update.order);
         let states = Layout::of(&model.circuit, &model.states);
-        let stages = vec![training_stage(model, &params, &states), update_stage(update)];
+        let stages = step_stages(model, &params, &states, update);
         let capacity = training.batch.min(data.train.len().max(1) as u32);
         let built = build(stages, capacity, training.seed)?;
         let evaluator = Evaluator::new(inference, &params, &states, training.seed)?;
@@ -120,7 +120,7 @@ impl<'a> Trainer<'a> {
         let weights = initial_values(model, &params, &states, training.seed);
         store.put(Region::Params, &weights.params);
         store.put(Region::States, &weights.states);
-        for (k, moment) in update.moments.iter().enumerate() {
+        for (k, moment) in update.moments().enumerate() {
             store.fill(Region::Moments(k as u16), moment.initial as f32);
         }
         let columns = super::evaluate::columns(&model.circuit, data);

@@ -17,9 +17,7 @@ use nnc::listing::gradient_program;
 use nnc::plan::interpret::{Record, run};
 use nnc::plan::memory::Memory;
 use nnc::plan::schedule::{Hint, Region, Step, Stmt};
-use nnc::runtime::build::{
-    Built, Stage, Wanted, build, homes, simplify_stage, slot_leaf, training_stage, update_stage,
-};
+use nnc::runtime::build::{Built, Stage, Wanted, build, homes, simplify_stage, slot_leaf, step_stages};
 use nnc::runtime::layout::Layout;
 use nnc::runtime::once::{By, Evaluation, differentiable_slots};
 use nnc::runtime::records::Moment;
@@ -175,8 +173,8 @@ impl Models {
             elaborate::model(&program, data.as_ref(), &choices).map(|(model, _)| model).map_err(told)
         };
         let (training, inference) = (model(true)?, model(false)?);
-        let count = Layout::of(&training.circuit, &training.params).len as u32;
-        let update = || elaborate::update(&program, &Choices { training: true, ..Choices::default() }, count);
+        let choices = Choices { training: true, ..Choices::default() };
+        let update = || elaborate::update(&program, &choices, &training);
         let update = trains.then(update).transpose().map_err(told)?;
         Ok(Models { text: text.to_string(), base: base.to_path_buf(), program, training, inference, update })
     }
@@ -400,7 +398,8 @@ fn trains(subject: &Subject) -> Held {
     if case.model.loss.is_none() {
         return Ok(());
     }
-    let stages = vec![training_stage(&case.model, &case.params, &case.states), update_stage(update)];
+    let params = Layout::of(&case.model.circuit, &update.order);
+    let stages = step_stages(&case.model, &params, &case.states, update);
     let built = build(stages, case.capacity, case.seed)?;
     nnc::plan::verify::verify(&built.schedule).map_err(|wrong| wrong.join("; "))?;
     let inputs = case.columns();
@@ -412,9 +411,9 @@ fn trains(subject: &Subject) -> Held {
         store.put(region, values);
         put(&mut memory, region, values);
     };
-    begin(Region::Params, &case.flat(&case.params));
+    begin(Region::Params, &case.flat(&params));
     begin(Region::States, &case.flat(&case.states));
-    for (k, moment) in update.moments.iter().enumerate() {
+    for (k, moment) in update.moments().enumerate() {
         begin(Region::Moments(k as u16), &vec![moment.initial as f32; case.params.len]);
     }
     let (mut words, mut log) = (vec![], vec![]);
