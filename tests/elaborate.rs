@@ -174,6 +174,15 @@ fn circuits() {
     });
 }
 
+#[test]
+fn derivatives_within_a_net_are_those_of_their_formulas() {
+    let case = Case::read(Path::new("tests/cases/elaborate/gradients.nn"));
+    let (model, _) = case.model(false);
+    for (name, values) in values(&model, case.data.as_ref()).into_iter().filter(|(name, _)| name != "loss") {
+        assert!(values.iter().all(|value| value.abs() < 1e-10), "{name}: {values:?}");
+    }
+}
+
 /// Each file of `cases/errors` holds several programs, separated by lines that begin with `#---`.
 #[test]
 fn mistakes() {

@@ -124,6 +124,7 @@ mod named {
     pub const MIN: Gate = gate("min");
     pub const EXP: Gate = gate("exp");
     pub const LOG: Gate = gate("log");
+    pub const LOG1P: Gate = gate("log1p");
     pub const SQRT: Gate = gate("sqrt");
     pub const COS: Gate = gate("cos");
     pub const LT: Gate = gate("lt");
@@ -136,6 +137,7 @@ mod named {
     pub const SELECT: Gate = gate("select");
     pub const INT_DIV: Gate = gate("int_div");
     pub const MOD: Gate = gate("mod");
+    pub const SAME: Gate = gate("same");
 }
 pub use named::*;
 
@@ -424,5 +426,16 @@ pub const GATES: &[Row] = &[
         ulps: 0.0,
         vjp: &[""],
         doc: "The operand itself, through which no gradient passes.",
+    },
+    Row {
+        name: "same",
+        arity: 1,
+        form: Form::Call,
+        result: None,
+        value: |v| v[0],
+        expand: |v| v[0],
+        ulps: 0.0,
+        vjp: &["g"],
+        doc: "The operand itself, as a value of its own: a gradient by it is by this place only.",
     },
 ];

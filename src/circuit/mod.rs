@@ -86,6 +86,8 @@ pub struct CotangentName {
     pub of: String,
     /// The equation that its (first) share came from, and by which rule.
     pub origin: Origin,
+    /// Whether it belongs to a derivative that the net itself asks for, not to that of its loss.
+    pub inner: bool,
 }
 
 /// An interned arena of nodes with their shapes, kinds, origins and names.
@@ -189,9 +191,14 @@ impl Circuit {
         &self.cotangents
     }
 
-    /// Names the cotangent of the value called `of`.
-    pub fn name_cotangent(&mut self, named: Named, of: String, origin: Origin) {
-        self.cotangents.push(CotangentName { name: self.names.len(), of, origin });
+    /// The name of the cotangent of the value called `of` by the loss, if it was given one.
+    pub fn cotangent_of(&self, of: &str) -> Option<&CotangentName> {
+        self.cotangents.iter().find(|cotangent| !cotangent.inner && cotangent.of == of)
+    }
+
+    /// Names the cotangent of the value called `of`; `inner` for a derivative that the net itself asks for.
+    pub fn name_cotangent(&mut self, named: Named, of: String, origin: Origin, inner: bool) {
+        self.cotangents.push(CotangentName { name: self.names.len(), of, origin, inner });
         self.name(named);
     }
 

@@ -38,6 +38,7 @@ codes! {
     WRONG_KIND_OF_NAME = "E0206": "a name used as what it is not";
     RECURSIVE_CALL = "E0207": "a definition that calls itself";
     MISSING_PART = "E0208": "a program without a part that it needs";
+    USE_CIRCLE = "E0209": "files that use each other in a circle";
     // E03: sizes
     SIZE_MISMATCH = "E0301": "two sizes that should be equal and are not";
     RANK_MISMATCH = "E0302": "the wrong number of indices or axes";
@@ -84,6 +85,8 @@ codes! {
     // W: it runs, but
     UNUSED_INPUT = "W0101": "an input that nothing reads";
     UNREACHED_PARAMETER = "W0102": "a parameter that the loss does not reach";
+    ZERO_GRADIENT = "W0103": "a gradient of something that does not depend on it";
+    GRADIENT_PER_EXAMPLE = "W0104": "a gradient for each example of a batch";
     REDEFINES_PRELUDE = "W0201": "a definition that takes the name of one in the library";
     OTHER_STATISTICS = "W0301": "data standardized otherwise than for the checkpoint";
 }

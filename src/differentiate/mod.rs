@@ -22,6 +22,8 @@
 #[cfg(test)]
 pub(crate) mod corpus;
 pub mod differences;
+pub mod each;
+mod lift;
 mod names;
 #[cfg(test)]
 pub(crate) mod oracle;
@@ -46,10 +48,20 @@ use term::Term;
 /// If `of` is not a scalar.
 pub fn differentiate(circuit: &mut Circuit, of: ValueId, wrt: &[ValueId]) -> Vec<Option<ValueId>> {
     assert!(circuit.shape(of).dims.is_empty(), "only a scalar has a gradient");
+    let naming = names::Naming::of(circuit);
+    gradients(circuit, of, wrt, naming)
+}
+
+/// The gradient of the sum of all elements of `of`, which for each example are one objective.
+fn gradients(
+    circuit: &mut Circuit,
+    of: ValueId,
+    wrt: &[ValueId],
+    mut naming: names::Naming,
+) -> Vec<Option<ValueId>> {
     let before = circuit.current_origin();
     let needed = reachable(circuit, [of]);
     let depends = dependents(circuit, &needed, wrt);
-    let mut naming = names::Naming::of(circuit);
     let wanted: FxHashSet<ValueId> = wrt.iter().copied().collect();
     let mut found = vec![None; circuit.len()];
     let mut shares: Vec<Vec<Share>> = (0..circuit.len()).map(|_| vec![]).collect();
@@ -109,7 +121,7 @@ fn turned_lags(
         let inside = View::lagged(&shape, axis.into(), -by, F64::new(0.0)).inside(&shape);
         let one = circuit.number(1.0);
         let guard = Some(circuit.view(one, inside));
-        shares[source.index()].push(Share { term: Term { guard, value }, origin });
+        shares[source.index()].push(Share { term: Term { guard, ..Term::of(value) }, origin });
         turned.insert(lag, variable);
     }
     turned
@@ -164,7 +176,8 @@ fn propagate(
     shares.into_iter().map(share).collect()
 }
 
-/// Which of the values are numbers that depend on any of `wrt`. Integers and booleans have no derivative.
+/// Which of the values are numbers that depend on any of `wrt` in a way along which a gradient flows. Integers and
+/// booleans have no derivative.
 fn dependents(circuit: &Circuit, values: &ValueSet, wrt: &[ValueId]) -> Vec<bool> {
     let mut depends = vec![false; circuit.len()];
     for &value in wrt {
@@ -174,8 +187,8 @@ fn dependents(circuit: &Circuit, values: &ValueSet, wrt: &[ValueId]) -> Vec<bool
     loop {
         let mut changed = false;
         for value in values.iter().filter(|&value| circuit.kind(value) == Kind::Real) {
-            let mut any = depends[value.index()];
-            circuit.for_each_dependency(value, |operand| any |= depends[operand.index()]);
+            let any = depends[value.index()]
+                || rules::flows(circuit, value).iter().any(|operand| depends[operand.index()]);
             changed |= any != depends[value.index()];
             depends[value.index()] = any;
         }

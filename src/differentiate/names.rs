@@ -1,5 +1,6 @@
 //! Names of cotangents.
 
+use super::each::Request;
 use crate::circuit::{Circuit, Named, Origin, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -7,6 +8,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 pub(super) struct Naming {
     named: FxHashMap<ValueId, Named>,
     taken: FxHashSet<String>,
+    /// What names begin with, for a derivative that the net itself asks for.
+    prefix: Option<String>,
 }
 
 impl Naming {
@@ -16,7 +19,17 @@ impl Naming {
         let paths = circuit.names().iter().map(|named| &named.path);
         let paths = paths.chain(circuit.slots().iter().map(|slot| &slot.name));
         let taken = paths.map(|path| path.split('.').next().unwrap_or(path).to_string()).collect();
-        Naming { named, taken }
+        Naming { named, taken, prefix: None }
+    }
+
+    /// For a derivative that the net asks for: the values of `circuit` are named, clear of the names of `net`, but for
+    /// the `ends`, whose cotangents are 1 and what the net gives a name of its own.
+    pub fn within(circuit: &Circuit, net: &Circuit, request: &Request<'_>, ends: [ValueId; 2]) -> Naming {
+        let mut naming = Naming { named: Naming::of(circuit).named, ..Naming::of(net) };
+        ends.iter().for_each(|end| drop(naming.named.remove(end)));
+        naming.taken.extend(request.taken.iter().cloned());
+        naming.prefix = Some(request.prefix.to_string());
+        naming
     }
 
     pub fn is_named(&self, value: ValueId) -> bool {
@@ -27,12 +40,13 @@ impl Naming {
     pub fn name(&mut self, circuit: &mut Circuit, value: ValueId, cotangent: ValueId, origin: Origin) {
         let named = &self.named[&value];
         let base = format!("{}_bar", named.path.replace('.', "_"));
+        let base = self.prefix.as_ref().map_or(base.clone(), |prefix| format!("{prefix}_{base}"));
         let numbered = (2..).map(|k| format!("{base}_{k}"));
         let path = std::iter::once(base.clone()).chain(numbered).find(|path| !self.taken.contains(path));
         let path = path.expect("some number is free");
         self.taken.insert(path.clone());
         let cotangent =
             Named { path, value: cotangent, indices: named.indices.clone(), mapped: 0, span: named.span };
-        circuit.name_cotangent(cotangent, named.path.clone(), origin);
+        circuit.name_cotangent(cotangent, named.path.clone(), origin, self.prefix.is_some());
     }
 }

@@ -25,6 +25,23 @@ pub(super) fn name(node: &Node) -> Option<&'static str> {
     })
 }
 
+/// What a value's cotangent may give something to: its operands, in order, with repeats, or what a lag reads.
+pub(super) fn flows(circuit: &Circuit, value: ValueId) -> Vec<ValueId> {
+    let node = circuit.node(value);
+    let passes = |k: usize| match node {
+        Node::Leaf(_) => false,
+        Node::Lag { .. } => true,
+        Node::Gate { gate, .. } => formula::vjp(*gate)[k].is_some(),
+        Node::Reduce { reducer, .. } => !matches!(reducer, Reducer::Argmax | Reducer::Argmin),
+        Node::View { .. } | Node::Merge { .. } => true,
+        Node::Gather { .. } => k == 0,
+        Node::Scatter { .. } => k == 1,
+    };
+    let mut all = vec![];
+    circuit.for_each_dependency(value, |operand| all.push(operand));
+    all.into_iter().enumerate().filter(|(k, _)| passes(*k)).map(|(_, operand)| operand).collect()
+}
+
 /// What the cotangent `term` of `value` gives to its operand number `k`; `None` if nothing.
 pub(super) fn share(circuit: &mut Circuit, value: ValueId, k: usize, term: Term) -> Option<Term> {
     match circuit.node(value).clone() {
@@ -167,7 +184,7 @@ fn product_share(circuit: &mut Circuit, arg: ValueId, axes: AxisSet, term: Term)
     let left = circuit.select(own.expect("a reduction is over some dimension"), one, factors);
     let product = circuit.reduce(Reducer::Prod, left, AxisSet::of(rank..wide.dims.len()), false);
     let term = spread(circuit, arg, axes, term);
-    Term { value: circuit.mul(term.value, product), ..term }
+    Term { value: circuit.mul(term.value, product), grounded: term.guard.is_none(), ..term }
 }
 
 /// Each element read gets the sum over its reads; a shared value read per example gets the mean over the batch.
@@ -181,8 +198,8 @@ fn view_share(circuit: &mut Circuit, arg: ValueId, view: &View, term: Term) -> T
         rest.view.out.batch &= !mean;
         return term.read(circuit, rest.view);
     }
-    let term = Term::of(sum(circuit, term, spread, false).absorbed(circuit));
-    let read = Term::of(circuit.view(term.value, rest.view));
+    let term = sum(circuit, term, spread, false).grounded(circuit);
+    let read = term.map(|part| circuit.view(part, rest.view.clone()));
     sum(circuit, read, rest.summed, mean)
 }
 
@@ -191,8 +208,7 @@ fn sum(circuit: &mut Circuit, term: Term, axes: AxisSet, mean: bool) -> Term {
     if axes.is_empty() && !mean {
         return term;
     }
-    let value = term.absorbed(circuit);
-    Term::of(circuit.reduce(Reducer::Sum, value, axes, mean))
+    term.summed(circuit, axes, |circuit, value| circuit.reduce(Reducer::Sum, value, axes, mean))
 }
 
 /// A view that only takes a dimension apart (`y[c, i] = x[(c, i)]`) is undone by joining the parts, not by a sum
@@ -248,7 +264,7 @@ fn parts(view: &View, k: usize, extent: u32) -> Option<Vec<usize>> {
 }
 
 /// The value with its dimensions in another order.
-fn permuted(circuit: &mut Circuit, value: ValueId, order: &[usize]) -> ValueId {
+pub(super) fn permuted(circuit: &mut Circuit, value: ValueId, order: &[usize]) -> ValueId {
     let shape = circuit.shape(value).clone();
     let out = Shape { batch: shape.batch, dims: order.iter().map(|&axis| shape.dims[axis]).collect() };
     let mut place = vec![0; order.len()];

@@ -40,6 +40,11 @@ enum Meaning<'p> {
 impl<'p> Elaborator<'p> {
     /// A call with one result, or an instance.
     pub fn call(&mut self, callee: &'p Expr, args: &'p [Arg], span: Span) -> Tried<Value<'p>> {
+        match Self::callable_name(callee).filter(|name| self.is_free(name)).map(|name| name.text.as_str()) {
+            Some("grad") => return self.gradient(args, span),
+            Some("concat") => return self.concat(args, span),
+            _ => {}
+        }
         match self.call_outputs(callee, args, span)? {
             Outcome::Callable(callable) => Ok(Value::Callable(callable)),
             Outcome::Values(values) => self.single(values, span),
@@ -103,7 +108,7 @@ impl<'p> Elaborator<'p> {
         if let Some(gate) = Gate::called(&name.text) {
             return Ok(Meaning::Gate(gate));
         }
-        if matches!(name.text.as_str(), "normal" | "uniform" | "bernoulli" | "grad" | "batch") {
+        if super::draws::is_distribution(&name.text) || matches!(name.text.as_str(), "grad" | "batch") {
             return self.unknown(name);
         }
         let names = self.callable_names();
@@ -149,6 +154,7 @@ impl<'p> Elaborator<'p> {
                 }
                 Meaning::Gate(gate) => Ok(Callable::Gate(gate)),
             },
+            ExprKind::Repeat { count, stage } => self.repeated(count, stage, expr.span),
             _ => match self.expr(expr)? {
                 Value::Callable(callable) => Ok(callable),
                 _ => {
@@ -194,13 +200,21 @@ impl<'p> Elaborator<'p> {
 
     /// Whether a name means a function or layer and nothing of the body.
     fn is_callable_name(&self, name: &Name) -> bool {
+        let defined = self.definitions.callable(&name.text, self.in_library()).is_some();
+        (defined || Gate::called(&name.text).is_some()) && !self.is_local(name)
+    }
+
+    /// Whether a name means something of the body.
+    fn is_local(&self, name: &Name) -> bool {
         let frame = self.here();
-        let local = frame.names.contains_key(&name.text)
+        frame.names.contains_key(&name.text)
             || frame.definers.contains_key(&name.text)
-            || frame.index(&name.text).is_some();
-        let known = self.definitions.callable(&name.text, frame.library).is_some()
-            || Gate::called(&name.text).is_some();
-        known && !local
+            || frame.index(&name.text).is_some()
+    }
+
+    /// Whether a name that the language itself gives a meaning has no other.
+    fn is_free(&self, name: &Name) -> bool {
+        self.definitions.callable(&name.text, self.in_library()).is_none() && !self.is_local(name)
     }
 
     /// Gives inputs to something that can be called.
@@ -219,6 +233,9 @@ impl<'p> Elaborator<'p> {
                 let args: Vec<(Value<'p>, Span)> =
                     args.into_iter().map(|arg| (arg.value, arg.span)).collect();
                 self.call_gate(*gate, &args, span).map(|value| vec![value])
+            }
+            Callable::Pipeline(stages) if stages.is_empty() => {
+                Ok(args.into_iter().map(|arg| arg.value).collect())
             }
             Callable::Pipeline(stages) => {
                 let mut values = args;

@@ -81,6 +81,12 @@ pub struct Elaborator<'p> {
     pub nesting: usize,
     /// States of an optimizer: name, leaf, and what they begin with.
     pub moments: Vec<(String, ValueId, f64)>,
+    /// Paths of parameters that are orthogonal matrices at first.
+    pub orthogonal: Vec<String>,
+    /// Whether the program takes derivatives by named values.
+    pub takes_gradients: bool,
+    /// Values that have a name.
+    pub named: FxHashSet<ValueId>,
 }
 
 impl<'p> Elaborator<'p> {
@@ -112,6 +118,11 @@ impl<'p> Elaborator<'p> {
             results: vec![],
             nesting: 0,
             moments: vec![],
+            orthogonal: vec![],
+            takes_gradients: std::iter::once(&program.file)
+                .chain(&program.used)
+                .any(|file| super::walk::file_mentions(file, "grad")),
+            named: FxHashSet::default(),
         }
     }
 
@@ -184,7 +195,9 @@ impl<'p> Elaborator<'p> {
         let within = |outer: Span, inner: Span| {
             outer.file == inner.file && outer.start <= inner.start && inner.end <= outer.end
         };
-        let item = self.program.file.items.iter().find(|item| within(item.span, declared));
+        let mut items =
+            std::iter::once(&self.program.file).chain(&self.program.used).flat_map(|file| &file.items);
+        let item = items.find(|item| within(item.span, declared));
         let is_inside = item.is_some_and(|item| within(item.span, primary));
         if !is_inside || diagnostic.labels.iter().any(|label| label.span == call) {
             return diagnostic;
@@ -196,7 +209,7 @@ impl<'p> Elaborator<'p> {
     }
 
     fn is_library_file(&self, file: FileId) -> bool {
-        file != COMMAND_LINE && file.0 > 0
+        (1..=super::prelude::FILES.len()).contains(&file.0.into())
     }
 
     /// Goes one expression deeper while `f` runs.
@@ -291,6 +304,7 @@ impl<'p> Elaborator<'p> {
             names.push(name.expect("there are endless numbered names"));
         }
         self.inner.insert(path.to_string(), array.clone());
+        self.named.insert(array.value);
         self.circuit.name(Named {
             path: path.to_string(),
             value: array.value,

@@ -49,12 +49,7 @@ impl<'p> Elaborator<'p> {
             ExprKind::If { condition, then, otherwise } => self.choice(condition, then, otherwise),
             ExprKind::Default { read, default } => self.read_else(read, default).map(Value::Array),
             ExprKind::Pipe(stages) => self.pipe(stages, expr.span),
-            ExprKind::Repeat { .. } => {
-                let diagnostic = Diagnostic::error(codes::NOT_YET, "`repeat` is not carried yet")
-                    .at(expr.span, "here")
-                    .help("write the stages out one after another");
-                self.report(diagnostic)
-            }
+            ExprKind::Repeat { count, stage } => self.repeated(count, stage, expr.span).map(Value::Callable),
             ExprKind::Error => Err(super::values::Failed),
         }
     }

@@ -7,13 +7,13 @@
 //!
 //! From the outside in:
 //!
-//! - [`program`]: reads a file and the library ([`prelude`]); what the top level defines.
+//! - [`program`], `uses`: reads a file, those that it uses, and the library ([`prelude`]); what the top level defines.
 //! - [`model`]: what comes out. `net`, `training` and `update` make it; `groups`: which optimizer takes which
 //!   parameters.
 //! - `statements`, `declarations`, `states`: equations, parameters, next values.
 //! - `scope`, `paths`, `unknown`: what names mean, paths of instances, and what is told of names that mean nothing.
-//! - `expressions`, `reductions`, `draws`: values; `sorts`: classes and conditions among them.
-//! - `calls`, `settings`, `headers`: instances and calls from the outside in.
+//! - `expressions`, `reductions`, `draws`, `gradients`, `joins`: values; `sorts`: classes and conditions among them.
+//! - `calls`, `settings`, `headers`, `repeats`: instances and calls from the outside in.
 //! - `reads`, `gathers`, `affine`, `ranges`: indices; `sizes` and `statics`: what is known before training.
 //! - `context`: the state of an elaboration; `arrays`: gates and views over index variables.
 
@@ -25,8 +25,10 @@ mod declarations;
 mod draws;
 mod expressions;
 mod gathers;
+mod gradients;
 mod groups;
 mod headers;
+mod joins;
 pub mod model;
 mod net;
 mod paths;
@@ -35,6 +37,7 @@ pub mod program;
 mod ranges;
 mod reads;
 mod reductions;
+mod repeats;
 mod scope;
 mod settings;
 mod sizes;
@@ -47,6 +50,7 @@ mod tests;
 mod training;
 mod unknown;
 mod update;
+mod uses;
 mod values;
 mod walk;
 

@@ -40,6 +40,9 @@ pub struct Model {
     pub initial: Circuit,
     /// For each parameter, then for each state, its value in [`Model::initial`].
     pub initial_values: Vec<(SlotId, ValueId)>,
+    /// Parameters and states whose initial value is that in [`Model::initial`] with its rows made orthogonal and of unit
+    /// length, as a matrix of its first dimension by the others (the columns, where there are more rows).
+    pub orthogonal: Vec<SlotId>,
     /// The layers in order, for the summary.
     pub layers: Vec<LayerSummary>,
 }

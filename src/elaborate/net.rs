@@ -104,9 +104,10 @@ impl<'p> Elaborator<'p> {
             None => self.resolve(name).and_then(|value| self.as_array(value, name.span)),
         };
         self.in_metric = false;
-        let array =
+        let mut array =
             array.and_then(|array| if is_metric { self.metric_scalar(array, span) } else { Ok(array) });
         if value.is_some() {
+            array.iter_mut().for_each(|array| self.set_apart(array));
             let known = self.here().names.contains_key(&name.text);
             self.define(name, array.clone().map(Value::Array));
             if let (Ok(array), false) = (&array, known) {
@@ -186,6 +187,7 @@ impl<'p> Elaborator<'p> {
                 vec![]
             },
             initial_values,
+            orthogonal: self.orthogonal.iter().map(|path| self.owned[path].slot).collect(),
             layers: std::mem::take(&mut self.layers),
             circuit: std::mem::take(&mut self.circuit),
             initial: std::mem::take(&mut self.other),

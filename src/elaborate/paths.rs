@@ -8,19 +8,24 @@ use crate::syntax::ast::Name;
 
 impl<'p> Elaborator<'p> {
     /// The path of an occurrence of a function or layer in the body being elaborated: its label, else
-    /// `equation.callee`, with `_2` on repeats. The same occurrence has the same path again.
+    /// `equation.callee`, with `_2` on repeats; in a copy of a repeated stage, below the path of the copy. The same
+    /// occurrence has the same path again.
     pub fn occurrence_path(&mut self, callee: &str, span: Span, owned: bool) -> String {
         let frame = self.here();
         let owner = if owned { frame.instance.clone() } else { frame.path.clone() };
         let label = self.frame().label.take();
-        let key = (owner.clone(), span);
+        let copy = self.here().copy.clone();
+        let key = (copy.as_ref().map_or(owner.clone(), |copy| join(&owner, &copy.path)), span);
         if let Some(known) = self.paths.get(&key) {
             return known.clone();
         }
-        let wanted = match (label, self.here().equation) {
-            (Some(label), _) => join(&owner, &label.text),
-            (None, Some(equation)) => join(&join(&owner, equation), callee),
-            (None, None) => join(&owner, callee),
+        let wanted = match (copy, label, self.here().equation) {
+            (Some(_), Some(label), _) => join(&key.0, &label.text),
+            (Some(copy), None, _) if copy.is_whole => key.0.clone(),
+            (Some(_), None, _) => join(&key.0, callee),
+            (None, Some(label), _) => join(&owner, &label.text),
+            (None, None, Some(equation)) => join(&join(&owner, equation), callee),
+            (None, None, None) => join(&owner, callee),
         };
         let path = self.unique_path(wanted);
         self.paths.insert(key, path.clone());

@@ -13,6 +13,8 @@ pub struct Program {
     pub sources: Sources,
     /// The user's file.
     pub file: ast::File,
+    /// Further files of the user's, by `use`: what they define by `fn`, `layer`, `optimizer` and `schedule`.
+    pub used: Vec<ast::File>,
     /// The library.
     pub prelude: Vec<ast::File>,
     /// Where the user's file is; data paths are relative to its folder.
@@ -31,17 +33,17 @@ pub fn read(path: &Path) -> Result<Program, (Sources, Diagnostics)> {
     from_text(&path.display().to_string(), &text)
 }
 
-/// Parses a text as a file of the given name would be.
+/// Parses a text as a file of the given name would be, and reads the files that it uses.
 ///
 /// # Errors
-/// Everything that is wrong with how the text reads.
+/// Everything that is wrong with how the texts read, or that a file cannot be read.
 ///
 /// # Panics
 /// If the prelude does not parse.
 pub fn from_text(name: &str, text: &str) -> Result<Program, (Sources, Diagnostics)> {
     let mut sources = Sources::default();
     let id = sources.add(name, text);
-    let (file, diagnostics) = crate::syntax::parse(id, text);
+    let (file, mut diagnostics) = crate::syntax::parse(id, text);
     let mut files = vec![];
     for (name, text) in prelude::FILES {
         let id = sources.add(*name, *text);
@@ -49,10 +51,13 @@ pub fn from_text(name: &str, text: &str) -> Result<Program, (Sources, Diagnostic
         assert!(diagnostics.is_empty(), "{name} does not parse: {diagnostics:?}");
         files.push(file);
     }
+    let path = PathBuf::from(name);
+    let (used, found) = super::uses::used_files(&mut sources, &file, &path);
+    diagnostics.extend(found);
     if diagnostics.iter().any(|d| d.severity == Severity::Error) {
         return Err((sources, diagnostics));
     }
-    Ok(Program { sources, file, prelude: files, path: PathBuf::from(name) })
+    Ok(Program { sources, file, used, prelude: files, path })
 }
 
 /// What is written after a command line's `--set name=`, as an expression.
@@ -131,15 +136,10 @@ pub struct TopLevel<'p> {
 
 impl<'p> TopLevel<'p> {
     /// Collects the items of some files, and reports what is defined twice.
-    pub fn of(files: impl IntoIterator<Item = &'p ast::File>, diagnostics: &mut Diagnostics) -> Self {
+    pub fn of(items: impl IntoIterator<Item = &'p ast::Item>, diagnostics: &mut Diagnostics) -> Self {
         let mut top = TopLevel::default();
         let mut seen: FxHashMap<(&'static str, &'p str), Span> = FxHashMap::default();
-        for item in files.into_iter().flat_map(|file| &file.items) {
-            if let ItemKind::Use { .. } = item.kind {
-                let error = Diagnostic::error(codes::NOT_YET, "`use` of another file is not carried yet");
-                diagnostics.push(error.at(item.span, "here").help("put what it defines into this file"));
-                continue;
-            }
+        for item in items {
             let Some((space, name)) = top.add(item) else { continue };
             match seen.get(&(space, name.text.as_str())) {
                 Some(&first) => diagnostics.push(defined_twice(name, first)),
@@ -191,6 +191,11 @@ pub fn defined_twice(name: &Name, first: Span) -> Diagnostic {
         .help("give one of them another name")
 }
 
+/// Whether another file may use an item: nets, data and training are a file's own.
+fn is_shared(item: &ast::Item) -> bool {
+    matches!(item.kind, ItemKind::Definition(_) | ItemKind::Schedule { .. })
+}
+
 /// A user's top level and the prelude's.
 #[derive(Clone, Debug)]
 pub struct Definitions<'p> {
@@ -203,8 +208,9 @@ pub struct Definitions<'p> {
 impl<'p> Definitions<'p> {
     /// Those of a program; reports what is defined twice, and warns of what hides an entry of the library.
     pub fn of(program: &'p Program, diagnostics: &mut Diagnostics) -> Self {
-        let user = TopLevel::of([&program.file], diagnostics);
-        let library = TopLevel::of(&program.prelude, diagnostics);
+        let shared = program.used.iter().flat_map(|file| &file.items).filter(|item| is_shared(item));
+        let user = TopLevel::of(program.file.items.iter().chain(shared), diagnostics);
+        let library = TopLevel::of(program.prelude.iter().flat_map(|file| &file.items), diagnostics);
         let hidden =
             user.callables.iter().filter_map(|(name, d)| Some((&d.name, library.callables.get(name)?)));
         let optimizers =
@@ -218,7 +224,7 @@ impl<'p> Definitions<'p> {
                     .at(entry.name.span, "the library itself goes on using its own")
             })
             .collect();
-        warnings.sort_by_key(|warning| warning.labels[0].span.start);
+        warnings.sort_by_key(|warning| (warning.labels[0].span.file, warning.labels[0].span.start));
         diagnostics.extend(warnings);
         Definitions { user, library }
     }

@@ -105,6 +105,8 @@ pub struct Frame<'p> {
     pub equation: Option<&'p str>,
     /// The label that the next occurrence of a function or layer takes.
     pub label: Option<&'p Name>,
+    /// The copy of a repeated stage that is being made.
+    pub copy: Option<super::repeats::Copy>,
     /// Next values of an optimizer's inputs and states, and of a net's states.
     pub next: FxHashMap<String, (Array, Span)>,
     /// Names that something read.
@@ -134,6 +136,7 @@ impl<'p> Frame<'p> {
             untaken: FxHashMap::default(),
             equation: None,
             label: None,
+            copy: None,
             next: FxHashMap::default(),
             read: FxHashSet::default(),
         }

@@ -53,7 +53,7 @@ impl<'p> Elaborator<'p> {
         frame.pending[at].progress = Progress::Running;
         let statement = frame.pending[at].statement;
         let indices = std::mem::take(&mut frame.indices);
-        let (equation, label) = (frame.equation.take(), frame.label.take());
+        let (equation, label, copy) = (frame.equation.take(), frame.label.take(), frame.copy.take());
         let in_metric = std::mem::replace(&mut self.in_metric, false);
         self.at(statement.span, |this| this.statement(statement));
         self.in_metric = in_metric;
@@ -61,6 +61,7 @@ impl<'p> Elaborator<'p> {
         frame.indices = indices;
         frame.equation = equation;
         frame.label = label;
+        frame.copy = copy;
         frame.pending[at].progress = Progress::Done;
     }
 
@@ -260,14 +261,17 @@ impl<'p> Elaborator<'p> {
             );
         }
         let (a, b) = match distribution {
-            Distribution::Normal(a, b) | Distribution::Uniform(a, b) => (a, Some(b)),
-            Distribution::Bernoulli(a) => (a, None),
+            Distribution::Normal(a, b)
+            | Distribution::Uniform(a, b)
+            | Distribution::TruncatedNormal(a, b) => (Some(a), Some(b)),
+            Distribution::Bernoulli(a) => (Some(a), None),
+            Distribution::Categorical(_) | Distribution::Orthogonal(_) => (None, None),
         };
         let dims_of = |value: &Value<'p>| match value {
             Value::Array(array) if !array.dims.is_empty() => Some(array.dims.clone()),
             _ => None,
         };
-        let given = dims_of(&a.0).or_else(|| b.and_then(|b| dims_of(&b.0)));
+        let given = [a, b].into_iter().flatten().find_map(|parameter| dims_of(&parameter.0));
         let dims = match (vars.is_empty(), declared) {
             (true, Some(declared)) => declared.to_vec(),
             _ => given.unwrap_or_default(),
@@ -319,6 +323,7 @@ impl<'p> Elaborator<'p> {
         }
         let path = self.own_path(&name.text);
         let known = self.here().names.contains_key(&name.text);
+        self.set_apart(&mut array);
         self.define(name, Ok(Value::Array(array.clone())));
         if !known {
             self.name(&path, &array, &names, target.span);

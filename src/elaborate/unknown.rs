@@ -51,12 +51,12 @@ impl Elaborator<'_> {
                 );
             }
             "grad" => {
-                let error = Diagnostic::error(codes::NOT_YET, "`grad` inside a program is not carried yet");
-                return Some(
-                    error.at(name.span, "here").help("`nnc grad` prints the gradient of a whole program"),
+                return error(
+                    "`grad` is not a value: it takes two".to_string(),
+                    "`grad(y, x)` is the derivative of `y` by `x`",
                 );
             }
-            "normal" | "uniform" | "bernoulli" => {
+            text if super::draws::is_distribution(text) => {
                 let error =
                     Diagnostic::error(codes::DRAW_MISUSE, format!("`{text}` is a distribution, not a value"));
                 return Some(

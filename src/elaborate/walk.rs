@@ -1,6 +1,6 @@
 //! Walks over expressions.
 
-use crate::syntax::ast::{Expr, ExprKind, Index, IndexArg};
+use crate::syntax::ast::{Body, Expr, ExprKind, File, Index, IndexArg, ItemKind, Stmt, StmtKind};
 
 /// Calls `f` with each expression directly inside another, in the order of the text.
 pub fn for_each_child<'p>(expr: &'p Expr, f: &mut impl FnMut(&'p Expr)) {
@@ -78,4 +78,36 @@ pub fn mentions(expr: &Expr, names: &[&str]) -> bool {
     };
     for_each_child(expr, &mut |child| found = found || mentions(child, names));
     found
+}
+
+/// Whether a name occurs in any equation of a file.
+pub fn file_mentions(file: &File, name: &str) -> bool {
+    let mut found = false;
+    let mut look = |expr: &Expr| found |= mentions(expr, &[name]);
+    for item in &file.items {
+        match &item.kind {
+            ItemKind::Definition(definition) => match &definition.body {
+                Body::Expr(expr) => look(expr),
+                Body::Block(body) => body.iter().for_each(|stmt| for_each_expr(stmt, &mut look)),
+            },
+            ItemKind::Net { body, .. } => body.iter().for_each(|stmt| for_each_expr(stmt, &mut look)),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Calls `f` with each expression directly in a statement.
+fn for_each_expr(stmt: &Stmt, f: &mut impl FnMut(&Expr)) {
+    match &stmt.kind {
+        StmtKind::Declare { decls, .. } => {
+            decls.iter().filter_map(|declared| declared.init.as_ref()).for_each(|(_, init)| f(init));
+        }
+        StmtKind::Output { value, .. } | StmtKind::Metric { value, .. } => value.iter().for_each(f),
+        StmtKind::Define { value, .. } => f(value),
+        StmtKind::If { condition, then, otherwise } => {
+            f(condition);
+            then.iter().chain(otherwise.iter().flatten()).for_each(|stmt| for_each_expr(stmt, f));
+        }
+    }
 }

@@ -80,7 +80,7 @@ pub fn backward(
 /// What a gradient is called as an output, and the line that defines that name, if there is none yet.
 fn result(circuit: &Circuit, names: &Names, gradient: &Gradient) -> (String, Option<Line>) {
     let slot = circuit.slot(gradient.slot);
-    let named = circuit.cotangents().iter().find(|cotangent| cotangent.of == slot.name);
+    let named = circuit.cotangent_of(&slot.name);
     let name = match named {
         Some(cotangent) => circuit.names()[cotangent.name].path.clone(),
         None => format!("{}_bar", slot.name.replace('.', "_")),

@@ -13,7 +13,11 @@ pub fn initial_values(model: &Model, params: &Layout, states: &Layout, seed: u64
     let values: Vec<ValueId> = model.initial_values.iter().map(|&(_, value)| value).collect();
     let bindings = Bindings::<f32> { seed, step: 0, ..Bindings::new(1) };
     let arrays = evaluate(&model.initial, &values, &bindings);
-    for (&(slot, _), array) in model.initial_values.iter().zip(&arrays) {
+    for (&(slot, _), mut array) in model.initial_values.iter().zip(arrays) {
+        if model.orthogonal.contains(&slot) {
+            let rows = model.circuit.slot(slot).shape.dims[0] as usize;
+            orthonormalise(&mut array.data, rows);
+        }
         let put = |layout: &Layout, to: &mut Vec<f32>| {
             let piece: Option<&Piece> = layout.piece(slot);
             piece.map(|piece| to[piece.range()].copy_from_slice(&array.data)).is_some()
@@ -22,4 +26,59 @@ pub fn initial_values(model: &Model, params: &Layout, states: &Layout, seed: u64
         debug_assert!(placed, "an initial value of neither a parameter nor a state");
     }
     weights
+}
+
+/// Makes the rows of a row-major matrix orthogonal and of unit length, or its columns where there are more rows: by the
+/// modified method of Gram and Schmidt, in f64, each twice, since once loses orthogonality where two are near each
+/// other (Giraud, Langou and Rozloznik, 2005). Of a normal matrix it makes one that is uniform among the orthogonal
+/// ones (Mezzadri, 2007).
+fn orthonormalise(matrix: &mut [f32], rows: usize) {
+    let columns = matrix.len() / rows.max(1);
+    let (count, length) = (rows.min(columns), rows.max(columns));
+    let place =
+        |vector: usize, k: usize| if rows <= columns { vector * columns + k } else { k * columns + vector };
+    let mut done: Vec<Vec<f64>> = vec![];
+    for vector in 0..count {
+        let mut own: Vec<f64> = (0..length).map(|k| matrix[place(vector, k)].into()).collect();
+        for _ in 0..2 {
+            for other in &done {
+                let along: f64 = own.iter().zip(other).map(|(a, b)| a * b).sum();
+                own.iter_mut().zip(other).for_each(|(a, b)| *a -= along * b);
+            }
+        }
+        let norm = own.iter().map(|x| x * x).sum::<f64>().sqrt();
+        own.iter_mut().for_each(|x| *x /= norm);
+        own.iter().enumerate().for_each(|(k, &x)| matrix[place(vector, k)] = x as f32);
+        done.push(own);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::orthonormalise;
+
+    #[test]
+    fn rows_or_columns_become_orthogonal_and_of_unit_length() {
+        for (rows, columns) in [(3, 3), (2, 5), (5, 2), (1, 4)] {
+            let mut random = crate::circuit::draw::SplitMix64::new(7);
+            let mut matrix: Vec<f32> = (0..rows * columns)
+                .map(|_| (random.draw() >> 40) as f32 / (1u64 << 23) as f32 - 1.0)
+                .collect();
+            orthonormalise(&mut matrix, rows);
+            let at = |vector: usize, k: usize| {
+                f64::from(if rows <= columns {
+                    matrix[vector * columns + k]
+                } else {
+                    matrix[k * columns + vector]
+                })
+            };
+            for a in 0..rows.min(columns) {
+                for b in 0..=a {
+                    let product: f64 = (0..rows.max(columns)).map(|k| at(a, k) * at(b, k)).sum();
+                    let expected = if a == b { 1.0 } else { 0.0 };
+                    assert!((product - expected).abs() < 1e-6, "{rows} x {columns}: {a} . {b} = {product}");
+                }
+            }
+        }
+    }
 }

@@ -167,7 +167,7 @@ fn gradient_outputs(circuit: &mut Circuit, model: &Model, loss: ValueId) -> Vec<
     let gradients = differentiate(circuit, loss, &leaves);
     let named = |(slot, gradient): (SlotId, Option<ValueId>)| {
         let path = &circuit.slot(slot).name;
-        let name = circuit.cotangents().iter().find(|known| &known.of == path);
+        let name = circuit.cotangent_of(path);
         let name = name.map_or_else(
             || format!("{}_bar", path.replace('.', "_")),
             |known| circuit.names()[known.name].path.clone(),

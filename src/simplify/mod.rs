@@ -177,7 +177,9 @@ fn rename(from: &Circuit, to: &mut Circuit, renamed: impl Fn(ValueId) -> Option<
         let Some(value) = renamed(named.value) else { continue };
         let named = Named { value, ..named.clone() };
         match cotangent {
-            Some(cotangent) => to.name_cotangent(named, cotangent.of.clone(), cotangent.origin),
+            Some(cotangent) => {
+                to.name_cotangent(named, cotangent.of.clone(), cotangent.origin, cotangent.inner)
+            }
             None => to.name(named),
         }
     }

@@ -161,7 +161,8 @@ impl Models {
     /// Paths of data are relative to `base`.
     fn new(text: &str, base: &Path) -> Result<Models, String> {
         let told = |(sources, wrong): (Sources, Diagnostics)| render_all(&wrong, &sources, false);
-        let program = elaborate::from_text("program.nn", text).map_err(told)?;
+        let name = base.join("program.nn").display().to_string();
+        let program = elaborate::from_text(&name, text).map_err(told)?;
         let told = |wrong: Diagnostics| render_all(&wrong, &program.sources, false);
         let has = |kind: fn(&ItemKind) -> bool| program.file.items.iter().any(|item| kind(&item.kind));
         let trains = has(|kind| matches!(kind, ItemKind::Train { .. }));
