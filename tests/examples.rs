@@ -85,6 +85,24 @@ fn the_autoencoder_reaches_its_loss() {
     assert!(loss < 25.0, "{loss}");
 }
 
+/// The quadratic mean of the exact solution over the unit square: the root of (1 - exp(-0.2 pi^2)) / (0.4 pi^2).
+const HEAT: f64 = 0.467;
+
+#[test]
+fn the_heat_equation_begins_to_be_solved() {
+    let error = figure(&["examples/heat.nn", "--epochs", "50"], "train", "error");
+    assert!(error < 5e-2 * HEAT, "{error}");
+}
+
+#[test]
+#[ignore = "minutes; see the head of this file"]
+fn the_heat_equation_is_solved() {
+    for seed in ["1", "2", "3"] {
+        let error = figure(&["examples/heat.nn", "--seed", seed], "train", "error");
+        assert!(error < 2e-2 * HEAT, "seed {seed}: {error}");
+    }
+}
+
 /// The data have mean 3 and deviation 0.5. Where the critic cannot tell, its loss is twice the logarithm of 2.
 #[test]
 fn what_the_maker_makes_is_like_the_data() {
