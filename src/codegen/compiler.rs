@@ -1,9 +1,9 @@
 //! Native functions, and the just-in-time module that they are put into.
 
-use super::emitter::{Emitter, Operands};
+use super::emitter::{Emitter, Index, Operands};
 use super::step::{Callees, Prepared};
 use super::{Options, host};
-use crate::plan::schedule::Schedule;
+use crate::plan::schedule::{Recur, Schedule};
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{AbiParam, InstBuilder, Signature, Value};
@@ -44,14 +44,31 @@ impl<'a> Compiler<'a> {
         Ok((self.jit, entry, self.clif, self.asm))
     }
 
-    /// A function for each step.
+    /// A function for each step, and for each step in the body of a recurrence.
     pub fn parts(&mut self, steps: &[Prepared<'a>]) -> Result<Vec<FuncId>, String> {
-        let mut parts = vec![];
-        for (k, &step) in steps.iter().enumerate() {
-            let emit = |e: &mut Emitter, callees: Callees, _: &[Value]| e.step(step, callees);
-            parts.push(self.define(&format!("step{k}"), &step.what(), Operands::COUNT, &[], emit)?);
+        let named = |(k, step)| (format!("step{k}"), step);
+        steps.iter().enumerate().map(named).map(|(name, step)| self.part(&name, step, None)).collect()
+    }
+
+    /// A function for a step, which may stand within a recurrence.
+    fn part(&mut self, name: &str, step: &Prepared<'a>, within: Option<&Recur>) -> Result<FuncId, String> {
+        let mut inner = vec![];
+        if let Prepared::Recur(recur, body) = step {
+            for (k, step) in body.iter().enumerate() {
+                inner.push(self.part(&format!("{name}_{k}"), step, Some(recur))?);
+            }
         }
-        Ok(parts)
+        self.define(name, &step.what(), Operands::COUNT, &inner, |e, callees, _| match step {
+            Prepared::Recur(recur, _) => e.recur(recur, |e| {
+                let element = e.var(recur.var);
+                e.operands.element = e.index(element);
+                e.call_parts();
+            }),
+            step => {
+                e.vars.extend(within.map(|recur| (recur.var, Index::Value(e.operands.element))));
+                e.step(step, callees);
+            }
+        })
     }
 
     /// The function that is called from outside: the loop over steps, each of which is `steps` in place and a call
@@ -62,15 +79,9 @@ impl<'a> Compiler<'a> {
             _ => "the loop over steps".to_string(),
         };
         self.define("run", &what, 1, parts, |e, callees, params| {
-            let parts = e.callees.clone();
             e.drive(params[0], callees, |e| {
-                for &step in steps {
-                    e.step(step, callees);
-                }
-                for &part in &parts {
-                    let operands = e.operands.to_params();
-                    e.b.ins().call(part, &operands);
-                }
+                steps.iter().for_each(|step| e.step(step, callees));
+                e.call_parts();
             });
         })
     }

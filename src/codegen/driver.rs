@@ -22,7 +22,7 @@ impl Emitter<'_, '_> {
             let (left, examples, record) = (carried[0], carried[1], carried[2]);
             let capacity = e.b.ins().iconst(I64, i64::from(e.schedule.capacity));
             let n = e.b.ins().umin(left, capacity);
-            e.operands = Operands { regions, n, record, examples, scratch };
+            e.operands = Operands { regions, n, record, examples, scratch, element: n };
             e.gather_inputs(columns, callees);
             body(e);
             e.advance_results();

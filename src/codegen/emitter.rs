@@ -20,24 +20,26 @@ pub struct Operands {
     pub examples: Value,
     /// Scratch memory of kernels.
     pub scratch: Value,
+    /// The element that the recurrence around is at; anything outside of recurrences.
+    pub element: Value,
 }
 
 impl Operands {
     /// How many there are.
-    pub const COUNT: usize = 5;
+    pub const COUNT: usize = 6;
 
     /// From parameters in the order of the fields. The loop over steps, which has one parameter, sets its own each
     /// step.
     pub fn from_params(params: &[Value]) -> Self {
-        let &[regions, n, record, examples, scratch] = params else {
+        let &[regions, n, record, examples, scratch, element] = params else {
             return Operands::from_params(&[params[0]; Self::COUNT]);
         };
-        Operands { regions, n, record, examples, scratch }
+        Operands { regions, n, record, examples, scratch, element }
     }
 
     /// In the order of the fields.
     pub fn to_params(self) -> [Value; Self::COUNT] {
-        [self.regions, self.n, self.record, self.examples, self.scratch]
+        [self.regions, self.n, self.record, self.examples, self.scratch, self.element]
     }
 }
 

@@ -70,7 +70,7 @@ pub struct Module {
     /// Present until dropped.
     jit: Option<JITModule>,
     entry: unsafe extern "C" fn(*const Frame),
-    /// Of each step that has one. Read by the code: never changed.
+    /// Of each step that has one, also of those in recurrences. Read by the code: never changed.
     tasks: Vec<Option<Task>>,
     /// Examples of a whole batch.
     capacity: usize,
@@ -113,9 +113,12 @@ fn record_len(schedule: &Schedule) -> usize {
 /// # Errors
 /// If Cranelift does not support this machine, or refuses the code: a bug of this room.
 pub fn compile(schedule: &Schedule, options: Options) -> Result<Module, String> {
-    let tasks: Vec<Option<Task>> = schedule.steps.iter().map(|step| task(step, schedule.capacity)).collect();
+    let mut tasks: Vec<Option<Task>> = vec![];
+    for step in &schedule.steps {
+        step.for_each_leaf(&mut |step| tasks.push(task(step, schedule.capacity)));
+    }
     let mut compiler = Compiler::new(schedule, options)?;
-    let steps = prepare(schedule, &tasks);
+    let steps = prepare(&schedule.steps, &mut tasks.iter());
     let whole: usize = schedule.steps.iter().map(weight).sum();
     let parts = if whole <= WHOLE { vec![] } else { compiler.parts(&steps)? };
     let entry = compiler.entry(if parts.is_empty() { &steps } else { &[] }, &parts)?;
@@ -149,7 +152,11 @@ const WHOLE: usize = 600;
 
 /// About how many operations a step is.
 fn weight(step: &Step) -> usize {
-    let Step::Nest(nest) = step else { return 10 };
+    let nest = match step {
+        Step::Nest(nest) => nest,
+        Step::Recur(recur) => return recur.body.iter().map(weight).sum::<usize>() + 10,
+        Step::Contract(_) | Step::Scatter(_) => return 10,
+    };
     let mut sum = 0;
     walk::statements(&nest.body, &mut |stmt| {
         sum += match stmt {
@@ -167,17 +174,24 @@ fn task(step: &Step, capacity: u32) -> Option<Task> {
         Step::Contract(contract) if !product::in_place(contract, capacity) => {
             Some(Task::prepare(contract, capacity))
         }
-        Step::Contract(_) | Step::Nest(_) | Step::Scatter(_) => None,
+        Step::Contract(_) | Step::Nest(_) | Step::Scatter(_) | Step::Recur(_) => None,
     }
 }
 
-/// Steps with their tasks.
-fn prepare<'a>(schedule: &'a Schedule, tasks: &'a [Option<Task>]) -> Vec<Prepared<'a>> {
-    let prepared = |(step, task): (&'a Step, &'a Option<Task>)| match (step, task) {
-        (Step::Nest(nest), _) => Prepared::Nest(nest),
-        (Step::Contract(contract), None) => Prepared::Product(contract),
-        (Step::Contract(contract), Some(task)) => Prepared::Contract(contract, task),
-        (Step::Scatter(scatter), _) => Prepared::Scatter(scatter),
+/// Steps with their tasks, of which there is one, or none, for each step that is no recurrence.
+fn prepare<'a>(steps: &'a [Step], tasks: &mut std::slice::Iter<'a, Option<Task>>) -> Vec<Prepared<'a>> {
+    let mut prepared = |step: &'a Step| {
+        if let Step::Recur(recur) = step {
+            return Prepared::Recur(recur, prepare(&recur.body, tasks));
+        }
+        let task = tasks.next().expect("as many as steps").as_ref();
+        match (step, task) {
+            (Step::Nest(nest), _) => Prepared::Nest(nest),
+            (Step::Contract(contract), None) => Prepared::Product(contract),
+            (Step::Contract(contract), Some(task)) => Prepared::Contract(contract, task),
+            (Step::Scatter(scatter), _) => Prepared::Scatter(scatter),
+            (Step::Recur(_), _) => unreachable!("it has no task of its own"),
+        }
     };
-    schedule.steps.iter().zip(tasks).map(prepared).collect()
+    steps.iter().map(&mut prepared).collect()
 }

@@ -67,9 +67,11 @@ impl Product {
         };
         let mut outer = pick(&|group| group == 0 || group == side);
         outer.sort_by_key(|axis| lanes.is_some_and(|lanes| lanes.2 == axis.var));
-        let place = |operand: &Operand, stride: fn(&ContractAxis) -> i64| {
+        let place = |first: &Address, stride: fn(&ContractAxis) -> i64| {
+            let mut place = first.clone();
             let terms = all.iter().map(|(axis, _, var)| (*var, stride(axis))).filter(|term| term.1 != 0);
-            Address { buffer: operand.buffer, at: Linear { offset: operand.offset, terms: terms.collect() } }
+            place.at.terms.extend(terms);
+            place
         };
         let (a, b) = (place(&contract.a, |axis| axis.a), place(&contract.b, |axis| axis.b));
         let (own, other) = if side == 1 { (a, b) } else { (b, a) };

@@ -15,13 +15,14 @@ pub struct Callees {
 }
 
 /// A step with what was prepared for it. The task must stay where it is while the code may run.
-#[derive(Clone, Copy)]
 pub enum Prepared<'a> {
     Nest(&'a Nest),
     /// A contraction so small that it is emitted in place.
     Product(&'a Contract),
     Contract(&'a Contract, &'a Task),
     Scatter(&'a Scatter),
+    /// With the steps of its body.
+    Recur(&'a Recur, Vec<Prepared<'a>>),
 }
 
 impl Prepared<'_> {
@@ -31,26 +32,63 @@ impl Prepared<'_> {
             Prepared::Nest(nest) => nest.what.join(", "),
             Prepared::Product(contract) | Prepared::Contract(contract, _) => contract.what.clone(),
             Prepared::Scatter(scatter) => scatter.what.clone(),
+            Prepared::Recur(recur, _) => recur.what.join(", "),
         }
     }
 }
 
 impl Emitter<'_, '_> {
     /// Emits a step.
-    pub fn step(&mut self, step: Prepared, callees: Callees) {
+    pub fn step(&mut self, step: &Prepared, callees: Callees) {
         match step {
             Prepared::Nest(nest) => self.nest(nest),
             Prepared::Product(contract) => self.product(contract),
             Prepared::Contract(contract, task) => self.contract(contract, task, callees.contract),
             Prepared::Scatter(scatter) => self.scatter(scatter, callees.scatter),
+            Prepared::Recur(recur, body) => {
+                self.recur(recur, |e| body.iter().for_each(|inner| e.step(inner, callees)))
+            }
         }
         self.pointers.clear();
     }
 
+    /// Calls the functions of other steps, one after another.
+    pub fn call_parts(&mut self) {
+        for part in self.callees.clone() {
+            let operands = self.operands.to_params();
+            self.b.ins().call(part, &operands);
+        }
+    }
+
+    /// Emits the loop of a recurrence around a body.
+    pub fn recur(&mut self, recur: &Recur, body: impl FnOnce(&mut Self)) {
+        let all = [Index::Known(0), Index::Known(i64::from(recur.extent))];
+        self.counted(all, 1, &[], |e, i, _| {
+            let element = e.scanned(recur, i);
+            e.vars.push((recur.var, element));
+            body(e);
+            e.vars.pop();
+            e.pointers.clear();
+            vec![]
+        });
+    }
+
+    /// The element that an iteration of a recurrence computes.
+    fn scanned(&mut self, recur: &Recur, i: Index) -> Index {
+        let last = i64::from(recur.extent) - 1;
+        match i {
+            i if !recur.backwards => i,
+            Index::Known(i) => Index::Known(last - i),
+            Index::Value(i) => {
+                let last = self.b.ins().iconst(I64, last);
+                Index::Value(self.b.ins().isub(last, i))
+            }
+        }
+    }
+
     fn contract(&mut self, contract: &Contract, task: &Task, callee: FuncRef) {
         let task = self.b.ins().iconst(I64, task as *const Task as i64);
-        let [a, b, out] =
-            [contract.a, contract.b, contract.out].map(|operand| self.first_element(operand.buffer));
+        let [a, b, out] = [&contract.a, &contract.b, &contract.out].map(|first| self.moved_by_loops(first));
         self.b.ins().call(callee, &[task, a, b, out, self.operands.n, self.operands.scratch]);
     }
 
@@ -65,7 +103,13 @@ impl Emitter<'_, '_> {
 
     /// The address of a buffer.
     fn first_element(&mut self, buffer: BufferId) -> Value {
-        let (pointer, offset) = self.place(&Address { buffer, at: Linear::default() });
+        self.moved_by_loops(&Address { buffer, at: Linear::default() })
+    }
+
+    /// The address of a buffer moved by the terms of an address, its constant aside: a task adds that itself.
+    fn moved_by_loops(&mut self, at: &Address) -> Value {
+        let terms = at.at.terms.clone();
+        let (pointer, offset) = self.place(&Address { buffer: at.buffer, at: Linear { offset: 0, terms } });
         self.b.ins().iadd_imm_s(pointer, i64::from(offset))
     }
 

@@ -21,8 +21,8 @@ use crate::plan::contraction::{count, offsets};
 /// Runs a prepared contraction.
 ///
 /// # Safety
-/// `a`, `b` and `out` point to the first elements of the buffers that the contraction names (its own offsets are
-/// added here), each as long as its axes reach for `n` examples, `1 ≤ n ≤ capacity`; `out` overlaps neither
+/// `a`, `b` and `out` point to the first elements of the buffers that the contraction names, moved by the terms of its
+/// addresses (their constants are added here), each as long as its axes reach for `n` examples, `1 ≤ n ≤ capacity`; `out` overlaps neither
 /// operand. `scratch` has [`Task::scratch_len`] elements, used by nobody else meanwhile.
 pub unsafe extern "C" fn contract(
     task: *const Task,

@@ -128,7 +128,7 @@ impl Task {
             [axis] => Some((axis.a as isize, axis.b as isize)),
             _ => None,
         };
-        let (a, b) = (contract.a.offset, contract.b.offset);
+        let (a, b) = (contract.a.at.offset, contract.b.at.offset);
         let (a, b) = if exchanged { (b, a) } else { (a, b) };
         Task {
             variant,
@@ -138,7 +138,7 @@ impl Task {
             columns,
             k,
             k_stride,
-            start: [a, b, contract.out.offset],
+            start: [a, b, contract.out.at.offset],
             k_block: contract.k_block as usize,
             mean: contract.mean,
             capacity: capacity as usize,

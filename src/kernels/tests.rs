@@ -1,7 +1,7 @@
 //! Every variant gives the bits of the reference, for every way in which operands can lie.
 
 use super::*;
-use crate::plan::schedule::{BufferId, Contract, ContractAxis, Extent, Operand};
+use crate::plan::schedule::{Address, BufferId, Contract, ContractAxis, Extent, Linear};
 
 /// Small deterministic numbers in (-1, 1).
 fn numbers(count: usize, seed: u32) -> Vec<f32> {
@@ -19,8 +19,8 @@ fn axis(extent: Extent, a: i64, b: i64, out: i64) -> ContractAxis {
     ContractAxis { extent, a, b, out }
 }
 
-fn operand(offset: i64) -> Operand {
-    Operand { buffer: BufferId(0), offset }
+fn operand(offset: i64) -> Address {
+    Address { buffer: BufferId(0), at: Linear::constant(offset) }
 }
 
 fn bare(m: Vec<ContractAxis>, n: Vec<ContractAxis>, k: Vec<ContractAxis>) -> Contract {

@@ -1,6 +1,8 @@
 //! Where the buffers of the arena lie: no two overlap that are needed at the same time.
 
-use super::schedule::{BufferId, Region, Schedule, Step, Stmt};
+use super::schedule::{Address, BufferId, Linear, Recur, Region, Schedule, Step, Stmt};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::cmp::Reverse;
 
 /// Elements of 64 bytes.
 const ALIGNMENT: usize = 16;
@@ -43,38 +45,111 @@ fn best_fit(placed: &[(usize, usize, usize)], len: usize) -> usize {
 }
 
 fn lives(schedule: &Schedule) -> Vec<Life> {
-    let mut lives: Vec<Option<Life>> = vec![None; schedule.buffers.len()];
-    for (step, node) in schedule.steps.iter().enumerate() {
-        for_each_buffer(node, &mut |BufferId(k)| {
-            let buffer = &schedule.buffers[k as usize];
-            if buffer.region == Region::Arena {
-                let len = buffer.len_for(schedule.capacity as usize).max(1).next_multiple_of(ALIGNMENT);
-                let new = Life { buffer: k as usize, first: step, last: step, len };
-                lives[k as usize].get_or_insert(new).last = step;
-            }
-        });
+    let mut lives = vec![];
+    for (BufferId(k), (first, last)) in spans(schedule) {
+        let buffer = &schedule.buffers[k as usize];
+        if buffer.region == Region::Arena {
+            let len = buffer.len_for(schedule.capacity as usize).max(1).next_multiple_of(ALIGNMENT);
+            lives.push(Life { buffer: k as usize, first, last, len });
+        }
     }
-    let mut lives: Vec<Life> = lives.into_iter().flatten().collect();
     // The largest first among those of one step.
-    lives.sort_by_key(|life| (life.first, std::cmp::Reverse(life.len)));
+    lives.sort_by_key(|life| (life.first, Reverse(life.len), life.buffer));
     lives
 }
 
-/// Calls `f` with each buffer that a step reads or writes, with repeats.
-pub(super) fn for_each_buffer(step: &Step, f: &mut impl FnMut(BufferId)) {
+/// From which step to which each buffer is needed, the steps in the bodies of recurrences counted one by one. What
+/// lasts beyond an element of a recurrence is needed all the while that it runs.
+pub(super) fn spans(schedule: &Schedule) -> FxHashMap<BufferId, (usize, usize)> {
+    let shared = shared(schedule);
+    let mut spans: FxHashMap<BufferId, (usize, usize)> = FxHashMap::default();
+    let mut meet = |id: BufferId, first: usize, last: usize| {
+        let span = spans.entry(id).or_insert((first, last));
+        *span = (span.0.min(first), span.1.max(last));
+    };
+    let mut first = 0;
+    for step in &schedule.steps {
+        let Step::Recur(recur) = step else {
+            for_each_access(step, &mut |access| meet(access.buffer, first, first));
+            first += 1;
+            continue;
+        };
+        let last = (first + recur.body.len()).saturating_sub(1);
+        let lasting = lasting(recur, &shared);
+        for (inner, at) in recur.body.iter().zip(first..) {
+            for_each_access(inner, &mut |Access { buffer, .. }| match lasting.contains(&buffer) {
+                true => meet(buffer, first, last),
+                false => meet(buffer, at, at),
+            });
+        }
+        first += recur.body.len();
+    }
+    spans
+}
+
+/// What one element of a recurrence leaves for others, or is touched outside of it too (`shared`): all but what its
+/// body alone touches, at places that do not depend on the element.
+pub(super) fn lasting(recur: &Recur, shared: &FxHashSet<BufferId>) -> FxHashSet<BufferId> {
+    let mut lasting = FxHashSet::default();
+    for step in &recur.body {
+        for_each_access(step, &mut |access| {
+            if access.at.coefficient(recur.var) != 0 || shared.contains(&access.buffer) {
+                lasting.insert(access.buffer);
+            }
+        });
+    }
+    lasting
+}
+
+/// The buffers that more than one step touches, a recurrence counting as one.
+pub(super) fn shared(schedule: &Schedule) -> FxHashSet<BufferId> {
+    let mut by: FxHashMap<BufferId, usize> = FxHashMap::default();
+    let mut shared = FxHashSet::default();
+    for (k, step) in schedule.steps.iter().enumerate() {
+        for_each_access(step, &mut |access| {
+            if *by.entry(access.buffer).or_insert(k) != k {
+                shared.insert(access.buffer);
+            }
+        });
+    }
+    shared
+}
+
+/// A read or write of a buffer.
+pub(super) struct Access<'a> {
+    /// Which.
+    pub buffer: BufferId,
+    /// Where; from where on, for what is more than loops.
+    pub at: &'a Linear,
+    /// Whether it writes.
+    pub writes: bool,
+}
+
+/// Calls `f` with each access of a step, in the order of its statements, with repeats.
+pub(super) fn for_each_access(step: &Step, f: &mut impl FnMut(Access)) {
+    let mut touch = |place: &Address, writes| f(Access { buffer: place.buffer, at: &place.at, writes });
     match step {
-        Step::Nest(nest) => nest.body.iter().for_each(|stmt| in_statement(stmt, f)),
-        Step::Contract(contract) => [contract.a, contract.b, contract.out].iter().for_each(|at| f(at.buffer)),
-        Step::Scatter(scatter) => [scatter.index, scatter.value, scatter.out].into_iter().for_each(f),
+        Step::Nest(nest) => nest.body.iter().for_each(|stmt| in_statement(stmt, &mut touch)),
+        Step::Contract(contract) => {
+            [&contract.a, &contract.b].iter().for_each(|place| touch(place, false));
+            touch(&contract.out, true);
+        }
+        Step::Scatter(scatter) => {
+            let mut whole = |buffer, writes| touch(&Address { buffer, at: Linear::default() }, writes);
+            [scatter.index, scatter.value].into_iter().for_each(|buffer| whole(buffer, false));
+            whole(scatter.out, true);
+        }
+        Step::Recur(recur) => recur.body.iter().for_each(|inner| for_each_access(inner, f)),
     }
 }
 
-fn in_statement(stmt: &Stmt, f: &mut impl FnMut(BufferId)) {
+fn in_statement(stmt: &Stmt, touch: &mut impl FnMut(&Address, bool)) {
     match stmt {
         Stmt::For { body, .. } | Stmt::Fold { body, .. } => {
-            body.iter().for_each(|inner| in_statement(inner, f))
+            body.iter().for_each(|inner| in_statement(inner, touch))
         }
-        Stmt::Load { at, .. } | Stmt::LoadAt { at, .. } | Stmt::Store { at, .. } => f(at.buffer),
+        Stmt::Load { at, .. } | Stmt::LoadAt { at, .. } => touch(at, false),
+        Stmt::Store { at, .. } => touch(at, true),
         Stmt::Let { .. } => {}
     }
 }

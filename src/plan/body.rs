@@ -170,7 +170,8 @@ impl Body {
     }
 
     fn frame_of_var(&self, var: Var) -> usize {
-        self.variables[(var.0 - self.first_variable) as usize]
+        // That of a recurrence around is known everywhere.
+        var.0.checked_sub(self.first_variable).map_or(0, |at| self.variables[at as usize])
     }
 
     fn frame_of_linear(&self, linear: &Linear) -> usize {

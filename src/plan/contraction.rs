@@ -10,7 +10,7 @@ pub fn even_blocks(extent: usize, longest: usize) -> (usize, usize) {
 }
 
 /// The definition: one element after another, by chains of fused multiply-adds in even blocks. `a`, `b` and `out`
-/// are the whole buffers.
+/// are the whole buffers; no variable moves them.
 pub fn reference(contract: &Contract, a: &[f32], b: &[f32], out: &mut [f32], n: usize) {
     let (k_extent, k_at) = (count(&contract.k, n), |k| offsets(&contract.k, k, n));
     let (blocks, length) = even_blocks(k_extent, contract.k_block as usize);
@@ -21,7 +21,7 @@ pub fn reference(contract: &Contract, a: &[f32], b: &[f32], out: &mut [f32], n: 
                     offsets(&contract.batch, batch, n),
                     offsets(&contract.m, m, n),
                     offsets(&contract.n, col, n),
-                    [contract.a.offset, contract.b.offset, contract.out.offset],
+                    [contract.a.at.offset, contract.b.at.offset, contract.out.at.offset],
                 ];
                 let at: [i64; 3] = std::array::from_fn(|which| starts.iter().map(|s| s[which]).sum());
                 let block_sum = |block: usize| {

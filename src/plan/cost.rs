@@ -14,19 +14,25 @@ pub struct Cost {
 /// The cost of one step for a batch of `n`.
 pub fn cost(schedule: &Schedule, n: usize) -> Cost {
     let mut total = Cost::default();
-    for step in &schedule.steps {
-        match step {
-            Step::Nest(nest) => body(&nest.body, 1, n, &mut total),
-            Step::Contract(contract) => contraction(contract, n, &mut total),
-            Step::Scatter(scatter) => {
-                let values = schedule.buffers[scatter.value.0 as usize].len_for(n) as u64;
-                let out = schedule.buffers[scatter.out.0 as usize].len_for(n) as u64;
-                total.operations += values;
-                total.bytes += 4 * (3 * values + out);
-            }
+    schedule.steps.iter().for_each(|step| count(schedule, step, 1, n, &mut total));
+    total
+}
+
+fn count(schedule: &Schedule, step: &Step, times: u64, n: usize, total: &mut Cost) {
+    match step {
+        Step::Nest(nest) => body(&nest.body, times, n, total),
+        Step::Contract(contract) => contraction(contract, times, n, total),
+        Step::Scatter(scatter) => {
+            let values = schedule.buffers[scatter.value.0 as usize].len_for(n) as u64;
+            let out = schedule.buffers[scatter.out.0 as usize].len_for(n) as u64;
+            total.operations += times * values;
+            total.bytes += 4 * times * (3 * values + out);
+        }
+        Step::Recur(recur) => {
+            let times = times * u64::from(recur.extent);
+            recur.body.iter().for_each(|step| count(schedule, step, times, n, total));
         }
     }
-    total
 }
 
 fn body(statements: &[Stmt], times: u64, n: usize, total: &mut Cost) {
@@ -48,8 +54,8 @@ fn body(statements: &[Stmt], times: u64, n: usize, total: &mut Cost) {
     }
 }
 
-fn contraction(contract: &Contract, n: usize, total: &mut Cost) {
-    let count = |axes: &[ContractAxis]| {
+fn contraction(contract: &Contract, times: u64, n: usize, total: &mut Cost) {
+    let extent = |axes: &[ContractAxis]| {
         let length = |axis: &ContractAxis| match axis.extent {
             Extent::Fixed(extent) => u64::from(extent),
             Extent::Batch => n as u64,
@@ -57,7 +63,7 @@ fn contraction(contract: &Contract, n: usize, total: &mut Cost) {
         axes.iter().map(length).product::<u64>()
     };
     let [batch, m, cols, k] =
-        [&contract.batch, &contract.m, &contract.n, &contract.k].map(|axes| count(axes));
-    total.operations += 2 * batch * m * cols * k;
-    total.bytes += 4 * batch * (m * k + cols * k + m * cols);
+        [&contract.batch, &contract.m, &contract.n, &contract.k].map(|axes| extent(axes));
+    total.operations += 2 * times * batch * m * cols * k;
+    total.bytes += 4 * times * batch * (m * k + cols * k + m * cols);
 }

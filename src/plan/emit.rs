@@ -1,5 +1,6 @@
 //! Loops and statements for what was fused and placed.
 
+use super::Job;
 use super::body::{At, Body, Fresh};
 use super::facts::Facts;
 use super::fuse::{Branch, Fused};
@@ -28,8 +29,8 @@ pub(super) struct Emit<'k, 'a> {
     pub kernels: &'k Kernels<'a>,
     /// Where it is kept.
     pub places: &'k Places,
-    /// Its number.
-    pub phase: u32,
+    /// What is asked for.
+    pub job: &'k Job<'a>,
     /// What is written.
     pub schedule: &'k mut Schedule,
     /// Shared with other phases.
@@ -38,6 +39,8 @@ pub(super) struct Emit<'k, 'a> {
     pub body: Body,
     /// The loops that are open around the present kernel.
     pub loops: Vec<Loop>,
+    /// Within a recurrence: what it does once, before its first element.
+    pub before: Vec<Step>,
 }
 
 /// An open loop over an axis of kernels. An axis of one element has no loop.
@@ -50,8 +53,8 @@ pub(super) struct Loop {
 }
 
 impl<'a> Emit<'_, 'a> {
-    /// All steps.
-    pub fn phase(&mut self, fused: &Fused) {
+    /// All steps; gives those that stand before the recurrence that these are the inside of.
+    pub fn phase(mut self, fused: &Fused) -> Vec<Step> {
         for nest in &fused.nests {
             match nest[..] {
                 [Branch::Kernel(kernel)] if self.kernels.graph[kernel].is_step() => self.step(kernel),
@@ -61,6 +64,7 @@ impl<'a> Emit<'_, 'a> {
         for copy in &self.places.copies {
             self.copy(copy.from, copy.to);
         }
+        self.before
     }
 
     /// What is known of the circuit.
@@ -191,7 +195,7 @@ impl<'a> Emit<'_, 'a> {
     fn result(&mut self, kernel: NodeIndex, result: Reg) {
         let target = &self.kernels.graph[kernel].target;
         for output in &self.places.stores[kernel.index()] {
-            let at = self.place_of_loops(kernel, output.place);
+            let at = self.place_of_loops(kernel, &output.place);
             self.body.store(at, result, output.last);
         }
         if let Target::Value(value) = target {
@@ -201,12 +205,9 @@ impl<'a> Emit<'_, 'a> {
     }
 
     /// The element of a kernel's place that the open loops are at.
-    fn place_of_loops(&self, kernel: NodeIndex, place: Place) -> Address {
+    fn place_of_loops(&self, kernel: NodeIndex, place: &Place) -> Address {
         let (batch, dims) = self.kernels.graph[kernel].target.domain(self.facts());
-        let strides = strides(batch, &dims);
-        let parts = strides.iter().zip(&self.loops).skip(place.dropped);
-        let at = Linear::combination(0, parts.map(|(&stride, open)| (stride, &open.index)));
-        Address { buffer: place.buffer, at }
+        place.address(batch, &dims, self.loops.iter().map(|open| &open.index))
     }
 
     /// A reduction by loops of its own.
@@ -250,7 +251,7 @@ impl<'a> Emit<'_, 'a> {
 
     fn copy(&mut self, from: NodeIndex, to: BufferId) {
         let (batch, dims) = self.kernels.graph[from].target.domain(self.facts());
-        let place = self.places.held[from.index()].expect("what is copied is in memory");
+        let place = self.places.held[from.index()].as_ref().expect("what is copied is in memory");
         self.body = Body::new(self.tables.fresh);
         let axes = &self.kernels.graph[from].axes;
         let opened = self.open_all(axes);

@@ -1,7 +1,8 @@
 //! What the planner knows of a circuit before it decides anything: which values are needed, which are known
 //! once a step, and on which of its axes a value really depends.
 
-use super::Root;
+use super::Wanted;
+use super::recurrences::Scans;
 use crate::circuit::known::per_step;
 use crate::circuit::view::Affine;
 use crate::circuit::{AxisSet, Circuit, Leaf, Node, Reducer, Shape, ValueId, View};
@@ -13,6 +14,8 @@ const NEAR: usize = 16;
 pub(super) struct Facts<'a> {
     /// Of this circuit.
     pub circuit: &'a Circuit,
+    /// Its recurrences.
+    pub scans: &'a Scans,
     /// Whether a root needs it, and it is not known.
     pub live: Vec<bool>,
     /// How many live values read it, and roots.
@@ -54,9 +57,10 @@ pub(super) struct Located {
 
 impl<'a> Facts<'a> {
     /// Finds them.
-    pub fn of(circuit: &'a Circuit, roots: &'a [Root]) -> Self {
+    pub fn of(circuit: &'a Circuit, scans: &'a Scans, roots: &'a [Wanted]) -> Self {
         let mut facts = Facts {
             circuit,
+            scans,
             live: vec![false; circuit.len()],
             users: vec![0; circuit.len()],
             known: Vec::with_capacity(circuit.len()),
@@ -207,7 +211,7 @@ impl<'a> Facts<'a> {
         }
     }
 
-    fn find_live(&mut self, roots: &'a [Root]) {
+    fn find_live(&mut self, roots: &'a [Wanted]) {
         for root in roots {
             self.live[root.value.index()] = true;
             self.users[root.value.index()] += 1;
@@ -217,6 +221,10 @@ impl<'a> Facts<'a> {
                 continue;
             }
             let mut operands = self.circuit.node(value).operands();
+            if let Some(scan) = self.scans.of(value) {
+                operands.extend(scan.inputs());
+                scan.results.iter().for_each(|given| self.live[given.leaf.index()] = true);
+            }
             operands.sort_unstable();
             operands.dedup();
             for operand in operands {

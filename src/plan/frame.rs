@@ -82,7 +82,7 @@ impl FrameDim {
 impl Emit<'_, '_> {
     /// The fill everywhere, unless the elements leave no place for it; then the elements.
     pub fn frame(&mut self, kernel: NodeIndex, frame: &Frame) {
-        let place = self.places.held[kernel.index()].expect("a frame is in memory");
+        let place = self.places.held[kernel.index()].as_ref().expect("a frame is in memory");
         let batch = self.facts().shape(frame.of).batch;
         let extents: Vec<u32> = frame.dims.iter().map(|dim| dim.extent).collect();
         let strides = strides(batch, &extents);

@@ -25,22 +25,51 @@ pub struct Record<'a> {
 /// If the schedule reads or writes outside a buffer, or uses a register before it is assigned: bugs of the planner.
 pub fn run(schedule: &Schedule, memory: &mut Memory, n: usize, record: &Record) {
     assert!((1..=schedule.capacity as usize).contains(&n), "{n} examples, capacity {}", schedule.capacity);
-    for step in &schedule.steps {
-        match step {
-            Step::Nest(nest) => {
-                Machine { schedule, memory, n, record, vars: vec![], regs: vec![] }.block(&nest.body)
+    schedule.steps.iter().for_each(|step| run_step(schedule, step, None, memory, n, record));
+}
+
+/// Runs a step, the recurrence around it being at `element`.
+fn run_step(
+    schedule: &Schedule,
+    step: &Step,
+    element: Option<(Var, i64)>,
+    memory: &mut Memory,
+    n: usize,
+    record: &Record,
+) {
+    match step {
+        Step::Nest(nest) => {
+            let vars = element.into_iter().collect();
+            Machine { schedule, memory, n, record, vars, regs: vec![] }.block(&nest.body)
+        }
+        Step::Contract(contract) => run_contract(schedule, contract, element, memory, n),
+        Step::Scatter(scatter) => run_scatter(schedule, scatter, memory, n),
+        Step::Recur(recur) => {
+            for element in (0..recur.extent).map(|i| i64::from(recur.element(i))) {
+                let element = Some((recur.var, element));
+                recur.body.iter().for_each(|step| run_step(schedule, step, element, memory, n, record));
             }
-            Step::Contract(contract) => run_contract(schedule, contract, memory, n),
-            Step::Scatter(scatter) => run_scatter(schedule, scatter, memory, n),
         }
     }
 }
 
-fn run_contract(schedule: &Schedule, contract: &Contract, memory: &mut Memory, n: usize) {
+fn run_contract(
+    schedule: &Schedule,
+    contract: &Contract,
+    element: Option<(Var, i64)>,
+    memory: &mut Memory,
+    n: usize,
+) {
+    let mut contract = contract.clone();
+    if let Some((var, value)) = element {
+        for place in [&mut contract.a, &mut contract.b, &mut contract.out] {
+            place.at = place.at.fixed(var, value);
+        }
+    }
     let [a, b, out] =
-        [&contract.a, &contract.b, &contract.out].map(|operand| &schedule.buffers[operand.buffer.0 as usize]);
+        [&contract.a, &contract.b, &contract.out].map(|place| &schedule.buffers[place.buffer.0 as usize]);
     let mut result = memory.buffer(out, n).to_vec();
-    reference(contract, memory.buffer(a, n), memory.buffer(b, n), &mut result, n);
+    reference(&contract, memory.buffer(a, n), memory.buffer(b, n), &mut result, n);
     memory.buffer_mut(out, n).copy_from_slice(&result);
 }
 

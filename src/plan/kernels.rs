@@ -5,7 +5,7 @@
 //! contractions, tables, reads that may lie outside, regrouped axes); what would be computed again for every
 //! element of an axis that it does not have; and what several values read if it is dear. All else is inlined.
 
-use super::Root;
+use super::Wanted;
 use super::facts::{Dependence, Facts, Located, reads_once};
 use super::frame::Frame;
 use super::order::{FoldAxis, fold_axes};
@@ -19,7 +19,7 @@ use rustc_hash::FxHashMap;
 
 /// From this price on, in machine operations, what several values read is computed once: a division is not, a
 /// division and a root are, and so is what has a series.
-const DEAR: u32 = 8;
+pub(super) const DEAR: u32 = 8;
 
 /// From this price on, what one value reads is named too: formulas stay of a size that recursion can follow.
 const LONG: u32 = 256;
@@ -79,6 +79,10 @@ pub(super) enum Work {
     Contract(Product),
     /// A step of its own: a scatter.
     Scatter,
+    /// A step of its own: the recurrence of this number. It gives this value first.
+    Recur(usize),
+    /// A further value of that recurrence.
+    Given(usize),
     /// The fill, then the elements.
     Frame,
 }
@@ -106,7 +110,7 @@ pub(super) struct SlotRead {
 impl Kernel {
     /// Whether it is a step by itself rather than loops.
     pub fn is_step(&self) -> bool {
-        matches!(self.work, Work::Contract(_) | Work::Scatter)
+        matches!(self.work, Work::Contract(_) | Work::Scatter | Work::Recur(_) | Work::Given(_))
     }
 }
 
@@ -131,7 +135,7 @@ impl Target {
 }
 
 /// Decides what the kernels are.
-pub(super) fn kernels<'a>(facts: &'a Facts<'a>, roots: &[Root]) -> Kernels<'a> {
+pub(super) fn kernels<'a>(facts: &'a Facts<'a>, roots: &[Wanted]) -> Kernels<'a> {
     let mut choice = Choice::new(facts);
     choice.demands();
     choice.roots(roots);
@@ -203,6 +207,12 @@ impl<'a> Choice<'a> {
                     self.store(*index);
                     self.store(*addend);
                 }
+                Node::Leaf(Leaf::Slot(_)) => {
+                    if let Some(scan) = facts.scans.of(value) {
+                        self.store(value);
+                        scan.inputs().for_each(|input| self.store(input));
+                    }
+                }
                 _ => {}
             }
         }
@@ -255,7 +265,7 @@ impl<'a> Choice<'a> {
         }
     }
 
-    fn roots(&mut self, roots: &[Root]) {
+    fn roots(&mut self, roots: &[Wanted]) {
         for root in roots.iter().filter(|root| self.facts.known(root.value).is_none()) {
             self.store(root.value);
         }
@@ -313,6 +323,14 @@ impl Kernels<'_> {
         }
     }
 
+    /// The kernel whose step writes the result of a kernel: another one for further values of recurrences.
+    pub fn writer(&self, kernel: NodeIndex) -> NodeIndex {
+        match self.graph[kernel].work {
+            Work::Given(number) => self.of[&Target::Value(self.facts.scans.all[number].results[0].leaf)],
+            _ => kernel,
+        }
+    }
+
     fn add(&mut self, target: Target, stored: bool) -> NodeIndex {
         if let Some(&known) = self.of.get(&target) {
             self.graph[known].stored |= stored;
@@ -338,6 +356,12 @@ impl Kernels<'_> {
             }
             Target::Value(value) if facts.known(*value).is_none() => match facts.circuit.node(*value) {
                 Node::Scatter { .. } => kernel.work = Work::Scatter,
+                Node::Leaf(Leaf::Slot(_)) => {
+                    if let Some(number) = facts.scans.number(*value) {
+                        let first = facts.scans.all[number].results[0].leaf == *value;
+                        kernel.work = if first { Work::Recur(number) } else { Work::Given(number) };
+                    }
+                }
                 Node::Reduce { arg, axes, batch, .. } => match recognise(facts, *value) {
                     Some(product) => {
                         kernel.work = Work::Contract(product);
@@ -364,7 +388,7 @@ impl Kernels<'_> {
 
 /// Whether a value comes from a slot.
 pub(super) fn is_slot(facts: &Facts, value: ValueId) -> bool {
-    matches!(facts.circuit.node(value), Node::Leaf(Leaf::Slot(_)))
+    matches!(facts.circuit.node(value), Node::Leaf(Leaf::Slot(_))) && facts.scans.of(value).is_none()
 }
 
 /// What a gather reads as its table: rows forwards in memory.
@@ -379,7 +403,7 @@ pub(super) fn table_of(facts: &Facts, table: ValueId) -> Located {
 }
 
 /// The price of a node by itself, in machine operations.
-fn own_price(node: &Node) -> u32 {
+pub(super) fn own_price(node: &Node) -> u32 {
     match node {
         Node::Gate { gate, .. } => price_of(*gate),
         Node::Gather { .. } => DEAR / 2,

@@ -8,6 +8,12 @@ impl Linear {
         Linear { offset, terms: vec![] }
     }
 
+    /// With a value for one variable.
+    pub fn fixed(&self, var: Var, value: i64) -> Self {
+        let terms = self.terms.iter().copied().filter(|term| term.0 != var).collect();
+        Linear { offset: self.offset + value * self.coefficient(var), terms }
+    }
+
     /// A variable.
     pub fn var(var: Var) -> Self {
         Linear { offset: 0, terms: vec![(var, 1)] }

@@ -5,11 +5,17 @@ use super::schedule::*;
 
 /// Joins loops and sets hints, in all nests.
 pub(super) fn finish(schedule: &mut Schedule) {
-    for step in &mut schedule.steps {
-        if let Step::Nest(nest) = step {
+    schedule.steps.iter_mut().for_each(finish_step);
+}
+
+fn finish_step(step: &mut Step) {
+    match step {
+        Step::Nest(nest) => {
             nest.body.iter_mut().for_each(join);
             vectorise(&mut nest.body);
         }
+        Step::Recur(recur) => recur.body.iter_mut().for_each(finish_step),
+        Step::Contract(_) | Step::Scatter(_) => {}
     }
 }
 

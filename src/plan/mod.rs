@@ -3,14 +3,16 @@
 //!
 //! A step is planned phase by phase, a circuit each:
 //!
-//! 1. [`facts`]: what is needed, what is known once a step, on which axes a value depends.
-//! 2. [`kernels`]: what is computed by itself and what is part of its readers; [`product`] recognises
+//! 1. [`recurrences`]: takes recurrences out of the circuit; what one computes at one element is a circuit by itself,
+//!    planned in the same way where [`recur`] writes its step.
+//! 2. [`facts`]: what is needed, what is known once a step, on which axes a value depends.
+//! 3. [`kernels`]: what is computed by itself and what is part of its readers; [`product`] recognises
 //!    contractions, [`reads`] finds who reads whom, and how far in the same iteration.
 //!    [`frame`] surrounds what may be read outside.
-//! 3. [`fuse`]: which kernels share loops.
-//! 4. [`places`]: what is kept in registers, in the arena, or in a home outside.
-//! 5. [`emit`], [`values`] and [`steps`] write the statements, [`order`] gives the folds their order.
-//! 6. For all phases together: [`loops`] joins loops and finds vectors, [`arena`] lays out the arena.
+//! 4. [`fuse`]: which kernels share loops.
+//! 5. [`places`]: what is kept in registers, in the arena, or in a home outside.
+//! 6. [`emit`], [`values`] and [`steps`] write the statements, [`order`] gives the folds their order.
+//! 7. For all phases together: [`loops`] joins loops and finds vectors, [`arena`] lays out the arena.
 //!
 //! [`schedule`] is the result.
 
@@ -32,6 +34,8 @@ mod places;
 pub mod print;
 mod product;
 mod reads;
+mod recur;
+mod recurrences;
 pub mod schedule;
 mod steps;
 #[cfg(test)]
@@ -43,7 +47,9 @@ use crate::circuit::{Circuit, ValueId};
 use body::Body;
 use emit::{Emit, Tables};
 use facts::Facts;
-use schedule::{Region, Schedule};
+use places::Site;
+use recurrences::Scans;
+use schedule::{Region, Schedule, Step, Var};
 
 /// A circuit to run, and where what it reads and gives lies.
 #[derive(Clone, Debug)]
@@ -95,11 +101,63 @@ pub fn plan(phases: &[Phase], capacity: u32) -> Schedule {
 }
 
 fn plan_phase(phase: &Phase, number: u32, schedule: &mut Schedule, tables: &mut Tables) {
-    let facts = Facts::of(phase.circuit, &phase.roots);
-    let kernels = kernels::kernels(&facts, &phase.roots);
+    let parted = recurrences::part(phase.circuit, &phase.roots);
+    let none = Scans::default();
+    let mut roots = vec![];
+    for (k, root) in phase.roots.iter().enumerate() {
+        let value = parted.as_ref().map_or(root.value, |parted| parted.roots[k]);
+        roots.push(Wanted { value, name: root.name.clone(), site: Site::Home(root.home) });
+    }
+    let job = Job {
+        phase: number,
+        circuit: parted.as_ref().map_or(phase.circuit, |parted| &parted.circuit),
+        origins: parted.as_ref().map(|parted| &parted.origins[..]),
+        slots: phase.homes.iter().map(|&home| Site::Home(home)).collect(),
+        roots,
+        scans: parted.as_ref().map_or(&none, |parted| &parted.scans),
+        scanned: None,
+    };
+    plan_job(&job, schedule, tables);
+}
+
+/// A circuit without recurrences that is to be planned: that of a phase, in which recurrences are values from
+/// elsewhere; or what a recurrence computes at one element.
+struct Job<'a> {
+    /// Number of the phase.
+    phase: u32,
+    circuit: &'a Circuit,
+    /// Which value of the phase's circuit each value is, or comes from; itself, if there are none.
+    origins: Option<&'a [ValueId]>,
+    /// Where the value of each slot lies. Those of results of recurrences are never asked for.
+    slots: Vec<Site>,
+    roots: Vec<Wanted>,
+    /// The recurrences.
+    scans: &'a Scans,
+    /// The element, within a recurrence.
+    scanned: Option<Var>,
+}
+
+/// A root of a [`Job`].
+struct Wanted {
+    value: ValueId,
+    name: String,
+    site: Site,
+}
+
+impl Job<'_> {
+    /// Which value of the phase's circuit a value is.
+    fn origin(&self, value: ValueId) -> ValueId {
+        self.origins.map_or(value, |origins| origins[value.index()])
+    }
+}
+
+/// Plans a job; gives what a recurrence does once, before its first element.
+fn plan_job(job: &Job, schedule: &mut Schedule, tables: &mut Tables) -> Vec<Step> {
+    let facts = Facts::of(job.circuit, job.scans, &job.roots);
+    let kernels = kernels::kernels(&facts, &job.roots);
     let fused = fuse::fuse(&kernels);
-    let places = places::places(&kernels, &fused, phase, schedule);
+    let places = places::places(&kernels, &fused, job, schedule);
     let (kernels, places) = (&kernels, &places);
-    Emit { kernels, places, phase: number, schedule, tables, body: Body::default(), loops: vec![] }
-        .phase(&fused);
+    Emit { kernels, places, job, schedule, tables, body: Body::default(), loops: vec![], before: vec![] }
+        .phase(&fused)
 }

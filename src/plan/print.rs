@@ -9,6 +9,9 @@ use crate::circuit::gates::Form;
 use rustc_hash::FxHashMap;
 use std::fmt::{Display, Write};
 
+/// What the element of a recurrence is called.
+const SCANNED: &str = "t";
+
 /// Prints a schedule.
 pub fn print(schedule: &Schedule) -> String {
     let mut out = String::new();
@@ -23,14 +26,31 @@ pub fn print(schedule: &Schedule) -> String {
         _ = writeln!(out, "  scalar {k} is value {} of phase {}", scalar.value.0, scalar.phase);
     }
     for (k, step) in schedule.steps.iter().enumerate() {
-        _ = writeln!(out, "\n{}. {}", k + 1, heading(schedule, step));
-        match step {
-            Step::Nest(nest) => Printer::new(schedule, nest).block(&nest.body, 1, &mut out),
-            Step::Contract(contract) => print_contract(schedule, contract, &mut out),
-            Step::Scatter(_) => {}
-        }
+        print_step(schedule, step, &format!("{}.", k + 1), None, &mut out);
     }
     out
+}
+
+/// Prints a step under its number; one within a recurrence further in.
+fn print_step(schedule: &Schedule, step: &Step, number: &str, within: Option<&Recur>, out: &mut String) {
+    let depth = usize::from(within.is_some());
+    _ = writeln!(out, "\n{}{number} {}", "  ".repeat(depth), heading(schedule, step));
+    let mut printer = Printer::new(schedule, within);
+    match step {
+        Step::Nest(nest) => {
+            printer.uses = Uses::of(&nest.body);
+            printer.block(&nest.body, depth + 1, out);
+        }
+        Step::Contract(contract) => printer.contract(contract, &"  ".repeat(depth + 1), out),
+        Step::Scatter(_) => {}
+        Step::Recur(recur) => {
+            let order = if recur.backwards { ", from the last" } else { "" };
+            _ = writeln!(out, "  for {SCANNED} < {}{order}", recur.extent);
+            for (k, inner) in recur.body.iter().enumerate() {
+                print_step(schedule, inner, &format!("{number}{}.", k + 1), Some(recur), out);
+            }
+        }
+    }
 }
 
 fn title(buffer: &Buffer) -> String {
@@ -57,27 +77,13 @@ fn heading(schedule: &Schedule, step: &Step) -> String {
     let name = |id: BufferId| &schedule.buffers[id.0 as usize].name;
     match step {
         Step::Nest(nest) => nest.what.join(", "),
+        Step::Recur(recur) => format!("{}, one element after another", recur.what.join(", ")),
         Step::Contract(contract) => format!("{}: {}", contract.what, contract.why),
         Step::Scatter(scatter) => {
             let mean = if scatter.mean { ", the mean over the batch" } else { "" };
             let (index, value) = (name(scatter.index), name(scatter.value));
             format!("{}: rows of {value} added where {index} says{mean}", scatter.what)
         }
-    }
-}
-
-fn print_contract(schedule: &Schedule, contract: &Contract, out: &mut String) {
-    let name = |operand: &Operand| {
-        let name = &schedule.buffers[operand.buffer.0 as usize].name;
-        if operand.offset == 0 { name.clone() } else { format!("{name} from {}", operand.offset) }
-    };
-    let mean = if contract.mean { ", divided by the size of the batch" } else { "" };
-    let (a, b, result) = (name(&contract.a), name(&contract.b), name(&contract.out));
-    _ = writeln!(out, "  {result} = sum of {a} * {b} in blocks of {}{mean}", contract.k_block);
-    let groups = [("batch", &contract.batch), ("m", &contract.m), ("n", &contract.n), ("k", &contract.k)];
-    for (group, axis) in groups.iter().flat_map(|(group, axes)| axes.iter().map(move |axis| (group, axis))) {
-        let ContractAxis { extent, a, b, out: result } = axis;
-        _ = writeln!(out, "  {group:5} {:6} steps {a}, {b}, {result}", extent.to_string());
     }
 }
 
@@ -107,7 +113,7 @@ impl Formula {
     }
 }
 
-/// One nest.
+/// One nest, or contraction.
 struct Printer<'a> {
     schedule: &'a Schedule,
     uses: FxHashMap<Reg, usize>,
@@ -118,14 +124,36 @@ struct Printer<'a> {
 }
 
 impl<'a> Printer<'a> {
-    fn new(schedule: &'a Schedule, nest: &Nest) -> Self {
+    /// What is printed may stand within a recurrence.
+    fn new(schedule: &'a Schedule, within: Option<&Recur>) -> Self {
+        let name = |recur: &Recur| (recur.var, SCANNED.to_string());
+        let extent = |recur: &Recur| (recur.var, i64::from(recur.extent));
         Printer {
             schedule,
-            uses: Uses::of(&nest.body),
+            uses: FxHashMap::default(),
             formulas: FxHashMap::default(),
-            vars: FxHashMap::default(),
-            extents: FxHashMap::default(),
+            vars: within.into_iter().map(name).collect(),
+            extents: within.into_iter().map(extent).collect(),
             named: 0,
+        }
+    }
+
+    fn contract(&self, contract: &Contract, indent: &str, out: &mut String) {
+        let name = |first: &Address| {
+            let name = &self.schedule.buffers[first.buffer.0 as usize].name;
+            match first.at == Linear::default() {
+                true => name.clone(),
+                false => format!("{name} from {}", self.linear(&first.at)),
+            }
+        };
+        let mean = if contract.mean { ", divided by the size of the batch" } else { "" };
+        let (a, b, result) = (name(&contract.a), name(&contract.b), name(&contract.out));
+        _ = writeln!(out, "{indent}{result} = sum of {a} * {b} in blocks of {}{mean}", contract.k_block);
+        let groups = [("batch", &contract.batch), ("m", &contract.m), ("n", &contract.n), ("k", &contract.k)];
+        for (group, axes) in groups {
+            for ContractAxis { extent, a, b, out: result } in axes {
+                _ = writeln!(out, "{indent}{group:5} {:6} steps {a}, {b}, {result}", extent.to_string());
+            }
         }
     }
 
@@ -187,7 +215,7 @@ impl<'a> Printer<'a> {
 
     /// Names a loop variable: `b` over the batch, else the next letter from `i` on.
     fn variable(&mut self, var: Var, extent: Extent) -> String {
-        let taken = self.vars.len();
+        let taken = self.vars.values().filter(|name| *name != SCANNED).count();
         let letters = ["i", "j", "k", "l", "m", "n", "o", "p", "q", "s", "t", "u", "v", "w"];
         let stem = if extent == Extent::Batch { "b" } else { letters[taken % letters.len()] };
         let clash = self.vars.values().any(|name| name == stem);

@@ -168,6 +168,13 @@ impl Walk<'_, '_> {
                     }
                 }
             }
+            (Work::Recur(number), _) => {
+                let scan = &facts.scans.all[*number];
+                scan.inputs().for_each(|input| self.through_memory(input));
+            }
+            (Work::Given(_), _) => {
+                self.reads.push((self.kernels.writer(reader), Read { depth: 0, memory: true }))
+            }
             (Work::Scatter, node) => node.for_each_operand(|operand| self.through_memory(operand)),
             (Work::Fold(_), node) => unreachable!("a fold of {node:?}"),
         }

@@ -135,6 +135,41 @@ pub enum Step {
     Contract(Contract),
     /// An ordered scatter.
     Scatter(Scatter),
+    /// Steps for one element after another.
+    Recur(Recur),
+}
+
+impl Step {
+    /// Calls `f` with the step, or with those in its body, in order.
+    pub fn for_each_leaf<'a>(&'a self, f: &mut impl FnMut(&'a Step)) {
+        match self {
+            Step::Recur(recur) => recur.body.iter().for_each(|step| step.for_each_leaf(f)),
+            step => f(step),
+        }
+    }
+}
+
+/// Runs the steps of its body for `var` from 0 to `extent - 1`, or back. Their addresses, conditions and indices may
+/// depend on it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Recur {
+    /// Names of what it computes, for people.
+    pub what: Vec<String>,
+    /// The element of the scanned dimension.
+    pub var: Var,
+    /// How long that is.
+    pub extent: u32,
+    /// Whether it runs from the last element to the first.
+    pub backwards: bool,
+    /// In order; none of them is a recurrence.
+    pub body: Vec<Step>,
+}
+
+impl Recur {
+    /// Which element iteration `i` computes.
+    pub fn element(&self, i: u32) -> u32 {
+        if self.backwards { self.extent - 1 - i } else { i }
+    }
 }
 
 /// Loops over a body; several values may be computed together.
@@ -311,12 +346,12 @@ pub struct Contract {
     pub n: Vec<ContractAxis>,
     /// Axes of both operands, summed, the first outermost.
     pub k: Vec<ContractAxis>,
-    /// Left operand.
-    pub a: Operand,
-    /// Right operand.
-    pub b: Operand,
-    /// Where the result starts.
-    pub out: Operand,
+    /// Left operand: its first element. Only the loop of a recurrence moves it.
+    pub a: Address,
+    /// Right operand: its first element.
+    pub b: Address,
+    /// The first element of the result.
+    pub out: Address,
     /// Longest block of the chain over `k`.
     pub k_block: u32,
     /// Whether the result is divided by the number of examples: the mean over the batch.
@@ -334,15 +369,6 @@ pub struct ContractAxis {
     pub b: i64,
     /// Stride in `out`.
     pub out: i64,
-}
-
-/// An array of a contraction.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Operand {
-    /// Which.
-    pub buffer: BufferId,
-    /// Its first element.
-    pub offset: i64,
 }
 
 /// `out[v, q] = Σ_o (if index[o] == v then value[o, q] else 0)` in ascending order of `o`, the example outermost;

@@ -1,17 +1,17 @@
 //! Steps that are no loops of the planner's: contractions and scatters.
 
-use super::emit::{Emit, strides};
+use super::emit::Emit;
 use super::kernels::{Target, Work};
 use super::order::BLOCK;
+use super::places::Place;
 use super::product::{Group, Held, Product};
-use super::schedule::{BufferId, Contract, Operand, Scatter, Step};
-use crate::circuit::view::Affine;
+use super::schedule::{Address, Contract, Linear, Scatter, Step};
 use crate::circuit::{Node, ValueId};
 use petgraph::graph::NodeIndex;
 
 /// How an array is walked over a product's domain.
 struct Walk {
-    operand: Operand,
+    first: Address,
     batch: i64,
     dims: Vec<i64>,
 }
@@ -19,18 +19,21 @@ struct Walk {
 impl Emit<'_, '_> {
     /// A kernel that is a step of its own.
     pub fn step(&mut self, kernel: NodeIndex) {
-        let outputs = &self.places.stores[kernel.index()];
-        let out = outputs.first().expect("a step's result is in memory").place.buffer;
-        let step = match &self.kernels.graph[kernel].work {
+        let (kernels, places) = (self.kernels, self.places);
+        let outputs = &places.stores[kernel.index()];
+        let out = &outputs.first().expect("a step's result is in memory").place;
+        let step = match &kernels.graph[kernel].work {
             Work::Contract(product) => Step::Contract(self.contract(kernel, product, out)),
+            Work::Recur(number) => Step::Recur(self.recur(*number)),
+            Work::Given(_) => return,
             _ => Step::Scatter(self.scatter(kernel, out)),
         };
         self.schedule.steps.push(step);
     }
 
-    fn contract(&self, kernel: NodeIndex, product: &Product, out: BufferId) -> Contract {
+    fn contract(&mut self, kernel: NodeIndex, product: &Product, out: &Place) -> Contract {
         let [a, b] = [0, 1].map(|k| self.factor(product, k));
-        let result = self.result_strides(product);
+        let (start, result_batch, result) = self.result_strides(product, out);
         let mut contract = Contract {
             what: self.name(kernel),
             why: self.why(product),
@@ -38,15 +41,15 @@ impl Emit<'_, '_> {
             m: vec![],
             n: vec![],
             k: vec![],
-            a: a.operand,
-            b: b.operand,
-            out: Operand { buffer: out, offset: 0 },
+            a: a.first,
+            b: b.first,
+            out: Address { buffer: out.buffer, at: start },
             k_block: BLOCK,
             mean: product.batch,
         };
         let stride = |axis: Option<usize>| match axis {
-            None => [a.batch, b.batch, result.0],
-            Some(axis) => [a.dims[axis], b.dims[axis], result.1[axis]],
+            None => [a.batch, b.batch, result_batch],
+            Some(axis) => [a.dims[axis], b.dims[axis], result[axis]],
         };
         for (group, axis) in product.axes(self.kernels.facts, stride) {
             let axes = match group {
@@ -57,47 +60,46 @@ impl Emit<'_, '_> {
             };
             axes.push(axis);
         }
+        self.pack(product, &mut contract);
         contract
     }
 
     fn factor(&self, product: &Product, k: usize) -> Walk {
         let facts = self.kernels.facts;
         let operand = product.operand(facts, k);
-        let (buffer, (batch, dims)) = match &operand.held {
+        let (place, (batch, dims)) = match &operand.held {
             Held::Value(base) => {
                 let shape = facts.shape(*base);
-                (self.place(*base).buffer, (shape.batch, shape.dims.clone()))
+                (self.place(*base), (shape.batch, shape.dims.clone()))
             }
             Held::Prepared(target) => {
-                let place = self.places.held[self.kernels.of[target].index()];
-                (place.expect("an operand is in memory").buffer, target.domain(facts))
+                let place = self.places.held[self.kernels.of[target].index()].clone();
+                (place.expect("an operand is in memory"), target.domain(facts))
             }
         };
-        let steps = strides(batch, &dims);
+        let (mut start, steps) = place.layout(batch, &dims);
         let inner = &steps[usize::from(batch)..];
         let along = |axis: usize| operand.coords.iter().zip(inner).map(|(c, step)| c.c[axis] * step).sum();
         let rank = facts.shape(product.domain).dims.len();
-        let start = |coord: &Affine| coord.b;
+        start.offset += operand.coords.iter().zip(inner).map(|(c, step)| c.b * step).sum::<i64>();
         Walk {
-            operand: Operand {
-                buffer,
-                offset: operand.coords.iter().zip(inner).map(|(c, s)| start(c) * s).sum(),
-            },
+            first: Address { buffer: place.buffer, at: start },
             batch: if batch { steps[0] } else { 0 },
             dims: (0..rank).map(along).collect(),
         }
     }
 
-    /// Strides of the result along the example axis and the dimensions of the domain; 0 where it is summed.
-    fn result_strides(&self, product: &Product) -> (i64, Vec<i64>) {
+    /// The first element of the result, and its strides along the example axis and the dimensions of the domain; 0
+    /// where it is summed.
+    fn result_strides(&self, product: &Product, out: &Place) -> (Linear, i64, Vec<i64>) {
         let shape = self.kernels.facts.shape(product.domain);
         let kept: Vec<usize> = (0..shape.dims.len()).filter(|&k| !product.axes.contains(k)).collect();
         let dims: Vec<u32> = kept.iter().map(|&k| shape.dims[k]).collect();
         let batch = shape.batch && !product.batch;
-        let steps = strides(batch, &dims);
+        let (start, steps) = out.layout(batch, &dims);
         let mut result = vec![0; shape.dims.len()];
         kept.iter().zip(&steps[usize::from(batch)..]).for_each(|(&k, &step)| result[k] = step);
-        (if batch { steps[0] } else { 0 }, result)
+        (start, if batch { steps[0] } else { 0 }, result)
     }
 
     fn why(&self, product: &Product) -> String {
@@ -110,7 +112,7 @@ impl Emit<'_, '_> {
         format!("a sum of products of {} and {}, each with an axis of its own", part(0), part(1))
     }
 
-    fn scatter(&self, kernel: NodeIndex, out: BufferId) -> Scatter {
+    fn scatter(&self, kernel: NodeIndex, out: &Place) -> Scatter {
         let facts = self.kernels.facts;
         let Node::Scatter { index, value, .. } =
             facts.circuit.node(self.kernels.graph[kernel].target.value())
@@ -123,7 +125,7 @@ impl Emit<'_, '_> {
             what: self.name(kernel),
             index: buffer(*index),
             value: buffer(*value),
-            out,
+            out: out.buffer,
             row,
             mean: facts.shape(*index).batch,
         }

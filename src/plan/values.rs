@@ -34,7 +34,11 @@ impl Emit<'_, '_> {
                 self.body.compute(Op::Scalar(k), vec![])
             }
             Source::Kernel(_) => unreachable!("a definition is not a kernel"),
-            Source::Slot | Source::Merge(_) => self.load(value, at, vec![], 0.0),
+            Source::Slot => match self.place(value).part {
+                Some(part) => self.load(value, at, part.when.clone(), part.fill),
+                None => self.load(value, at, vec![], 0.0),
+            },
+            Source::Merge(_) => self.load(value, at, vec![], 0.0),
             Source::Gate(gate, args) => {
                 let args: Vec<Reg> = args.iter().map(|&arg| self.read(arg, at)).collect();
                 if gate.row().name == "stop" { args[0] } else { self.body.compute(Op::Gate(gate), args) }
@@ -49,7 +53,7 @@ impl Emit<'_, '_> {
                 self.load(located.base, &inner, when, fill as f32)
             }
             Source::Framed { kernel, coords, guards, fill } => {
-                let place = self.places.held[kernel.index()].expect("a frame is in memory");
+                let place = self.places.held[kernel.index()].as_ref().expect("a frame is in memory");
                 let (batch, dims) = self.kernels.graph[kernel].target.domain(self.facts());
                 let element =
                     At { batch: at.batch, dims: coords.iter().map(|c| applied(c, &at.dims)).collect() };
@@ -75,13 +79,14 @@ impl Emit<'_, '_> {
         let mut row = at.clone();
         row.dims.push(Linear::default());
         let start = through(located, &row);
-        let steps = located.coords.iter().zip(shape.strides());
-        let stride: i64 = steps.map(|(coord, stride)| coord.c.last().unwrap_or(&0) * stride as i64).sum();
         let place = self.place(located.base);
+        let (_, strides) = place.layout(shape.batch, &shape.dims);
+        let steps = located.coords.iter().zip(&strides[usize::from(shape.batch)..]);
+        let stride: i64 = steps.map(|(coord, stride)| coord.c.last().unwrap_or(&0) * stride).sum();
         let extent = *self.facts().shape(table).dims.last().expect("a table has rows");
-        let at = address(place, shape.batch, &shape.dims, &start);
+        let at = address(&place, shape.batch, &shape.dims, &start);
         let stride = u32::try_from(stride).expect("a table's rows ascend");
-        let least = self.loops_of(place);
+        let least = self.loops_of(&place);
         self.body.load_at(at, index, stride, extent, least)
     }
 
@@ -89,28 +94,28 @@ impl Emit<'_, '_> {
     fn load(&mut self, value: ValueId, at: &At, when: Vec<Condition>, fill: f32) -> Reg {
         let shape = self.facts().shape(value);
         let place = self.place(value);
-        let at = address(place, shape.batch, &shape.dims, at);
-        let least = self.loops_of(place);
+        let at = address(&place, shape.batch, &shape.dims, at);
+        let least = self.loops_of(&place);
         self.body.load(at, when, fill, least)
     }
 
     /// Where a value is in memory.
     pub fn place(&self, value: ValueId) -> Place {
         let owner = self.facts().owner(value);
-        if let Some(&buffer) = self.places.slots.get(&owner) {
-            return Place { buffer, dropped: 0 };
+        if let Some(place) = self.places.slots.get(&owner) {
+            return place.clone();
         }
         let kernel = self.kernels.of[&Target::Value(owner)];
-        self.places.held[kernel.index()].expect("what is read elsewhere is in memory")
+        self.places.held[kernel.index()].clone().expect("what is read elsewhere is in memory")
     }
 
     /// How many loops run around what is written to a place: those over the axes that it does not have.
-    fn loops_of(&self, place: Place) -> usize {
+    fn loops_of(&self, place: &Place) -> usize {
         self.loops[..place.dropped].iter().filter(|open| open.var.is_some()).count()
     }
 
     fn scalar(&mut self, value: ValueId) -> u32 {
-        let scalar = StepScalar { phase: self.phase, value };
+        let scalar = StepScalar { phase: self.job.phase, value: self.job.origin(value) };
         let table = &mut self.schedule.scalars;
         *self.tables.scalars.entry(scalar).or_insert_with(|| {
             table.push(scalar);
@@ -128,10 +133,9 @@ impl Emit<'_, '_> {
 }
 
 /// Of an element. Where no loop runs over the examples the value is the same for all: that of the first.
-fn address(place: Place, batch: bool, dims: &[u32], at: &At) -> Address {
+fn address(place: &Place, batch: bool, dims: &[u32], at: &At) -> Address {
     let example = batch.then(|| at.batch.map_or(Linear::default(), Linear::var));
-    let parts = strides(batch, dims).into_iter().zip(example.iter().chain(&at.dims)).skip(place.dropped);
-    Address { buffer: place.buffer, at: Linear::combination(0, parts) }
+    place.address(batch, dims, example.iter().chain(&at.dims))
 }
 
 /// A coordinate at a position, its divisor aside.

@@ -1,7 +1,7 @@
 //! The verifier: what must hold of every schedule. What it finds is a bug of the planner, never a mistake of a
 //! user.
 
-use super::arena::for_each_buffer;
+use super::arena::{for_each_access, lasting, shared, spans};
 use super::loops::allows_vector;
 use super::schedule::*;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -24,21 +24,13 @@ pub fn verify(schedule: &Schedule) -> Result<(), Vec<String>> {
         ranges: FxHashMap::default(),
         order: vec![],
     };
-    for (k, step) in schedule.steps.iter().enumerate() {
-        let before = check.faults.len();
-        match step {
-            Step::Nest(nest) => check.body(&nest.body),
-            Step::Contract(contract) => check.contract(contract),
-            Step::Scatter(scatter) => check.scatter(scatter),
-        }
-        check.faults[before..].iter_mut().for_each(|fault| *fault = format!("step {}: {fault}", k + 1));
-    }
+    check.steps(&schedule.steps);
     check.arena();
     if check.faults.is_empty() { Ok(()) } else { Err(check.faults) }
 }
 
 /// An array of a contraction, and how to find an axis's stride in it.
-type Walked<'a> = (&'a Operand, fn(&ContractAxis) -> i64);
+type Walked<'a> = (&'a Address, fn(&ContractAxis) -> i64);
 
 struct Checker<'a> {
     schedule: &'a Schedule,
@@ -55,6 +47,44 @@ struct Checker<'a> {
 impl Checker<'_> {
     fn fault(&mut self, text: String) {
         self.faults.push(text);
+    }
+
+    fn steps(&mut self, steps: &[Step]) {
+        for (k, step) in steps.iter().enumerate() {
+            let before = self.faults.len();
+            match step {
+                Step::Nest(nest) => self.body(&nest.body),
+                Step::Contract(contract) => self.contract(contract),
+                Step::Scatter(scatter) => self.scatter(scatter),
+                Step::Recur(recur) => self.recur(recur),
+            }
+            self.faults[before..].iter_mut().for_each(|fault| *fault = format!("step {}: {fault}", k + 1));
+        }
+    }
+
+    /// That what an element of a recurrence reads of what others do not touch, it has written before.
+    fn recur(&mut self, recur: &Recur) {
+        if recur.body.iter().any(|step| matches!(step, Step::Recur(_))) {
+            self.fault("a recurrence in a recurrence".into());
+        }
+        self.enter(recur.var, Extent::Fixed(recur.extent));
+        self.steps(&recur.body);
+        self.leave(recur.var);
+        let lasting = lasting(recur, &shared(self.schedule));
+        let mut written: FxHashSet<BufferId> = FxHashSet::default();
+        let mut early = vec![];
+        for step in &recur.body {
+            for_each_access(step, &mut |access| {
+                let arena = self.schedule.buffers[access.buffer.0 as usize].region == Region::Arena;
+                if access.writes {
+                    written.insert(access.buffer);
+                } else if arena && !lasting.contains(&access.buffer) && !written.contains(&access.buffer) {
+                    early.push(access.buffer);
+                }
+            });
+        }
+        early.dedup();
+        early.iter().for_each(|id| self.fault(format!("{id:?} is read before the element writes it")));
     }
 
     fn body(&mut self, body: &[Stmt]) {
@@ -215,7 +245,8 @@ impl Checker<'_> {
         let arrays: [Walked; 3] =
             [(&contract.a, |axis| axis.a), (&contract.b, |axis| axis.b), (&contract.out, |axis| axis.out)];
         for (operand, stride) in arrays {
-            let mut range = (operand.offset, operand.offset);
+            self.linear(&operand.at);
+            let mut range = operand.at.range(|var| self.ranges.get(&var).copied().unwrap_or(1));
             for axis in &axes {
                 let end =
                     stride(axis) * (axis.extent.len_for(self.schedule.capacity as usize) as i64 - 1).max(0);
@@ -249,10 +280,7 @@ impl Checker<'_> {
     }
 
     fn arena(&mut self) {
-        let mut lives: FxHashMap<BufferId, (usize, usize)> = FxHashMap::default();
-        for (k, step) in self.schedule.steps.iter().enumerate() {
-            for_each_buffer(step, &mut |id| lives.entry(id).or_insert((k, k)).1 = k);
-        }
+        let lives = spans(self.schedule);
         let capacity = self.schedule.capacity as usize;
         let span = |id: &BufferId| {
             let buffer = &self.schedule.buffers[id.0 as usize];

@@ -17,7 +17,7 @@ pub fn small_net(batch: u32, inputs: u32, units: u32) -> Schedule {
     let w_bar = d.buffer(Region::Gradients, false, &[inputs, units]);
     let z = d.buffer(Region::Arena, true, &[units]);
     let out = d.buffer(Region::Output(0), true, &[units]);
-    let operand = |buffer| Operand { buffer, offset: 0 };
+    let operand = |buffer| Address { buffer, at: Linear::default() };
     let contract = |axes: [ContractAxis; 3], buffers: [BufferId; 3], mean| {
         Step::Contract(Contract {
             what: "a product".to_string(),
@@ -83,7 +83,7 @@ pub fn small_product(extents: [u32; 3], batch: Option<usize>, layout: usize) -> 
     let (b, [bn, bk]) = array(1, 2, layout & 2 != 0, false);
     let (out, [om, on]) = array(0, 1, layout & 4 != 0, true);
     let extent = |axis: usize| if batch == Some(axis) { Batch } else { Fixed(extents[axis]) };
-    let operand = |buffer| Operand { buffer, offset: 0 };
+    let operand = |buffer| Address { buffer, at: Linear::default() };
     d.schedule.steps.push(Step::Contract(Contract {
         what: "a product".to_string(),
         why: String::new(),
@@ -161,4 +161,14 @@ fn the_text_of_the_code_names_what_it_computes() {
     let module = compile(&small_net(4, 2, 8), Options { listing: true, ..checked() }).expect("it compiles");
     assert!(module.clif().contains("a product"));
     assert!(module.asm().lines().count() > 50);
+}
+
+/// Recurrences in native code.
+#[test]
+fn recurrences() {
+    for (_, schedule) in crate::plan::tests::recurrences::schedules() {
+        for rows in [1, 5, 13] {
+            check(&schedule, rows, 3, Random::number);
+        }
+    }
 }

@@ -58,6 +58,36 @@ fn a_sound_schedule_passes() {
     verify(&sound()).unwrap();
 }
 
+/// The second and third step as the body of a recurrence of three elements.
+fn recurring(schedule: &mut Schedule) {
+    let body = schedule.steps.split_off(1);
+    let what = vec![];
+    schedule.steps.push(Step::Recur(Recur { what, var: Var(9), extent: 3, backwards: false, body }));
+}
+
+#[test]
+fn what_an_element_of_a_recurrence_reads_is_written_before() {
+    let mut schedule = sound();
+    recurring(&mut schedule);
+    verify(&schedule).unwrap();
+    let early = found(|schedule| {
+        // `fourth` is written and read in the body alone, but in the wrong order.
+        recurring(schedule);
+        let Step::Recur(recur) = &mut schedule.steps[1] else { panic!("a recurrence") };
+        recur.body.swap(0, 1);
+    });
+    assert!(early.contains("is read before the element writes it"), "{early}");
+    let beyond = found(|schedule| {
+        recurring(schedule);
+        let Step::Recur(recur) = &mut schedule.steps[1] else { panic!("a recurrence") };
+        let Step::Nest(nest) = &mut recur.body[1] else { panic!("a nest") };
+        let Stmt::For { body, .. } = &mut nest.body[0] else { panic!("a loop") };
+        let Stmt::Store { at, .. } = &mut body[2] else { panic!("a store") };
+        at.at.add(&Linear::var(Var(9)), 1);
+    });
+    assert!(beyond.contains("reaches"), "{beyond}");
+}
+
 #[test]
 fn addresses_outside_are_found() {
     let text = found(|schedule| {
@@ -115,7 +145,7 @@ fn buffers_on_top_of_each_other_are_found() {
 fn contractions_that_leave_their_operands_are_found() {
     let text = found(|schedule| {
         let axis = |extent, a, b, out| ContractAxis { extent: Extent::Fixed(extent), a, b, out };
-        let operand = |buffer| Operand { buffer: BufferId(buffer), offset: 0 };
+        let operand = |buffer| Address { buffer: BufferId(buffer), at: Linear::default() };
         schedule.steps[1] = Step::Contract(Contract {
             what: "square".into(),
             why: String::new(),

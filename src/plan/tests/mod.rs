@@ -4,3 +4,4 @@ mod cases;
 mod faults;
 mod harness;
 pub mod random;
+pub mod recurrences;

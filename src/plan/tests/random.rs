@@ -53,7 +53,7 @@ impl Grower {
     }
 
     fn grow(&mut self) {
-        let new = match self.below(14) {
+        let new = match self.below(15) {
             0..=3 => self.gate(),
             4 | 5 => self.reduction(),
             6 | 7 => self.selection(),
@@ -62,6 +62,7 @@ impl Grower {
             10 => self.gathered(),
             11 => self.scattered(),
             12 => self.product(),
+            13 => self.recurrence(),
             _ => self.leaf(),
         };
         // What would blow up the test is left out.
@@ -213,6 +214,89 @@ impl Grower {
         let axes = AxisSet(self.below(1 << domain.dims.len()) as u32);
         let batch = domain.batch && self.below(2) == 0;
         Some(self.circuit.reduce(Reducer::Sum, product, axes, batch))
+    }
+
+    /// `h = tanh(f(h before))` along a dimension, where `f` is random too.
+    fn recurrence(&mut self) -> Option<ValueId> {
+        let seed = self.array();
+        let shape = self.circuit.shape(seed).clone();
+        let axis = self.below(shape.dims.len() as u64) as usize;
+        let by = [1, 2, -1, -3][self.below(4) as usize];
+        let variable = self.circuit.variable();
+        let fill = if self.below(2) == 0 { 0.0 } else { 0.5 };
+        let before = self.circuit.lag(variable, axis, by, fill, &shape);
+        let mut value = before;
+        for _ in 0..1 + self.below(4) {
+            value = self.within(value, seed, axis, &shape).unwrap_or(value);
+        }
+        let new = self.damp(value);
+        self.circuit.close(variable, new);
+        // Some of its inner values are read from outside.
+        self.values.push(value);
+        if self.below(3) == 0 {
+            self.values.push(before);
+        }
+        if self.below(3) == 0 {
+            let later = self.circuit.lag(variable, axis, -by, 0.25, &shape);
+            self.values.push(later);
+        }
+        Some(new)
+    }
+
+    /// Something of the same shape that keeps to the element of the scanned dimension.
+    fn within(&mut self, value: ValueId, seed: ValueId, axis: usize, shape: &Shape) -> Option<ValueId> {
+        let rank = shape.dims.len();
+        let own = |k| Affine::axis(k, rank);
+        let other = (0..rank).find(|&k| k != axis);
+        let read = |coords, guards| View { out: shape.clone(), coords, guards, fill: F64::new(0.5) };
+        match self.below(7) {
+            0 => Some(self.circuit.add(value, seed)),
+            1 => {
+                let half = self.circuit.number(0.5);
+                let part = self.circuit.mul(half, seed);
+                Some(self.circuit.mul(part, value))
+            }
+            2 if shape.batch => {
+                let mean = self.circuit.mean_batch(value);
+                let axes: Vec<usize> = (0..rank).collect();
+                Some(self.circuit.view(mean, View::select(shape.clone(), &axes, &shape.dims)))
+            }
+            3 => {
+                let sum = self.circuit.sum(value, AxisSet::of([other?]));
+                let axes: Vec<usize> = (0..rank).filter(|&k| Some(k) != other).collect();
+                let from = self.circuit.shape(sum).dims.clone();
+                Some(self.circuit.view(sum, View::select(shape.clone(), &axes, &from)))
+            }
+            4 => {
+                let mut coords: Vec<Affine> = (0..rank).map(own).collect();
+                let moved = &mut coords[other?];
+                moved.c[axis] = 1 - self.below(3) as i64;
+                moved.b = self.below(3) as i64 - 1;
+                moved.d = if moved.c[axis] == 0 { 1 } else { 1 + self.below(2) as i64 };
+                let guard = Guard { e: own(axis), lo: self.below(2) as i64, hi: 3 };
+                let guards = if self.below(2) == 0 { vec![guard] } else { vec![] };
+                let view = read(coords, guards).normalised(shape)?;
+                Some(self.circuit.view(value, view))
+            }
+            5 => {
+                // A matrix of its own along the other dimension.
+                let other = other?;
+                let extent = shape.dims[other];
+                let name = format!("U{}", self.circuit.slots().len());
+                let weights =
+                    slot(&mut self.circuit, &name, SlotRole::Param, Shape::shared([extent, extent]));
+                let mut domain = shape.clone();
+                domain.dims.push(extent);
+                let mut axes: Vec<usize> = (0..rank).collect();
+                axes[other] = rank;
+                let a = self.circuit.view(value, View::select(domain.clone(), &axes, &shape.dims));
+                let select = View::select(domain, &[other, rank], &[extent, extent]);
+                let b = self.circuit.view(weights, select);
+                let product = self.circuit.mul(a, b);
+                Some(self.circuit.sum(product, AxisSet::of([rank])))
+            }
+            _ => Some(self.damp(value)),
+        }
     }
 
     fn leaf(&mut self) -> Option<ValueId> {
