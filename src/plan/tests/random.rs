@@ -1,6 +1,7 @@
 //! Random small circuits of all kinds of node, the same in every run.
 
 use super::harness::{CAPACITY, Numbers, check, class_slot, homes, output, slot};
+use crate::circuit::recurrence::check as check_recurrence;
 use crate::circuit::view::{Affine, Guard, View};
 use crate::circuit::{
     AxisSet, Circuit, F64, Gate, Leaf, Reducer, Shape, SlotRole, StepValue, ValueId, gates,
@@ -222,6 +223,7 @@ impl Grower {
         let shape = self.circuit.shape(seed).clone();
         let axis = self.below(shape.dims.len() as u64) as usize;
         let by = [1, 2, -1, -3][self.below(4) as usize];
+        let without = self.circuit.clone();
         let variable = self.circuit.variable();
         let fill = if self.below(2) == 0 { 0.0 } else { 0.5 };
         let before = self.circuit.lag(variable, axis, by, fill, &shape);
@@ -231,6 +233,10 @@ impl Grower {
         }
         let new = self.damp(value);
         self.circuit.close(variable, new);
+        if check_recurrence(&self.circuit, &[new]).is_err() {
+            self.circuit = without;
+            return None;
+        }
         // Some of its inner values are read from outside.
         self.values.push(value);
         if self.below(3) == 0 {
