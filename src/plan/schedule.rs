@@ -128,6 +128,7 @@ pub enum Region {
 
 /// One step of the schedule.
 #[derive(Clone, PartialEq, Debug)]
+#[expect(clippy::large_enum_variant, reason = "steps are few")]
 pub enum Step {
     /// Loops.
     Nest(Nest),
