@@ -369,6 +369,11 @@ pub fn schedules() -> Vec<(&'static str, Schedule)> {
     samples().into_iter().map(planned).collect()
 }
 
+/// The plan of a gated recurrent unit, for measurements.
+pub fn gru_schedule(extents: [u32; 3], capacity: u32) -> Schedule {
+    plan(&[phase(&gru(extents))], capacity)
+}
+
 #[test]
 fn schedules_of_recurrences_give_what_the_circuits_do() {
     for (k, (name, sample)) in samples().into_iter().enumerate() {
