@@ -106,6 +106,8 @@ struct Walk<'p, 'a> {
 impl<'p> Walk<'p, '_> {
     fn expr(&mut self, expr: &'p Expr) {
         match &expr.kind {
+            // An index stands for itself, whatever else is called so.
+            ExprKind::Name { name, primed: false } if self.is_index(&name.text) => {}
             ExprKind::Name { name, primed } => self.read(&name.text, *primed, expr.span, expr.span, None),
             // The path of an inner value begins with an instance, not with a value.
             ExprKind::Field { .. } => {}
@@ -130,6 +132,10 @@ impl<'p> Walk<'p, '_> {
             }
             _ => for_each_child(expr, &mut |child| self.expr(child)),
         }
+    }
+
+    fn is_index(&self, name: &str) -> bool {
+        self.bound.contains(&name) || self.left.iter().any(|known| known.1 == name)
     }
 
     fn read(&mut self, name: &str, primed: bool, base: Span, span: Span, indices: Option<&'p [IndexArg]>) {
