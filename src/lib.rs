@@ -13,6 +13,7 @@
 //! | [`interpret`] | `Circuit` → values, f32 and f64: the definition of what a program means | how anything is made fast |
 //! | [`differentiate`] | `Circuit`, outputs, wrt → `Circuit` with the backward gates | who asks |
 //! | [`simplify`] | `Circuit` → `Circuit`: directed rewrite rules as a table | loops, buffers |
+//! | [`stepwise`] | `Circuit` over a sequence → `Circuit` of one position, with states | loops, buffers |
 //! | [`data`] | data blocks → [`data::Dataset`] | networks |
 //! | [`elaborate`] | `File`, `Dataset` → [`elaborate::Model`]; the last place where a user's error can be found | loops, buffers |
 //! | [`listing`] | `Circuit` → legal `.nn` text: what `nnc grad` prints | loops, buffers |
@@ -35,4 +36,5 @@ pub mod listing;
 pub mod plan;
 pub mod runtime;
 pub mod simplify;
+pub mod stepwise;
 pub mod syntax;

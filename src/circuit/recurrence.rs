@@ -188,7 +188,7 @@ fn scanned(circuit: &Circuit, value: ValueId, axes: &FxHashMap<ValueId, usize>) 
 }
 
 /// Where a dimension of an operand stands in a value that has the same elements along it.
-fn passed_on(circuit: &Circuit, value: ValueId, operand: ValueId, axis: usize) -> Option<usize> {
+pub fn passed_on(circuit: &Circuit, value: ValueId, operand: ValueId, axis: usize) -> Option<usize> {
     let without = |axes: AxisSet| axis - axes.iter().filter(|&reduced| reduced < axis).count();
     match circuit.node(value) {
         Node::Gate { .. } => Some(axis),
