@@ -5,6 +5,7 @@ mod common;
 mod emit;
 mod eval;
 mod fmt;
+mod generate;
 mod grad;
 mod progress;
 mod run;
@@ -49,6 +50,7 @@ enum Command {
     Grad(grad::Args),
     Eval(eval::Args),
     Emit(emit::Args),
+    Generate(generate::Args),
     Fmt(fmt::Args),
     Show(show::Args),
 }
@@ -63,6 +65,7 @@ pub fn main() -> ExitCode {
         Command::Grad(args) => grad::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Emit(args) => emit::run(args),
+        Command::Generate(args) => generate::run(args),
         Command::Fmt(args) => fmt::run(args),
         Command::Show(args) => show::run(args),
     });

@@ -83,6 +83,10 @@ codes! {
     NOT_FINITE = "E0703": "a number that is no longer finite";
     CHECKPOINT_MISMATCH = "E0704": "a checkpoint that does not fit the model";
     FILE_UNWRITABLE = "E0705": "a file that cannot be written";
+    // E08: going on with a sequence
+    NOT_A_SEQUENCE = "E0801": "a net that does not predict the next element of a sequence";
+    NOT_CAUSAL = "E0802": "a net whose positions depend on later ones";
+    UNKNOWN_ELEMENT = "E0803": "an element that the net was not trained on";
     // E09: named by the language, not carried yet
     NOT_YET = "E0901": "part of the language that this version does not carry yet";
     TOO_LARGE = "E0902": "a program beyond a limit of this version";

@@ -5,6 +5,7 @@ pub mod build;
 pub mod checkpoint;
 pub mod evaluate;
 pub mod figures;
+pub mod generate;
 pub mod initial;
 pub mod layout;
 pub mod once;

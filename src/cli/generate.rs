@@ -1,0 +1,129 @@
+//! `nnc generate`
+
+use super::common::{Failed, Session, Source, missing, say, write_out};
+use crate::circuit::draw::SplitMix64;
+use crate::diagnostic::{Diagnostic, codes};
+use crate::runtime::generate::{Generator, draw, scores};
+use crate::runtime::layout::Layout;
+use crate::runtime::weights::Weights;
+use crate::runtime::{checkpoint, provenance};
+use serde_json::json;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Go on with a text, by a trained network.
+///
+/// The net reads the prompt and then says, again and again, which character may come next: one is drawn by these
+/// probabilities and read in its turn. Nothing of the past is computed again, so each character costs one position
+/// of the net, however long the text is. A net with a limited number of positions (a transformer) goes on with the
+/// later half of its window when that is full.
+///
+/// A temperature below 1 makes likely characters likelier; at 0 the likeliest is always taken.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    source: Source,
+    /// The trained parameters (safetensors), as `nnc run --save` wrote them.
+    #[arg(long, value_name = "FILE")]
+    load: PathBuf,
+    /// What to go on with; by default a new line, or the first character that the net knows.
+    #[arg(long, value_name = "TEXT")]
+    prompt: Option<String>,
+    /// How many characters to add.
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    length: usize,
+    /// How freely to draw: 0 is never, 1 as the net says.
+    #[arg(long, default_value_t = 1.0, value_name = "X", value_parser = temperature)]
+    temperature: f64,
+}
+
+fn temperature(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number >= 0.0 && number.is_finite() => Ok(number),
+        _ => Err("expected a number of at least 0".into()),
+    }
+}
+
+/// Runs it.
+pub fn run(args: Args) -> Result<(), Failed> {
+    let session = args.source.open()?;
+    let model = session.model(false)?;
+    let told = |wrong: Diagnostic| session.fail(&[wrong]);
+    let scores = scores(&model).map_err(told)?;
+    let loaded = checkpoint::load(&args.load).map_err(told)?;
+    let (params, states) =
+        (Layout::of(&model.circuit, &model.params), Layout::of(&model.circuit, &model.states));
+    let weights = Weights::from_file(&loaded, &params, &states).map_err(told)?;
+    let vocabulary = vocabulary(&session, &loaded, &model.circuit.slot(scores.sequence).name)?;
+    let prompt = elements(args.prompt.as_deref(), &vocabulary).map_err(told)?;
+    let mut generator =
+        Generator::new(&model, &params, &states, &weights, scores, session.seed()).map_err(told)?;
+
+    let mut random = SplitMix64::new(session.seed());
+    let began = Instant::now();
+    let (&last, first) = prompt.split_last().expect("a prompt has an element");
+    first.iter().for_each(|&element| _ = generator.read(element));
+    let mut text: String = prompt.iter().map(|&element| vocabulary[element as usize].as_str()).collect();
+    if !session.json {
+        write_out(format_args!("{text}"));
+    }
+    let mut element = last;
+    for _ in 0..args.length {
+        element = draw(generator.read(element), args.temperature, &mut random);
+        let word = &vocabulary[element as usize];
+        text.push_str(word);
+        if !session.json {
+            write_out(format_args!("{word}"));
+            // Seen as it comes; a closed pipe is found by the next word.
+            _ = std::io::stdout().flush();
+        }
+    }
+    let rate = args.length as f64 / began.elapsed().as_secs_f64().max(1e-9);
+    if session.json {
+        say!("{}", json!({ "text": text, "prompt_length": prompt.len(), "per_second": rate }));
+    } else {
+        say!("");
+    }
+    Ok(())
+}
+
+/// The characters that classes stand for: those that the parameters were trained with.
+fn vocabulary(session: &Session, loaded: &checkpoint::Loaded, column: &str) -> Result<Vec<String>, Failed> {
+    let data = session.data.as_ref();
+    if let Some(data) = data {
+        session.warn(&provenance::check(loaded, data).map_err(|wrong| session.fail(&[wrong]))?);
+    }
+    let found = provenance::vocabulary(loaded, column)
+        .or_else(|| data.and_then(|data| data.column(column)?.vocabulary.clone()));
+    found.ok_or_else(|| {
+        let what = format!("nothing says which characters the classes of `{column}` stand for");
+        session.fail(&missing(
+            &what,
+            "take the column from text: `window[65] = windows(chars(\"book.txt\"), 65)`",
+        ))
+    })
+}
+
+/// A vocabulary longer than this is not listed.
+const MANY: usize = 200;
+
+/// A prompt as classes.
+fn elements(prompt: Option<&str>, vocabulary: &[String]) -> Result<Vec<u32>, Diagnostic> {
+    let number = |word: &str| vocabulary.iter().position(|known| known == word).map(|k| k as u32);
+    let Some(prompt) = prompt.filter(|prompt| !prompt.is_empty()) else {
+        return Ok(vec![number("\n").unwrap_or(0)]);
+    };
+    let mut elements = vec![];
+    for (place, character) in prompt.chars().enumerate() {
+        let word = character.to_string();
+        elements.push(number(&word).ok_or_else(|| {
+            let message =
+                format!("{word:?}, character {} of the prompt, is none that the net knows", place + 1);
+            let known: String = vocabulary.concat().escape_debug().collect();
+            let diagnostic = Diagnostic::error(codes::UNKNOWN_ELEMENT, message);
+            if vocabulary.len() > MANY { diagnostic } else { diagnostic.note(format!("it knows {known}")) }
+        })?);
+    }
+    Ok(elements)
+}
