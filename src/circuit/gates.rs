@@ -138,6 +138,7 @@ mod named {
     pub const INT_DIV: Gate = gate("int_div");
     pub const MOD: Gate = gate("mod");
     pub const SAME: Gate = gate("same");
+    pub const STOP: Gate = gate("stop");
 }
 pub use named::*;
 

@@ -14,6 +14,7 @@
 //! - [`expansions`]: those expansions that are more than one operation.
 //! - [`draw`]: random numbers as a pure function of where they are drawn.
 //! - [`graph`]: the circuit as a graph, for petgraph.
+//! - [`kinds`]: numbers, integers and conditions: of which kind a value is.
 //! - [`known`]: which values are known once a step.
 //! - [`recurrence`]: cycles that lags close, and the order in which values can be computed.
 //! - [`verify`]: what must hold of every circuit.
@@ -23,6 +24,7 @@ pub mod expansions;
 pub mod formula;
 pub mod gates;
 pub mod graph;
+mod kinds;
 pub mod known;
 pub mod machine;
 pub mod node;
@@ -468,55 +470,6 @@ impl Circuit {
                 Shape { batch: false, dims }
             }
             Node::Lag { shape, .. } => shape.clone(),
-        }
-    }
-
-    /// Whether a value can index: an integer, or a whole constant.
-    pub fn is_integer(&self, value: ValueId) -> bool {
-        self.kind(value) == Kind::Integer || self.is_whole_number(value)
-    }
-
-    /// Whether a value is a whole constant, or an array filled with one.
-    fn is_whole_number(&self, value: ValueId) -> bool {
-        match self.node(value) {
-            Node::Leaf(Leaf::Number(number)) => number.get().fract() == 0.0,
-            Node::View { arg, view } => {
-                let within = view.coords.is_empty() && view.guards.is_empty();
-                within && self.is_whole_number(*arg)
-            }
-            _ => false,
-        }
-    }
-
-    /// The kind that a node gives, from those of its operands.
-    pub fn kind_of(&self, node: &Node) -> Kind {
-        match node {
-            Node::Leaf(Leaf::Slot(id)) => self.slot(*id).kind,
-            Node::Leaf(Leaf::Iota(_)) => Kind::Integer,
-            Node::Leaf(_) => Kind::Real,
-            Node::Gate { gate, args } => match gate.row().result {
-                Some(kind) => kind,
-                // The kind of the operands: `select` and the like pass it on; a mixture is a number. A whole
-                // constant goes with either, so that `2 * i` and `i div 2` of an index stay integers; with nothing
-                // but such constants, as in `if c then 1 else 2`, it is an integer.
-                None => {
-                    let operands = args.iter().skip(usize::from(*gate == gates::SELECT));
-                    let kinds = operands.filter(|&&a| !self.is_whole_number(a)).map(|&a| self.kind(a));
-                    kinds.reduce(|a, b| if a == b { a } else { Kind::Real }).unwrap_or(Kind::Integer)
-                }
-            },
-            Node::Reduce { reducer, arg, .. } => match reducer {
-                Reducer::Argmax | Reducer::Argmin => Kind::Integer,
-                Reducer::Max | Reducer::Min => self.kind(*arg),
-                Reducer::Sum | Reducer::Prod => match self.kind(*arg) {
-                    Kind::Boolean => Kind::Real,
-                    kind => kind,
-                },
-            },
-            Node::View { arg, .. } | Node::Merge { arg, .. } => self.kind(*arg),
-            Node::Gather { table, .. } => self.kind(*table),
-            Node::Scatter { value, .. } => self.kind(*value),
-            Node::Lag { .. } => Kind::Real,
         }
     }
 }

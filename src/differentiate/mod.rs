@@ -80,16 +80,20 @@ fn gradients(
         }
         circuit.set_origin(origin);
         let mut term = term::sum(circuit, uses.into_iter().map(|share| share.term).collect());
-        if naming.is_named(value) {
+        let (is_named, is_wanted) = (naming.is_named(value), wanted.contains(&value));
+        let variable = turned.get(&value).copied();
+        // What is named, asked for and closes a lag is one value.
+        if is_named || is_wanted || variable.is_some() {
             term = term.grounded(circuit);
+        }
+        if is_named {
             naming.name(circuit, value, term.value, origin);
         }
-        if let Some(&variable) = turned.get(&value) {
-            let cotangent = term.absorbed(circuit);
-            circuit.close(variable, cotangent);
+        if let Some(variable) = variable {
+            circuit.close(variable, term.value);
         }
-        if wanted.contains(&value) {
-            found[value.index()] = Some(term.absorbed(circuit));
+        if is_wanted {
+            found[value.index()] = Some(term.value);
         }
         for (operand, share) in propagate(circuit, value, term, origin, &depends) {
             shares[operand.index()].push(share);

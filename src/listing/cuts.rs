@@ -179,8 +179,13 @@ impl<'a> Walk<'a> {
 
     /// A value that can only stand before brackets, or be a number.
     fn only_read(&mut self, value: ValueId) {
-        let node = self.circuit.node(value);
-        if self.names.get(value).is_none() && !matches!(node, Node::Leaf(_) | Node::View { .. }) {
+        let stands = match self.circuit.node(value) {
+            Node::Leaf(_) => true,
+            // One with an outside has an `else` of its own, after which no other can follow.
+            Node::View { arg, view } => view.is_total(self.circuit.shape(*arg)),
+            _ => false,
+        };
+        if self.names.get(value).is_none() && !stands {
             self.forced.push(value);
         }
     }

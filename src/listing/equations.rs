@@ -232,13 +232,17 @@ impl Writer<'_> {
             Sort::Number => build::number(view.fill.get()),
             Sort::Condition => truth_of(view.fill.get()),
         };
-        let read = if escapes(view, &shape) { build::default(read, fill.clone()) } else { read };
+        // A position is no read, which a default could follow.
+        let is_position = matches!(self.circuit.node(arg), Node::Leaf(Leaf::Iota(_)));
+        let conditions = if is_position { view.conditions(&shape) } else { view.guards.clone() };
+        let escapes = !is_position && escapes(view, &shape);
+        let read = if escapes { build::default(read, fill.clone()) } else { read };
         let rank = self.scope.len();
         let rewritten = |guard: &Guard| Guard {
             e: guard.e.substitute(at, rank).expect("index expressions are small"),
             ..*guard
         };
-        let guards: Vec<Guard> = view.guards.iter().rev().map(rewritten).collect();
+        let guards: Vec<Guard> = conditions.iter().rev().map(rewritten).collect();
         let Some(condition) = self.scope.condition(&guards) else { return read };
         let all = matches!(self.circuit.node(arg), Node::Leaf(Leaf::Number(number)) if number.get() == 1.0);
         if sort == Sort::Condition && all && view.fill.get() == 0.0 {

@@ -85,7 +85,9 @@ impl Builder {
 
     fn keeps_kind(&self, gate: Gate, args: &[ValueId], right: ValueId) -> bool {
         let left = self.circuit.kind_of(&Node::Gate { gate, args: args.into() });
-        left == self.circuit.kind(right) || self.as_number(right).is_some()
+        left == self.circuit.kind(right)
+            || self.as_number(right).is_some()
+            || self.circuit.is_whole_constant(right)
     }
 
     /// Whether a value is what a pattern describes; binds the pattern's names.

@@ -4,7 +4,7 @@
 use super::builder::{Builder, without};
 use super::sums::Over;
 use crate::circuit::view::Affine;
-use crate::circuit::{F64, Kind, Leaf, Node, Shape, ValueId, View, gates};
+use crate::circuit::{F64, Leaf, Node, Shape, ValueId, View, gates};
 
 /// `if index == v then value else 0`, where `v` is the position along dimension `axis`.
 struct OneHot {
@@ -57,8 +57,7 @@ impl Builder {
             _ => return None,
         };
         let idle = !self.varies(index, axis);
-        let integer = self.circuit.kind(index) == Kind::Integer;
-        (idle && integer).then_some(OneHot { index, axis, extent, value: args[1] })
+        (idle && self.circuit.is_integer(index)).then_some(OneHot { index, axis, extent, value: args[1] })
     }
 
     /// If a value is the position along one dimension: which, and its extent.

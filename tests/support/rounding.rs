@@ -2,8 +2,8 @@
 //!
 //! Each element of each value gets a bound on the distance between what is exact and what any evaluation in the
 //! lesser precision may give, whatever its order of summation. A gate's bound is found without knowing the gate: it
-//! is tried at the ends of its operands' bounds, so that a comparison that could decide otherwise, or a logarithm
-//! near 0, gets the large bound that it deserves. This is first-order, and meant to be multiplied by a small factor.
+//! is tried at the ends of its operands' bounds and where it may jump between them, so that a comparison that could
+//! decide otherwise, a logarithm near 0, or a quotient by what may be 0 gets the large bound that it deserves. This is first-order, and meant to be multiplied by a small factor.
 
 use nnc::circuit::recurrence::{Unit, units};
 use nnc::circuit::{AxisSet, Circuit, Kind, Leaf, Node, Reducer, Shape, ValueId, View};
@@ -124,29 +124,17 @@ impl Analysis<'_> {
         (0..self.copies(&view.out)).flat_map(one).collect()
     }
 
-    /// The gate at the ends of its operands' bounds, and its own rounding.
+    /// The gate where its operands may be, and its own rounding.
     fn gate(&self, value: ValueId, gate: nnc::circuit::Gate, args: &[ValueId], values: &[f64]) -> Vec<f64> {
-        let operands: Vec<&Bounded> = args.iter().map(|&arg| self.of(arg)).collect();
         let whole = self.circuit.kind(value) != Kind::Real;
         let ulps = f64::from(gate.row().ulps.max(1.0));
         let error = |(k, &y): (usize, &f64)| {
-            let mut spread: f64 = 0.0;
-            for corner in 0..1u32 << args.len() {
-                let end = |(a, operand): (usize, &&Bounded)| {
-                    let sign = if corner >> a & 1 == 1 { 1.0 } else { -1.0 };
-                    // No error leaves even an infinity as it is.
-                    if operand.errors[k] == 0.0 {
-                        operand.values[k]
-                    } else {
-                        operand.values[k] + sign * operand.errors[k]
-                    }
-                };
-                let at: Vec<f64> = operands.iter().enumerate().map(end).collect();
+            let distance = |at: Vec<f64>| {
                 let there = (gate.row().value)(&at);
-                let distance =
-                    if there == y || (there.is_nan() && y.is_nan()) { 0.0 } else { (there - y).abs() };
-                spread = if distance.is_nan() { f64::INFINITY } else { spread.max(distance) };
-            }
+                if there == y || (there.is_nan() && y.is_nan()) { 0.0 } else { (there - y).abs() }
+            };
+            let distances = self.operands(args, k).into_iter().map(distance);
+            let spread = distances.fold(0.0, |a: f64, b| if b.is_nan() { f64::INFINITY } else { a.max(b) });
             match () {
                 () if y.is_finite() && y.abs() > self.precision.large => f64::INFINITY,
                 () if whole || !y.is_finite() => spread,
@@ -154,6 +142,35 @@ impl Analysis<'_> {
             }
         };
         values.iter().enumerate().map(error).collect()
+    }
+
+    /// The operands' elements number `k` in all the combinations to try. What a gate has for an operand twice is the
+    /// same number both times.
+    fn operands(&self, args: &[ValueId], k: usize) -> Vec<Vec<f64>> {
+        let mut all = vec![vec![]];
+        for (place, arg) in args.iter().enumerate() {
+            if let Some(same) = args[..place].iter().position(|other| other == arg) {
+                all.iter_mut().for_each(|at| at.push(at[same]));
+                continue;
+            }
+            let tried = self.tried(*arg, args, k);
+            let extended = |at: Vec<f64>| tried.iter().map(move |&x| [at.clone(), vec![x]].concat());
+            all = all.into_iter().flat_map(extended).collect();
+        }
+        all
+    }
+
+    /// The numbers that are tried for one operand: the ends of its bounds and, within them, where gates jump or
+    /// have a pole: at 0 and where the operand meets another one.
+    fn tried(&self, arg: ValueId, args: &[ValueId], k: usize) -> Vec<f64> {
+        let (x, error) = (self.of(arg).values[k], self.of(arg).errors[k]);
+        // No error leaves even an infinity as it is.
+        if error == 0.0 {
+            return vec![x];
+        }
+        let others = args.iter().filter(|&&other| other != arg).map(|&other| self.of(other).values[k]);
+        let within = others.chain([0.0]).filter(|other| (other - x).abs() < error);
+        [x - error, x + error].into_iter().chain(within).collect()
     }
 
     /// For each element of a reduction's result, the elements that it is made of.

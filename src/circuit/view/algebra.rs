@@ -18,18 +18,12 @@ pub struct Transposed {
 
 impl View {
     /// The one view that equals `outer` applied to the result of `self`, where that is exact: where the fills
-    /// agree, or one of the two never reads outside. `operand` is the shape that `self` reads.
+    /// agree, or one of the two never reads outside (`self`: at the positions where `outer` reads it). `operand` is
+    /// the shape that `self` reads.
     ///
     /// Coordinates and guards of `self` are rewritten in the indices of `outer`; that a coordinate of `outer`
     /// must be whole and within the array between the two becomes a guard.
     pub fn compose(&self, outer: &View, operand: &Shape) -> Option<View> {
-        let fill = if self.fill == outer.fill || outer.is_total(&self.out) {
-            self.fill
-        } else if self.is_total(operand) {
-            outer.fill
-        } else {
-            return None;
-        };
         let rank = outer.out.dims.len();
         let rewrite = |e: &Affine| e.substitute(&outer.coords, rank);
         let coords = self.coords.iter().map(rewrite).collect::<Option<_>>()?;
@@ -37,7 +31,12 @@ impl View {
         let mut guards = guards.collect::<Option<Vec<_>>>()?;
         guards.extend(outer.guards.iter().cloned());
         guards.extend(outer.boxes(&self.out));
-        View { out: outer.out.clone(), coords, guards, fill }.normalised(operand)
+        let one_fill = self.fill == outer.fill || outer.is_total(&self.out);
+        let fill = if one_fill { self.fill } else { outer.fill };
+        let both = View { out: outer.out.clone(), coords, guards, fill }.normalised(operand)?;
+        // Where `outer` is inside, so is `self`.
+        let inside = || self.is_total(operand) || both.conditions(operand) == outer.conditions(&self.out);
+        (one_fill || inside()).then_some(both)
     }
 
     /// The adjoint of reading an operand of this shape: `operand_bar[s] = sum[o: coords(o) = s] out_bar[o]`.

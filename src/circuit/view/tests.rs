@@ -183,6 +183,23 @@ fn random_maps_compose() {
 }
 
 #[test]
+fn maps_of_unequal_fills_compose_where_that_is_exact() {
+    let mut random = Random(5);
+    let mut composed = 0;
+    for _ in 0..4000 {
+        let (out, mid, inn) = (random.dims(1, 2, 4), random.dims(1, 2, 4), random.dims(0, 2, 5));
+        let inner = View { fill: F64::new(1.0), ..random.view(&mid, &inn, false) };
+        let outer = View { fill: F64::new(2.0), ..random.view(&out, &mid, false) };
+        let Some(both) = inner.compose(&outer, &Shape::shared(&*inn)) else { continue };
+        let x = random.array(&inn);
+        let twice = apply(&outer, &mid, &apply(&inner, &inn, &x));
+        assert_eq!(apply(&both, &inn, &x), twice, "{inner:?} then {outer:?} is not {both:?}");
+        composed += usize::from(apply(&both, &inn, &x) != vec![2; twice.len()]);
+    }
+    assert!(composed > 100, "{composed}");
+}
+
+#[test]
 fn transposed_maps_compose() {
     let mut random = Random(4);
     for _ in 0..500 {
@@ -299,6 +316,11 @@ fn composition_minds_the_fills() {
     let reversed = View { coords: vec![Affine { c: vec![-1], b: 3, d: 1 }], ..shifted(0.0, 0) };
     assert_eq!(shifted(1.0, 1).compose(&reversed, &shape).unwrap().fill.get(), 1.0);
     assert_eq!(reversed.compose(&shifted(2.0, 1), &shape).unwrap().fill.get(), 2.0);
+    // What the first does not find, the second, which goes back, does not ask for.
+    let back = shifted(1.0, 1).compose(&shifted(2.0, -1), &shape).expect("inside wherever it is read");
+    assert_eq!(back.fill.get(), 2.0);
+    assert_eq!(back.source(&[1], &[4]), Some(vec![1]));
+    assert_eq!(back.source(&[0], &[4]), None);
 }
 
 #[test]
