@@ -169,11 +169,13 @@ fn each_step(schedule: &Schedule) {
 #[test]
 #[ignore = "a measurement"]
 fn gated_recurrent_unit() {
-    let (t, n, m, capacity) = (32, 32, 128, 32);
-    let schedule = crate::plan::tests::recurrences::gru_schedule([t, n, m], capacity);
-    let case = Case::new(&schedule, 10 * capacity as usize, 1, Random::number);
-    let step = case.time(Options { verify: false, ..Options::default() }, 30) / 10.0;
-    let operations = crate::plan::cost::cost(&schedule, capacity as usize).operations as f64;
-    println!("{:.2} ms for a step, {:.1} GF", step * 1e3, operations / step / 1e9);
-    each_step(&schedule);
+    let (n, m, capacity) = (32, 128, 32);
+    for t in [4, 32] {
+        let schedule = crate::plan::tests::recurrences::gru_schedule([t, n, m], capacity);
+        let case = Case::new(&schedule, 10 * capacity as usize, 1, Random::number);
+        let step = case.time(Options { verify: false, ..Options::default() }, 30) / 10.0;
+        let operations = crate::plan::cost::cost(&schedule, capacity as usize).operations as f64;
+        println!("{t}: {:.2} ms for a step, {:.1} GF", step * 1e3, operations / step / 1e9);
+        each_step(&schedule);
+    }
 }
