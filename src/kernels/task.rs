@@ -64,7 +64,7 @@ pub struct Task {
     columns: Side,
     /// Summed axes: strides in the rows' operand (`a`) and the columns' (`b`).
     k: Vec<ContractAxis>,
-    /// The stride of each operand along `k` where there is one axis alone.
+    /// The stride of each operand along `k` where it is walked as one axis.
     k_stride: Option<(isize, isize)>,
     /// First elements: rows' operand, columns' operand, out.
     start: [i64; 3],
@@ -78,17 +78,13 @@ pub struct Task {
 struct Side {
     /// `a`: stride in the operand; `out`: in the result.
     axes: Vec<ContractAxis>,
-    /// Those strides where there is one axis alone.
+    /// Those strides where they are walked as one axis.
     stride: Option<(isize, isize)>,
 }
 
 impl Side {
     fn new(axes: Vec<ContractAxis>) -> Self {
-        let stride = match axes.as_slice() {
-            [] => Some((0, 0)),
-            [axis] => Some((axis.a as isize, axis.out as isize)),
-            _ => None,
-        };
+        let stride = as_one(&axes).map(|axis| (axis.a as isize, axis.out as isize));
         Side { axes, stride }
     }
 
@@ -123,11 +119,7 @@ impl Task {
         };
         let (rows, columns) = if exchanged { (n, m) } else { (m, n) };
         let k = joined(&orient(&contract.k));
-        let k_stride = match k.as_slice() {
-            [] => Some((0, 0)),
-            [axis] => Some((axis.a as isize, axis.b as isize)),
-            _ => None,
-        };
+        let k_stride = as_one(&k).map(|axis| (axis.a as isize, axis.b as isize));
         let (a, b) = (contract.a.at.offset, contract.b.at.offset);
         let (a, b) = if exchanged { (b, a) } else { (a, b) };
         Task {
@@ -415,24 +407,35 @@ fn outermost_batch(mut axes: Vec<ContractAxis>) -> Vec<ContractAxis> {
 fn joined(axes: &[ContractAxis]) -> Vec<ContractAxis> {
     let mut out: Vec<ContractAxis> = vec![];
     for axis in axes.iter().filter(|axis| axis.extent != Extent::Fixed(1)) {
-        let Extent::Fixed(inner) = axis.extent else {
-            out.push(*axis);
-            continue;
-        };
-        let continues = |outer: &ContractAxis| {
-            let span = |stride: i64| stride * i64::from(inner);
-            outer.a == span(axis.a) && outer.b == span(axis.b) && outer.out == span(axis.out)
-        };
-        match out.last_mut() {
-            Some(outer) if continues(outer) && outer.extent != Extent::Batch => {
-                if let Extent::Fixed(extent) = outer.extent {
-                    *outer = ContractAxis { extent: Extent::Fixed(extent * inner), ..*axis };
-                }
+        match (out.last_mut(), axis.extent) {
+            (Some(ContractAxis { extent: Extent::Fixed(outer), a, b, out }), Extent::Fixed(inner))
+                if continues([*a, *b, *out], axis, inner) =>
+            {
+                *outer *= inner;
+                (*a, *b, *out) = (axis.a, axis.b, axis.out);
             }
             _ => out.push(*axis),
         }
     }
     out
+}
+
+/// Whether an axis with these strides goes on where `inner`, so long, ends.
+fn continues(outer: [i64; 3], inner: &ContractAxis, extent: u32) -> bool {
+    outer == [inner.a, inner.b, inner.out].map(|stride| stride * i64::from(extent))
+}
+
+/// Axes (joined before) as the one with whose strides they are walked through, if there is one: also an axis over the
+/// examples that goes on where a fixed one ends.
+fn as_one(axes: &[ContractAxis]) -> Option<ContractAxis> {
+    match *axes {
+        [] => Some(ContractAxis { extent: Extent::Fixed(1), a: 0, b: 0, out: 0 }),
+        [axis] => Some(axis),
+        [outer, inner @ ContractAxis { extent: Extent::Fixed(extent), .. }] => {
+            continues([outer.a, outer.b, outer.out], &inner, extent).then_some(inner)
+        }
+        _ => None,
+    }
 }
 
 /// Runs the tile of a size.

@@ -108,6 +108,22 @@ fn axes_that_do_not_join() {
     }
 }
 
+/// Rows of each example, and sums over them, that lie as one axis: whatever the size of the batch.
+#[test]
+fn examples_and_their_rows_as_one_axis() {
+    use Extent::{Batch, Fixed};
+    let columns = vec![axis(Fixed(20), 0, 1, 1)];
+    for n in [1, 5, 32] {
+        let rows = vec![axis(Batch, 48, 0, 80), axis(Fixed(4), 12, 0, 20)];
+        let contract = bare(rows, columns.clone(), vec![axis(Fixed(12), 1, 20, 0)]);
+        check(&contract, [48 * 32, 240, 80 * 32], n, 32);
+        let k = vec![axis(Batch, 48, 80, 0), axis(Fixed(4), 12, 20, 0)];
+        let mut contract = bare(vec![axis(Fixed(12), 1, 0, 20)], columns.clone(), k);
+        contract.mean = true;
+        check(&contract, [48 * 32, 80 * 32, 240], n, 32);
+    }
+}
+
 #[test]
 fn blocks_are_even() {
     assert_eq!(even_blocks(512, 512), (1, 512));

@@ -186,7 +186,10 @@ impl Finder<'_, '_> {
         }
         let read =
             node.stored && node.roots.is_empty() || !late.is_empty() || self.read_through_memory(kernel);
-        let mut held = homes.first().map(|output| output.place.clone());
+        // What the same element of a recurrence reads again is close together, not a part of an array.
+        let apart = node.target.domain(self.kernels.facts).0 && !node.is_step();
+        let close = |output: &&Output| !(read && apart && output.place.part.is_some());
+        let mut held = homes.first().filter(close).map(|output| output.place.clone());
         if held.is_none() && read {
             let place = self.in_arena(kernel, !late.is_empty());
             homes.push(Output { place: place.clone(), last: false });

@@ -137,13 +137,45 @@ fn small_contractions() {
     }
 }
 
+/// Milliseconds that each step of a schedule takes by itself, and each in the body of a recurrence.
+fn each_step(schedule: &Schedule) {
+    let time = |step: Step, name: &str| {
+        let alone = Schedule { steps: vec![step], ..schedule.clone() };
+        let case = Case::new(&alone, 10 * schedule.capacity as usize, 1, Random::number);
+        let time = case.time(Options { verify: false, ..Options::default() }, 20) / 10.0;
+        println!("{:8.3} ms  {name}", time * 1e3);
+    };
+    for step in &schedule.steps {
+        match step {
+            Step::Nest(nest) => time(step.clone(), &nest.what.join(", ")),
+            Step::Contract(contract) => time(step.clone(), &contract.what),
+            Step::Scatter(scatter) => time(step.clone(), &scatter.what),
+            Step::Recur(recur) => {
+                time(step.clone(), &recur.what.join(", "));
+                for inner in &recur.body {
+                    let alone = Recur { body: vec![inner.clone()], ..recur.clone() };
+                    let name = match inner {
+                        Step::Nest(nest) => nest.what.join(", "),
+                        Step::Contract(contract) => contract.what.clone(),
+                        _ => String::new(),
+                    };
+                    time(Step::Recur(alone), &format!("  of which {name}"));
+                }
+            }
+        }
+    }
+}
+
 #[test]
 #[ignore = "a measurement"]
 fn gated_recurrent_unit() {
-    let (t, n, m, capacity) = (32, 32, 128, 32);
-    let schedule = crate::plan::tests::recurrences::gru_schedule([t, n, m], capacity);
-    let case = Case::new(&schedule, 10 * capacity as usize, 1, Random::number);
-    let step = case.time(Options { verify: false, ..Options::default() }, 30) / 10.0;
-    let operations = crate::plan::cost::cost(&schedule, capacity as usize).operations as f64;
-    println!("{:.2} ms for a step, {:.1} GF", step * 1e3, operations / step / 1e9);
+    let (n, m, capacity) = (32, 128, 32);
+    for t in [4, 32] {
+        let schedule = crate::plan::tests::recurrences::gru_schedule([t, n, m], capacity);
+        let case = Case::new(&schedule, 10 * capacity as usize, 1, Random::number);
+        let step = case.time(Options { verify: false, ..Options::default() }, 30) / 10.0;
+        let operations = crate::plan::cost::cost(&schedule, capacity as usize).operations as f64;
+        println!("{t}: {:.2} ms for a step, {:.1} GF", step * 1e3, operations / step / 1e9);
+        each_step(&schedule);
+    }
 }
