@@ -9,6 +9,7 @@
 
 pub mod task;
 mod tile;
+mod walk;
 
 #[cfg(test)]
 mod tests;

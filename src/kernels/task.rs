@@ -3,6 +3,7 @@
 #[cfg(target_arch = "x86_64")]
 use super::tile::{Avx2, Avx512};
 use super::tile::{Lanes, Portable, TileArgs, tile};
+use super::walk::Walk;
 use super::{count, even_blocks, offsets};
 use crate::plan::schedule::{Contract, ContractAxis, Extent};
 
@@ -270,6 +271,12 @@ impl Task {
         let in_place = range.len() == width && self.columns.stride.is_some_and(|(_, out)| out == 1);
         let direct = self.rows.stride.filter(|_| in_place);
         let mut edge = [0.0f32; ROWS * WIDEST];
+        let mut column_places = [0isize; WIDEST];
+        let column_places = &mut column_places[..range.len()];
+        for (place, at) in column_places.iter_mut().zip(Walk::new(&self.columns.axes, range.start, n)) {
+            *place = at[2] as isize;
+        }
+        let mut row_places = Walk::new(&self.rows.axes, 0, n);
         for row in (0..total).step_by(ROWS) {
             let high = ROWS.min(total - row);
             let mut args = TileArgs {
@@ -292,47 +299,35 @@ impl Task {
             // panel, and the result or the edge buffer.
             unsafe { run_tile(self.variant, high, width / self.variant.lanes(), &args) };
             if direct.is_none() {
-                // SAFETY: rows and columns are inside the result.
-                unsafe { self.write_edge(&edge, out, n, row..row + high, range.clone(), width, ends) };
+                for (edge, at) in edge.chunks(width).zip(row_places.by_ref().take(high)) {
+                    // SAFETY: rows and columns are inside the result.
+                    unsafe { self.write_edge(edge, out.offset(at[2] as isize), column_places, ends) };
+                }
             }
         }
     }
 
-    /// Copies a tile that could not be written in place to where it belongs.
-    #[allow(clippy::too_many_arguments)]
-    unsafe fn write_edge(
-        &self,
-        edge: &[f32],
-        out: *mut f32,
-        n: usize,
-        rows: std::ops::Range<usize>,
-        columns: std::ops::Range<usize>,
-        width: usize,
-        ends: Ends,
-    ) {
-        for (i, row) in rows.enumerate() {
-            let at = offsets(&self.rows.axes, row, n)[2];
-            for (j, column) in columns.clone().enumerate() {
-                let at = at + offsets(&self.columns.axes, column, n)[2];
-                // SAFETY: the position is inside the result, by the caller's contract.
-                unsafe {
-                    let to = out.offset(at as isize);
-                    let sum = edge[i * width + j];
-                    let sum = if ends.add { *to + sum } else { sum };
-                    *to = if ends.divisor != 1.0 { sum / ends.divisor } else { sum };
-                }
+    /// Copies a row of a tile that could not be written in place to where it belongs.
+    unsafe fn write_edge(&self, edge: &[f32], out: *mut f32, columns: &[isize], ends: Ends) {
+        for (&sum, &column) in edge.iter().zip(columns) {
+            // SAFETY: the position is inside the result, by the caller's contract.
+            unsafe {
+                let to = out.offset(column);
+                let sum = if ends.add { *to + sum } else { sum };
+                *to = if ends.divisor != 1.0 { sum / ends.divisor } else { sum };
             }
         }
     }
 
     /// Copies the rows' operand to `to[row, k]`.
     unsafe fn pack_rows(&self, a: *const f32, n: usize, k: std::ops::Range<usize>, to: *mut f32) {
-        for row in 0..count(&self.rows.axes, n) {
-            let at = offsets(&self.rows.axes, row, n)[0];
-            for (i, k_index) in k.clone().enumerate() {
-                let along = offsets(&self.k, k_index, n)[0];
+        let along: Vec<isize> =
+            Walk::new(&self.k, k.start, n).map(|at| at[0] as isize).take(k.len()).collect();
+        let rows = Walk::new(&self.rows.axes, 0, n).take(count(&self.rows.axes, n));
+        for (row, at) in rows.enumerate() {
+            for (i, &along) in along.iter().enumerate() {
                 // SAFETY: inside the operand and inside the scratch memory.
-                unsafe { *to.add(row * k.len() + i) = *a.offset((at + along) as isize) };
+                unsafe { *to.add(row * k.len() + i) = *a.offset(at[0] as isize + along) };
             }
         }
     }
@@ -347,28 +342,22 @@ impl Task {
         width: usize,
         to: *mut f32,
     ) {
-        for j in 0..width {
-            let Some(column) = columns.clone().nth(j) else {
-                // SAFETY: the panel has `width` columns.
-                (0..k.len()).for_each(|i| unsafe { *to.add(i * width + j) = 0.0 });
-                continue;
-            };
-            let at = offsets(&self.columns.axes, column, n)[0];
-            match self.k_stride {
-                Some((_, along)) => {
-                    let first = b.wrapping_offset(at as isize + k.start as isize * along);
-                    for i in 0..k.len() {
-                        // SAFETY: inside the operand and inside the panel.
-                        unsafe { *to.add(i * width + j) = *first.wrapping_offset(i as isize * along) };
-                    }
+        let mut places = [0isize; WIDEST];
+        let places = &mut places[..columns.len()];
+        for (place, at) in places.iter_mut().zip(Walk::new(&self.columns.axes, columns.start, n)) {
+            *place = at[0] as isize;
+        }
+        let side_by_side = places.windows(2).all(|pair| pair[1] == pair[0] + 1);
+        for (i, at) in Walk::new(&self.k, k.start, n).take(k.len()).enumerate() {
+            // SAFETY: inside the operand; row `i` of the panel has `width` columns.
+            unsafe {
+                let (from, to) = (b.offset(at[1] as isize), to.add(i * width));
+                if side_by_side {
+                    from.offset(places[0]).copy_to_nonoverlapping(to, places.len());
+                } else {
+                    places.iter().enumerate().for_each(|(j, &place)| *to.add(j) = *from.offset(place));
                 }
-                None => {
-                    for (i, k_index) in k.clone().enumerate() {
-                        let along = offsets(&self.k, k_index, n)[1];
-                        // SAFETY: as above.
-                        unsafe { *to.add(i * width + j) = *b.offset((at + along) as isize) };
-                    }
-                }
+                (places.len()..width).for_each(|j| *to.add(j) = 0.0);
             }
         }
     }
