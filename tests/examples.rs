@@ -124,6 +124,29 @@ fn what_stands_beyond_a_sequence_does_not_count() {
     assert!(loss < 1e-6, "{loss}");
 }
 
+/// A model of three characters at a time (a trigram) takes 2.74 bits a character of this book.
+const TRIGRAM: f64 = 2.74;
+
+#[test]
+fn the_book_begins_to_be_read() {
+    let bits = figure(&["examples/char_gru.nn", "--epochs", "1"], "test", "bits");
+    assert!(bits < 1.02 * TRIGRAM, "{bits}");
+}
+
+#[test]
+#[ignore = "minutes; see the head of this file"]
+fn characters_are_predicted_better_than_by_trigrams() {
+    let bits = figure(&["examples/char_gru.nn"], "test", "bits");
+    assert!(bits < 0.9 * TRIGRAM, "{bits}");
+}
+
+#[test]
+#[ignore = "minutes; see the head of this file"]
+fn the_transformer_reaches_its_bits() {
+    let bits = figure(&["examples/transformer.nn"], "test", "bits");
+    assert!(bits < 2.6, "{bits}");
+}
+
 /// The deviation of the noise in the planted ratings: no model predicts them better.
 const NOISE: f64 = 0.25;
 
