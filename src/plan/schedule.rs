@@ -20,6 +20,8 @@
 //!   with 4 kept elements or more). A fold over an axis of one element is that element.
 //! - Which sums of products are contractions follows from the circuit alone: those in which some kept axis belongs
 //!   to the left factor only and some to the right one only, by what each is computed from.
+//! - What a recurrence computes at one element is a circuit by itself, without the scanned dimension: the rules above
+//!   hold there as they hold outside.
 //! - The mean over the batch is the sum divided by the actual number of examples.
 //! - Every other operation is the gate's program (`circuit::machine`); no multiply and add are fused unless a
 //!   program says so.
