@@ -79,7 +79,7 @@ fn obeys(circuit: &Circuit, node: &Node) -> Holds {
             let source = source.ok_or_else(|| format!("{variable:?} stands for nothing"))?;
             let (found, kind) = (circuit.shape(source), circuit.kind(source));
             must(found == shape, || format!("its source has the shape {found}"))?;
-            must(kind == Kind::Real, || format!("its source is of kind {kind:?}"))
+            must(kind != Kind::Boolean, || format!("its source is of kind {kind:?}"))
         }
     }
 }

@@ -53,6 +53,9 @@ codes! {
     INDEX_RANGE_CONFLICT = "E0404": "an index with two ranges";
     INDEX_NOT_AFFINE = "E0405": "an index that is neither affine nor an integer value";
     INDEX_REUSED = "E0406": "an index bound twice";
+    RECURRENCE_ENDLESS = "E0407": "a value that depends on itself at the same element";
+    RECURRENCE_MIXED = "E0408": "a recurrence in two directions";
+    RECURRENCE_AXES = "E0409": "a recurrence along more than one axis";
     // E05: kinds of values
     CLASS_ARITHMETIC = "E0501": "arithmetic on a class";
     EXPECTED_INTEGER = "E0502": "a number where an integer or class is needed";
@@ -64,6 +67,7 @@ codes! {
     DRAW_MISUSE = "E0508": "a draw where it cannot be";
     CLASS_RANGE = "E0509": "a class of the wrong number of cases";
     CONDITION_ARITHMETIC = "E0510": "arithmetic on a condition";
+    RECURRENCE_KIND = "E0511": "a recurrence of values that cannot recur";
     // E06: data
     FILE_UNREADABLE = "E0601": "a file that cannot be read";
     BAD_CELL = "E0602": "a value in a data file that does not fit";

@@ -79,6 +79,8 @@ pub struct Elaborator<'p> {
     pub results: Vec<(super::model::Output, bool)>,
     /// How many expressions are being elaborated, one within the other.
     pub nesting: usize,
+    /// Whether mistakes are not reported: what is tried is elaborated again.
+    pub quiet: bool,
     /// States of an optimizer: name, leaf, and what they begin with.
     pub moments: Vec<(String, ValueId, f64)>,
     /// Paths of parameters that are orthogonal matrices at first.
@@ -117,6 +119,7 @@ impl<'p> Elaborator<'p> {
             data: None,
             results: vec![],
             nesting: 0,
+            quiet: false,
             moments: vec![],
             orthogonal: vec![],
             takes_gradients: std::iter::once(&program.file)
@@ -154,6 +157,9 @@ impl<'p> Elaborator<'p> {
     /// Reports an error. One inside library code is told at the user's call, the library's line being the second
     /// place, with the settings of the calls between as notes.
     pub fn report<T>(&mut self, mut diagnostic: Diagnostic) -> Tried<T> {
+        if self.quiet {
+            return Err(Failed);
+        }
         match diagnostic.labels.first().map(|label| label.span) {
             Some(primary) if self.is_library_file(primary.file) => {
                 diagnostic = self.told_at_the_call(diagnostic)

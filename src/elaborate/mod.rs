@@ -14,6 +14,7 @@
 //! - `scope`, `paths`, `unknown`: what names mean, paths of instances, and what is told of names that mean nothing.
 //! - `expressions`, `reductions`, `draws`, `gradients`, `joins`: values; `sorts`: classes and conditions among them.
 //! - `calls`, `settings`, `headers`, `repeats`: instances and calls from the outside in.
+//! - `recurrence`: equations that depend on one another.
 //! - `reads`, `gathers`, `affine`, `ranges`: indices; `sizes` and `statics`: what is known before training.
 //! - `context`: the state of an elaboration; `arrays`: gates and views over index variables.
 
@@ -36,6 +37,7 @@ pub mod prelude;
 pub mod program;
 mod ranges;
 mod reads;
+mod recurrence;
 mod reductions;
 mod repeats;
 mod scope;

@@ -6,7 +6,8 @@ use super::program::{Net, Program, setting_expression};
 use super::scope::{BodyKind, Frame};
 use super::values::{Array, Sort, Tried, Value};
 use super::{Choices, TRAIN_KEYS};
-use crate::circuit::{Circuit, SlotId, SlotRole, ValueId};
+use crate::circuit::graph::reachable;
+use crate::circuit::{SlotId, SlotRole, ValueId};
 use crate::data::Dataset;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Span, codes, nearest};
 use crate::syntax::ast::{Expr, Name};
@@ -216,9 +217,9 @@ impl<'p> Elaborator<'p> {
     /// Warns of parameters that the loss does not reach, at the call that made them.
     fn check_reach(&mut self, loss: Option<ValueId>) {
         let Some(loss) = loss else { return };
-        let reached = reachable(&self.circuit, loss);
+        let reached = reachable(&self.circuit, [loss]);
         let mut lost: Vec<_> =
-            self.owned.values().filter(|owned| !reached[owned.array.value.index()]).cloned().collect();
+            self.owned.values().filter(|owned| !reached.contains(owned.array.value)).cloned().collect();
         lost.retain(|owned| self.circuit.slot(owned.slot).role == SlotRole::Param);
         lost.sort_by_key(|owned| owned.slot);
         for owned in lost {
@@ -254,16 +255,4 @@ impl<'p> Elaborator<'p> {
             self.diagnostics.push(warning.help("use it, or take the declaration away"));
         }
     }
-}
-
-/// Whether `root` depends on a value, itself included, by place.
-fn reachable(circuit: &Circuit, root: ValueId) -> Vec<bool> {
-    let mut marked = vec![false; circuit.len()];
-    marked[root.index()] = true;
-    for value in circuit.values().rev() {
-        if marked[value.index()] {
-            circuit.node(value).for_each_operand(|operand| marked[operand.index()] = true);
-        }
-    }
-    marked
 }

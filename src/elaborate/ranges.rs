@@ -285,6 +285,9 @@ impl<'p> Elaborator<'p> {
         if (!simple && !deep) || mentions(base, open) {
             return Ok(None);
         }
+        if let Some(promised) = self.promised_dims(base) {
+            return Ok(promised);
+        }
         if let ExprKind::Name { name, primed } = &base.kind {
             self.force(&super::scope::target_key(&name.text, *primed), name.span)?;
         }

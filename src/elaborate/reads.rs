@@ -13,7 +13,8 @@ use crate::diagnostic::{Diagnostic, Span, codes};
 use crate::syntax::ast::{BinaryOp, Expr, ExprKind, IndexArg, Name, UnaryOp};
 
 /// One index of a read.
-enum Form {
+#[derive(Clone, Debug)]
+pub enum Form {
     /// Known for each value of the index variables.
     Affine(AffineForm),
     /// An integer that the running program computes.
@@ -21,14 +22,17 @@ enum Form {
 }
 
 /// One dimension of a read, ready to build.
-struct Coordinate {
-    form: Form,
-    span: Span,
+#[derive(Clone, Debug)]
+pub struct Coordinate {
+    /// Where it reads.
+    pub form: Form,
+    /// The index as written.
+    pub span: Span,
 }
 
 /// What lies outside of an array.
 #[derive(Clone, Copy)]
-enum Otherwise<'p> {
+pub enum Otherwise<'p> {
     /// Nothing: the read must stay inside.
     Proved,
     /// `read else e`
@@ -63,10 +67,13 @@ impl<'p> Elaborator<'p> {
         span: Span,
         otherwise: Otherwise<'p>,
     ) -> Tried<Array> {
+        if let Some(lagged) = self.recurrent_read(base, indices, span, otherwise)? {
+            return Ok(lagged);
+        }
         let array = self.array(base)?;
         let mut coordinates = vec![];
         for index in indices {
-            self.coordinates(index, &array, base.span, &mut coordinates)?;
+            self.coordinates(index, array.dims.len(), base.span, &mut coordinates)?;
         }
         if coordinates.len() > array.dims.len() {
             return self.too_many_indices(base.span, &array.dims, coordinates.len(), span);
@@ -93,11 +100,11 @@ impl<'p> Elaborator<'p> {
         })
     }
 
-    /// The indices of one index argument: one, or several for a pack.
-    fn coordinates(
+    /// The indices of one index argument of a read of so many axes: one, or several for a pack.
+    pub fn coordinates(
         &mut self,
         index: &'p IndexArg,
-        array: &Array,
+        rank: usize,
         base: Span,
         out: &mut Vec<Coordinate>,
     ) -> Tried<()> {
@@ -108,7 +115,7 @@ impl<'p> Elaborator<'p> {
                 Ok(())
             }
             IndexArg::Pack(name) => {
-                let vars = self.pack_vars(name, array.dims.len(), out.len(), base)?;
+                let vars = self.pack_vars(name, rank, out.len(), base)?;
                 let coordinate =
                     |var| Coordinate { form: Form::Affine(AffineForm::var(var)), span: name.span };
                 out.extend(vars.into_iter().map(coordinate));
@@ -239,7 +246,7 @@ impl<'p> Elaborator<'p> {
 
     /// Builds the read: one view over all index variables, in which each integer value has a variable of its own,
     /// then one gather for each of those.
-    fn build_read(
+    pub fn build_read(
         &mut self,
         array: &Array,
         coordinates: Vec<Coordinate>,

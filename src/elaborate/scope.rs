@@ -1,6 +1,7 @@
 //! Names and the paths of instances: what a word means in the body being elaborated.
 
 use super::context::Elaborator;
+use super::recurrence::Cycle;
 use super::statics::{Number, Static};
 use super::values::{Array, Sort, Tried, Value, VarId};
 use crate::circuit::{Leaf, StepValue};
@@ -48,7 +49,7 @@ pub enum Bound {
 pub enum Progress {
     /// Not begun.
     Waiting,
-    /// Begun: reading what it defines is a recurrence.
+    /// Begun: reading what it defines, but by a lag, would never end.
     Running,
     /// Elaborated.
     Done,
@@ -111,6 +112,10 @@ pub struct Frame<'p> {
     pub next: FxHashMap<String, (Array, Span)>,
     /// Names that something read.
     pub read: FxHashSet<String>,
+    /// Equations that depend on one another.
+    pub cycles: Vec<Cycle<'p>>,
+    /// The statement being elaborated.
+    pub current: Option<&'p Stmt>,
 }
 
 impl<'p> Frame<'p> {
@@ -139,6 +144,8 @@ impl<'p> Frame<'p> {
             copy: None,
             next: FxHashMap::default(),
             read: FxHashSet::default(),
+            cycles: vec![],
+            current: None,
         }
     }
 
@@ -263,7 +270,7 @@ impl<'p> Elaborator<'p> {
         Array { value, vars: vec![var], dims: vec![], sort, home: self.home }
     }
 
-    /// Elaborates the statement that defines a name, if it is waiting; a running one is a recurrence.
+    /// Elaborates the statement that defines a name, if it is waiting; a running one would never end.
     pub fn force(&mut self, key: &str, span: Span) -> Tried<()> {
         let Some(&at) = self.here().definers.get(key) else { return Ok(()) };
         match self.here().pending[at].progress {
@@ -273,16 +280,16 @@ impl<'p> Elaborator<'p> {
                 Ok(())
             }
             Progress::Running if self.here().names.contains_key(key) => Ok(()),
-            Progress::Running => self.recurrence(key, span, self.here().pending[at].statement.span),
+            Progress::Running => self.endless(key, span, self.here().pending[at].statement.span),
         }
     }
 
-    fn recurrence(&mut self, key: &str, span: Span, definition: Span) -> Tried<()> {
-        let message = format!("`{key}` depends on itself: recurrences are not carried yet");
-        let diagnostic = Diagnostic::error(codes::NOT_YET, message)
+    fn endless(&mut self, key: &str, span: Span, definition: Span) -> Tried<()> {
+        let message = format!("`{key}` depends on itself");
+        let diagnostic = Diagnostic::error(codes::RECURRENCE_ENDLESS, message)
             .at(span, format!("reads `{key}` while it is being defined"))
-            .at(definition, "in this equation")
-            .help("write the steps out as equations of their own, or use a feed-forward net");
+            .at(definition, "in this statement")
+            .help("a recurrence is made of equations that read earlier or later elements: `h[t - 1] else 0`");
         self.report(diagnostic)
     }
 

@@ -39,6 +39,7 @@ impl<'p> Elaborator<'p> {
                 let _ = self.report::<()>(super::program::defined_twice(&name, first));
             }
         }
+        self.find_recurrences(statements);
         for k in begin..begin + statements.len() {
             self.run_pending(k);
         }
@@ -54,15 +55,20 @@ impl<'p> Elaborator<'p> {
         let statement = frame.pending[at].statement;
         let indices = std::mem::take(&mut frame.indices);
         let (equation, label, copy) = (frame.equation.take(), frame.label.take(), frame.copy.take());
+        let current = frame.current.replace(statement);
         let in_metric = std::mem::replace(&mut self.in_metric, false);
+        let quiet = std::mem::replace(&mut self.quiet, false);
         self.at(statement.span, |this| this.statement(statement));
         self.in_metric = in_metric;
         let frame = self.frame();
+        frame.current = current;
         frame.indices = indices;
         frame.equation = equation;
         frame.label = label;
         frame.copy = copy;
         frame.pending[at].progress = Progress::Done;
+        self.complete_cycle(statement);
+        self.quiet = quiet;
     }
 
     fn statement(&mut self, statement: &'p Stmt) {
@@ -75,7 +81,7 @@ impl<'p> Elaborator<'p> {
             }
             StmtKind::Define { targets, how, value } => {
                 self.frame().equation = targets.first().map(|target| target.name.text.as_str());
-                if self.equation(targets, *how, value).is_err() {
+                if self.is_endless(statement) || self.equation(targets, *how, value).is_err() {
                     self.give_up(targets);
                 }
             }
@@ -195,7 +201,12 @@ impl<'p> Elaborator<'p> {
             return Ok(vec![self.expr(value)?]);
         }
         self.check_same_indices(targets)?;
-        match &ungrouped(value).kind {
+        let mut call = ungrouped(value);
+        if let ExprKind::Labelled { label, value } = &call.kind {
+            self.frame().label = Some(label);
+            call = value;
+        }
+        match &call.kind {
             ExprKind::Call { callee, args } => {
                 match self.at(value.span, |this| this.call_outputs(callee, args, value.span))? {
                     Outcome::Values(values) => Ok(values),
@@ -225,7 +236,7 @@ impl<'p> Elaborator<'p> {
     }
 
     /// The dimensions that a header, or a state's declaration, gives to a target.
-    fn declared_of(&mut self, target: &'p Target) -> Tried<Option<(Vec<u32>, Span)>> {
+    pub fn declared_of(&mut self, target: &'p Target) -> Tried<Option<(Vec<u32>, Span)>> {
         if target.primed {
             return Ok(match self.here().names.get(&target.name.text) {
                 Some(entry) => match &entry.value {
@@ -321,6 +332,7 @@ impl<'p> Elaborator<'p> {
                 names = size_letters(decl);
             }
         }
+        let array = self.keep_promise(target, array)?;
         let path = self.own_path(&name.text);
         let known = self.here().names.contains_key(&name.text);
         self.set_apart(&mut array);
