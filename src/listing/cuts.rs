@@ -33,9 +33,13 @@ pub(super) fn lines(
         }
         next.sort();
         next.dedup();
+        let lagged = walk.lagged;
         for value in next {
             names.make(circuit, value);
-            made.insert(value);
+            // What lags read has no first user that it must stand before.
+            if !lagged.contains(&value) {
+                made.insert(value);
+            }
         }
         // With these named, others may be needed once only.
     }
@@ -84,6 +88,8 @@ struct Walk<'a> {
     users: FxHashMap<ValueId, usize>,
     /// Values that can only be read by a name.
     forced: Vec<ValueId>,
+    /// Those of them that lags read.
+    lagged: FxHashSet<ValueId>,
     /// Values that get a line, not yet looked into.
     open: Vec<ValueId>,
 }
@@ -107,8 +113,8 @@ impl<'a> Walk<'a> {
         names: &'a Names,
         given: &'a FxHashSet<ValueId>,
     ) -> Self {
-        let (lines, users) = (FxHashSet::default(), FxHashMap::default());
-        let mut walk = Walk { circuit, names, lines, users, forced: vec![], open: roots.to_vec() };
+        let (lines, users, lagged) = Default::default();
+        let mut walk = Walk { circuit, names, lines, users, forced: vec![], lagged, open: roots.to_vec() };
         while let Some(value) = walk.open.pop() {
             if !given.contains(&value) && walk.lines.insert(value) {
                 walk.operands(value, Place::Line);
@@ -128,6 +134,7 @@ impl<'a> Walk<'a> {
                 _ if self.names.get(*table).is_none() => self.forced.push(*table),
                 _ => {}
             },
+            Node::Lag { variable, .. } => self.read_by_lag(circuit.source(*variable)),
             Node::Reduce { reducer: Reducer::Argmax | Reducer::Argmin, .. } => inner = Place::Position,
             // The left side of a line can join dimensions, an expression cannot.
             Node::Merge { .. } if place == Place::Within => self.only_read(value),
@@ -155,6 +162,18 @@ impl<'a> Walk<'a> {
         *users += 1;
         if *users == 1 {
             self.operands(value, place);
+        }
+    }
+
+    /// A value that a lag reads: by its name, from wherever it is defined.
+    fn read_by_lag(&mut self, source: Option<ValueId>) {
+        let source = source.expect("a variable that is read is closed");
+        match self.names.get(source) {
+            Some(_) => self.open.push(source),
+            None => {
+                self.forced.push(source);
+                self.lagged.insert(source);
+            }
         }
     }
 
@@ -204,7 +223,7 @@ fn reads_last_plainly(view: &View) -> bool {
 /// Whether a value needed more than once is better written and computed once.
 fn is_heavy(circuit: &Circuit, names: &Names, value: ValueId) -> bool {
     match circuit.node(value) {
-        Node::Leaf(_) | Node::View { .. } | Node::Gather { .. } => false,
+        Node::Leaf(_) | Node::View { .. } | Node::Gather { .. } | Node::Lag { .. } => false,
         _ => weight(circuit, names, value, true) > LIGHT,
     }
 }

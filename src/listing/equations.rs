@@ -132,7 +132,31 @@ impl Writer<'_> {
                 self.sorted(table, &at, sort)
             }
             Node::Scatter { index, value, .. } => self.scatter(index, value, at),
-            Node::Lag { .. } => unreachable!("a recurrence is refused where it is elaborated"),
+            Node::Lag { variable, axis, by, fill, .. } => {
+                let source = self.circuit.source(variable).expect("a variable that is read is closed");
+                self.lag(source, (axis.into(), by), fill.get(), at, sort)
+            }
+        }
+    }
+
+    /// `h[t - 1, m] else 0`
+    fn lag(
+        &mut self,
+        source: ValueId,
+        (axis, by): (usize, i32),
+        fill: f64,
+        at: &[Affine],
+        sort: Sort,
+    ) -> Expr {
+        let reference = self.names.get(source).expect("what a lag reads has a name").clone();
+        let mut at = at.to_vec();
+        at[axis].b -= i64::from(by) * at[axis].d;
+        let read = self.read(&reference, source, &at);
+        match sort {
+            Sort::Number => build::default(read, build::number(fill)),
+            Sort::Condition => {
+                build::binary(BinaryOp::Ne, build::default(read, build::number(fill)), build::number(0.0))
+            }
         }
     }
 

@@ -56,6 +56,7 @@ pub fn backward(
         names.get(value).is_some_and(|reference| !cotangents.contains_key(reference.path.as_str()))
     });
     let forward: FxHashSet<ValueId> = forward.collect();
+    names.name_turned(circuit);
     let computed = |value: &ValueId| names::number(circuit, *value).is_none();
     let roots: Vec<ValueId> =
         gradients.iter().filter_map(|gradient| gradient.value).filter(computed).collect();
@@ -107,7 +108,15 @@ pub fn circuit_listing(circuit: &Circuit, roots: &[ValueId]) -> String {
     let mut names = Names::of(circuit, []);
     let needed = graph::reachable(circuit, roots.iter().copied());
     let named: FxHashSet<ValueId> = circuit.names().iter().map(|named| named.value).collect();
-    let shown = needed.iter().filter(|value| named.contains(value) || !is_inline(circuit, *value));
+    let lagged: FxHashSet<ValueId> = (needed.iter())
+        .filter_map(|value| match circuit.node(value) {
+            Node::Lag { variable, .. } => circuit.source(*variable),
+            _ => None,
+        })
+        .collect();
+    let is_shown =
+        |value: &ValueId| named.contains(value) || lagged.contains(value) || !is_inline(circuit, *value);
+    let shown = needed.iter().filter(is_shown);
     let shown: Vec<ValueId> = shown.collect();
     for &value in &shown {
         if names.get(value).is_none() {

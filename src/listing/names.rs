@@ -1,7 +1,7 @@
 //! What values are called in a listing.
 
 use crate::circuit::gates::Form;
-use crate::circuit::{Circuit, Leaf, Node, Reducer, ValueId};
+use crate::circuit::{Circuit, Leaf, Node, Reducer, ValueId, gates};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Words of the language that name no value and no index.
@@ -119,6 +119,35 @@ impl Names {
         }
     }
 
+    /// Names what the lags of a derived recurrence read after whose cotangent it is a share of: `h_lag_bar` in
+    /// `h_bar[t] = .. + (h_lag_bar[t + 1] else 0)`.
+    pub fn name_turned(&mut self, circuit: &Circuit) {
+        for cotangent in circuit.cotangents() {
+            let named = &circuit.names()[cotangent.name];
+            let mut open = vec![named.value];
+            while let Some(value) = open.pop() {
+                match circuit.node(value) {
+                    Node::Gate { gate, args } if *gate == gates::ADD => open.extend(args.iter().rev()),
+                    Node::Lag { variable, by, .. } => {
+                        let Some(source) = circuit.source(*variable) else { continue };
+                        if self.of.contains_key(&source) || number(circuit, source).is_some() {
+                            continue;
+                        }
+                        let of = named.path.strip_suffix("_bar").unwrap_or(&named.path);
+                        let base = match by.unsigned_abs() {
+                            1 => format!("{of}_lag"),
+                            by => format!("{of}_lag_{by}"),
+                        };
+                        let path = self
+                            .free(|k| if k == 1 { format!("{base}_bar") } else { format!("{base}_bar_{k}") });
+                        self.name(circuit, source, path);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
     /// Takes the first word of a path.
     fn take(&mut self, path: &str) {
         self.taken.insert(path.split('.').next().unwrap_or(path).to_string());
@@ -183,6 +212,10 @@ impl Names {
                 .filter(|(_, coord)| coord.as_axis() == Some(axis))
                 .all(|(read, _)| self.direct(circuit, *arg, read, depth, found)),
             Node::Reduce { arg, .. } => self.direct(circuit, *arg, axis, depth, found),
+            Node::Lag { axis: scanned, shape, .. } => {
+                found.extend((axis != usize::from(*scanned)).then_some(shape.dims[axis]));
+                true
+            }
             Node::Leaf(_) => true,
             _ => false,
         }
@@ -210,6 +243,7 @@ impl Names {
             Node::Gather { index, table } => self
                 .suggestion(circuit, *index, axis, depth)
                 .or_else(|| self.suggestion(circuit, *table, axis, depth)),
+            Node::Lag { variable, .. } => self.suggestion(circuit, circuit.source(*variable)?, axis, depth),
             Node::Scatter { index, value, .. } => {
                 let own = circuit.shape(*index).dims.len();
                 self.suggestion(circuit, *value, (axis + own).checked_sub(1)?, depth).filter(|_| axis > 0)
