@@ -140,6 +140,10 @@ impl<'p> Elaborator<'p> {
                     let count = self.here().packs.get(&pack.text).map_or(0, Vec::len);
                     dims.extend(extents.by_ref().take(count));
                 }
+                Index::PackGroup { pack, .. } => {
+                    let count = self.here().packs.get(&pack.text).map_or(0, Vec::len);
+                    dims.push(extents.by_ref().take(count).product());
+                }
             }
         }
         if how == How::Draws {
