@@ -1,6 +1,9 @@
 //! Derived gradients held against central differences in f64: `nnc check --grad`, and an oracle of tests.
 
-use crate::circuit::{Circuit, Gate, Kind, Leaf, Node, Reducer, Slot, SlotId, SlotRole, ValueId, gates};
+use crate::circuit::graph::reachable;
+use crate::circuit::{
+    Circuit, Gate, Kind, Leaf, Node, Reducer, Slot, SlotId, SlotRole, ValueId, Variable, gates,
+};
 use crate::interpret::{Bindings, evaluate};
 
 /// Half the distance between the ends of the wider difference, relative to the element's size.
@@ -85,11 +88,17 @@ fn with_stops_held(circuit: &Circuit, bindings: &mut Bindings<f64>) -> (Circuit,
     for slot in circuit.slots() {
         held.declare(slot.clone());
     }
+    let variables: Vec<Variable> = circuit.variables().map(|_| held.variable()).collect();
     let mut moved: Vec<ValueId> = vec![];
     for value in circuit.values() {
         let node = circuit.node(value).with_operands(|operand| moved[operand.index()]);
         let stops = matches!(&node, Node::Gate { gate, .. } if gate.row().name == "stop");
         moved.push(if stops { hold(circuit, value, &mut held, bindings) } else { held.add_node(node) });
+    }
+    for (from, to) in circuit.variables().zip(variables) {
+        if let Some(source) = circuit.source(from) {
+            held.close(to, moved[source.index()]);
+        }
     }
     (held, moved)
 }
@@ -175,14 +184,7 @@ impl Probe {
 
 /// Everything that decides which branch of the circuit counts: conditions, the larger of two, positions.
 fn decisions(circuit: &mut Circuit, of: ValueId) -> Vec<ValueId> {
-    let mut reached = vec![false; circuit.len()];
-    reached[of.index()] = true;
-    for value in circuit.values().rev() {
-        if reached[value.index()] {
-            circuit.node(value).for_each_operand(|operand| reached[operand.index()] = true);
-        }
-    }
-    let reached: Vec<ValueId> = circuit.values().filter(|value| reached[value.index()]).collect();
+    let reached: Vec<ValueId> = reachable(circuit, [of]).iter().collect();
     reached.into_iter().filter_map(|value| decision(circuit, value)).collect()
 }
 

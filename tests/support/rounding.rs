@@ -5,7 +5,8 @@
 //! is tried at the ends of its operands' bounds and where it may jump between them, so that a comparison that could
 //! decide otherwise, a logarithm near 0, or a quotient by what may be 0 gets the large bound that it deserves. This is first-order, and meant to be multiplied by a small factor.
 
-use nnc::circuit::{AxisSet, Circuit, Kind, Leaf, Node, Reducer, Shape, ValueId, graph};
+use nnc::circuit::recurrence::{Unit, units};
+use nnc::circuit::{AxisSet, Circuit, Kind, Leaf, Node, Reducer, Shape, ValueId, View};
 use nnc::interpret::{Bindings, evaluate};
 
 /// A value with its bounds, element by element.
@@ -41,14 +42,27 @@ pub fn bounded(
     bindings: &Bindings<f64>,
     precision: Precision,
 ) -> Vec<Bounded> {
-    let needed: Vec<ValueId> = graph::reachable(circuit, roots.iter().copied()).iter().collect();
+    let units = units(circuit, roots);
+    let needed: Vec<ValueId> = units.iter().flat_map(Unit::values).copied().collect();
     let arrays = evaluate(circuit, &needed, bindings);
     let mut known: Vec<Option<Bounded>> = vec![None; circuit.len()];
     for (&value, array) in needed.iter().zip(arrays) {
-        let analysis = Analysis { circuit, known: &known, n: bindings.n, precision };
-        let errors = analysis.errors(value, &array.data);
-        debug_assert_eq!(errors.len(), array.data.len());
+        let errors = vec![0.0; array.data.len()];
         known[value.index()] = Some(Bounded { values: array.data, errors });
+    }
+    for unit in &units {
+        // In a recurrence one round more of the scanned elements has its bounds after each.
+        let rounds = match unit {
+            Unit::Value(_) => 1,
+            Unit::Recurrence(recurrence) => recurrence.extent.div_ceil(recurrence.reach),
+        };
+        for _ in 0..rounds {
+            for &value in unit.values() {
+                let analysis = Analysis { circuit, known: &known, n: bindings.n, precision };
+                let errors = analysis.errors(value, &analysis.of(value).values);
+                known[value.index()].as_mut().expect("needed").errors = errors;
+            }
+        }
     }
     roots.iter().map(|root| known[root.index()].clone().expect("a root is needed")).collect()
 }
@@ -85,25 +99,29 @@ impl Analysis<'_> {
                 self.reduction(*reducer, *arg, *axes, *batch, values)
             }
             Node::Merge { arg, .. } => self.of(*arg).errors.clone(),
-            Node::View { arg, view } => {
-                let dims = &self.circuit.shape(*arg).dims;
-                let own = self.circuit.shape(*arg).size();
-                let outside = self.rounding(view.fill.get());
-                let places: Vec<Option<usize>> =
-                    positions(&view.out.dims).iter().map(|o| view.offset(o, dims)).collect();
-                let of = self.of(*arg);
-                let step = if self.circuit.shape(*arg).batch { own } else { 0 };
-                let one = |example: usize| {
-                    places
-                        .iter()
-                        .map(move |place| place.map_or(outside, |place| of.errors[example * step + place]))
-                };
-                (0..self.copies(&view.out)).flat_map(one).collect()
-            }
+            Node::View { arg, view } => self.read(*arg, view),
             Node::Gather { table, index } => self.gather(*table, *index, values),
             Node::Scatter { index, value, .. } => self.scatter(*index, *value, values),
-            Node::Lag { .. } => vec![f64::INFINITY; values.len()],
+            Node::Lag { variable, axis, by, fill, shape } => {
+                let source = self.circuit.source(*variable).expect("a variable that is read is closed");
+                self.read(source, &View::lagged(shape, usize::from(*axis), *by, *fill))
+            }
         }
+    }
+
+    /// The bounds of what a view reads.
+    fn read(&self, arg: ValueId, view: &View) -> Vec<f64> {
+        let dims = &self.circuit.shape(arg).dims;
+        let own = self.circuit.shape(arg).size();
+        let outside = self.rounding(view.fill.get());
+        let places: Vec<Option<usize>> =
+            positions(&view.out.dims).iter().map(|o| view.offset(o, dims)).collect();
+        let of = self.of(arg);
+        let step = if self.circuit.shape(arg).batch { own } else { 0 };
+        let one = |example: usize| {
+            places.iter().map(move |place| place.map_or(outside, |place| of.errors[example * step + place]))
+        };
+        (0..self.copies(&view.out)).flat_map(one).collect()
     }
 
     /// The gate where its operands may be, and its own rounding.

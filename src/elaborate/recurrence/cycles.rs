@@ -72,7 +72,7 @@ impl<'p> Elaborator<'p> {
         for members in components(&equations) {
             let known = |cycle: &Cycle<'p>| cycle.has(equations[members[0]].statement);
             if !self.here().cycles.iter().any(known) {
-                let group = self.group(&mut equations, &members);
+                let group = self.interdependent(&mut equations, &members);
                 let cycle = self.cycle(group);
                 self.frame().cycles.push(cycle);
             }
@@ -97,7 +97,7 @@ impl<'p> Elaborator<'p> {
     }
 
     /// Takes the members out of a block's equations, with what they read of one another.
-    fn group(&mut self, equations: &mut [Equation<'p>], members: &[usize]) -> Group<'p> {
+    fn interdependent(&mut self, equations: &mut [Equation<'p>], members: &[usize]) -> Group<'p> {
         let names: Vec<String> = members.iter().flat_map(|&k| defined(&equations[k])).collect();
         let mut group = Group { equations: vec![], offsets: vec![] };
         for &k in members {
