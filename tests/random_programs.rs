@@ -179,6 +179,7 @@ fn random_programs_cover_every_production_gate_reducer_and_kind_of_node() {
         "divided view",
         "merge",
         "gather",
+        "lag",
         "mean over the batch",
     ];
     let productions = examples().into_iter().map(String::from);

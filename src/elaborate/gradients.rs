@@ -25,6 +25,7 @@ impl<'p> Elaborator<'p> {
         }
         let (y, x) = (self.differentiated(&of.value), self.variable(&by.value, &of.value));
         let (y, x) = (y?, x?);
+        self.check_gradient_is_whole(y.value, x.value, span)?;
         self.warn_of_memory(&y, &x, span);
         let same: Vec<(usize, usize)> = (y.vars.iter().enumerate())
             .filter_map(|(k, var)| Some((k, x.vars.iter().position(|other| other == var)?)))
@@ -222,7 +223,8 @@ impl<'p> Elaborator<'p> {
         if !self.takes_gradients || array.sort != Sort::Real || self.home != Home::Main {
             return;
         }
-        let is_read = matches!(self.circuit.node(array.value), Node::Leaf(_) | Node::View { .. });
+        let is_read =
+            matches!(self.circuit.node(array.value), Node::Leaf(_) | Node::View { .. } | Node::Lag { .. });
         if is_read || self.named.contains(&array.value) {
             array.value = self.circuit.gate(gates::SAME, &[array.value]);
         }

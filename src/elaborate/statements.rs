@@ -332,10 +332,10 @@ impl<'p> Elaborator<'p> {
                 names = size_letters(decl);
             }
         }
+        self.set_apart(&mut array);
         let array = self.keep_promise(target, array)?;
         let path = self.own_path(&name.text);
         let known = self.here().names.contains_key(&name.text);
-        self.set_apart(&mut array);
         self.define(name, Ok(Value::Array(array.clone())));
         if !known {
             self.name(&path, &array, &names, target.span);

@@ -16,11 +16,11 @@ use super::scope::{Progress, target_key};
 use super::values::{Array, Failed, Sort, Tried, Value, VarId};
 use super::walk::ungrouped;
 use crate::circuit::recurrence::check;
-use crate::circuit::{Leaf, ValueId, Variable, gates};
+use crate::circuit::{Leaf, Node, ValueId, Variable, gates};
 use crate::diagnostic::Span;
 use crate::syntax::ast::{Expr, ExprKind, How, Stmt, StmtKind, Target};
 use equations::Equation;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Equations of a body that depend on one another.
 #[derive(Debug, Default)]
@@ -242,6 +242,24 @@ impl<'p> Elaborator<'p> {
             Some(Ok(())) => Ok(()),
             Some(Err(wrong)) => self.report_wrong(wrong),
         }
+    }
+
+    /// A gradient must see everything by which `of` depends on `by`: it cannot be taken of what still depends on elements
+    /// of a recurrence that is being defined, except through `by`.
+    pub fn check_gradient_is_whole(&mut self, of: ValueId, by: ValueId, span: Span) -> Tried<()> {
+        let (mut open, mut seen) = (vec![of], FxHashSet::default());
+        while let Some(value) = open.pop() {
+            if value == by || !seen.insert(value) {
+                continue;
+            }
+            if let Node::Lag { variable, .. } = *self.circuit.node(value)
+                && self.circuit.source(variable).is_none()
+            {
+                return self.unfinished_gradient(value, span);
+            }
+            self.circuit.node(value).for_each_operand(|operand| open.push(operand));
+        }
+        Ok(())
     }
 
     /// What the values of a recurrence depend on beside the indices of their own equations: found from what its
