@@ -83,10 +83,8 @@ fn lagged(g: &mut Generator, recurrence: &Recurrence, of: usize) -> String {
                     "p".to_string()
                 }
                 1 => format!("{name} - 1"),
-                _ => {
-                    g.body.indices[begin + axis].used = true;
-                    name
-                }
+                // Its own range tells none.
+                _ => name,
             }
         })
         .collect();

@@ -40,7 +40,7 @@ pub const STATEMENTS: &[Production<()>] = &[
     },
     Production {
         example: "a, b = fun0(x)",
-        weight: 3,
+        weight: 5,
         fits: |g, _| several(g).next().is_some(),
         make: |g, _, _| apart(g),
     },
