@@ -283,6 +283,11 @@ impl Circuit {
         if view.is_identity(self.shape(arg)) {
             return arg;
         }
+        // What reads nothing of a number depends on nothing: it must not stand on the cycle of a recurrence.
+        let nowhere = view.guards.iter().any(|guard| guard.lo >= guard.hi);
+        if nowhere && self.kind(arg) == Kind::Real {
+            return self.fill(view.fill.get(), &view.out);
+        }
         if let Node::View { arg: inner_arg, view: inner } = self.node(arg).clone()
             && let Some(composed) = inner.compose(&view, self.shape(inner_arg))
         {

@@ -25,7 +25,6 @@ impl<'p> Elaborator<'p> {
         }
         let (y, x) = (self.differentiated(&of.value), self.variable(&by.value, &of.value));
         let (y, x) = (y?, x?);
-        self.check_gradient_is_whole(y.value, x.value, span)?;
         self.warn_of_memory(&y, &x, span);
         let same: Vec<(usize, usize)> = (y.vars.iter().enumerate())
             .filter_map(|(k, var)| Some((k, x.vars.iter().position(|other| other == var)?)))

@@ -151,7 +151,8 @@ impl Writer<'_> {
         let reference = self.names.get(source).expect("what a lag reads has a name").clone();
         let mut at = at.to_vec();
         at[axis].b -= i64::from(by) * at[axis].d;
-        let read = self.read(&reference, source, &at);
+        // Such a read tells no ranges: those of what recurs may be told by one another.
+        let read = self.element(&reference, &at);
         match sort {
             Sort::Number => build::default(read, build::number(fill)),
             Sort::Condition => {
@@ -165,6 +166,11 @@ impl Writer<'_> {
         for (coordinate, &extent) in at.iter().zip(&self.circuit.shape(value).dims) {
             self.scope.reads(coordinate, extent);
         }
+        self.element(reference, at)
+    }
+
+    /// `head.W[m, n]`, which tells nothing of the ranges of its indices.
+    fn element(&self, reference: &Reference, at: &[Affine]) -> Expr {
         let first = || build::number(0.0);
         let own = |axis: &Option<usize>| axis.map_or_else(first, |axis| self.scope.coordinate(&at[axis]));
         let coordinates: Vec<Expr> = match &reference.spread {

@@ -212,11 +212,8 @@ impl Names {
                 .filter(|(_, coord)| coord.as_axis() == Some(axis))
                 .all(|(read, _)| self.direct(circuit, *arg, read, depth, found)),
             Node::Reduce { arg, .. } => self.direct(circuit, *arg, axis, depth, found),
-            Node::Lag { axis: scanned, shape, .. } => {
-                found.extend((axis != usize::from(*scanned)).then_some(shape.dims[axis]));
-                true
-            }
-            Node::Leaf(_) => true,
+            // The ranges of a recurrence are told outside of it.
+            Node::Leaf(_) | Node::Lag { .. } => true,
             _ => false,
         }
     }

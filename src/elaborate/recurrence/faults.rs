@@ -133,18 +133,6 @@ impl<'p> Elaborator<'p> {
         self.report(diagnostic.help(help))
     }
 
-    /// Reports a gradient through a recurrence from inside of it.
-    pub(super) fn unfinished_gradient<T>(&mut self, lag: ValueId, span: Span) -> Tried<T> {
-        let message = "a gradient through a recurrence cannot be taken inside of it";
-        let mut diagnostic = Diagnostic::error(codes::GRADIENT_UNDEFINED, message).at(span, "this gradient");
-        if let Some(read) = self.circuit.origin(lag).span {
-            diagnostic = diagnostic.at(read, "depends on this, which is still being defined");
-        }
-        self.report(diagnostic.help(
-            "take it outside of the recurrence, or by a name for what is read: `p[t: T] = w[t - 1] else 0`, `grad(y[t], p)[t]`",
-        ))
-    }
-
     /// Reports what only the circuit shows.
     pub(super) fn report_wrong<T>(&mut self, wrong: Wrong) -> Tried<T> {
         let place = |value: ValueId| self.circuit.origin(value).span;

@@ -10,17 +10,18 @@ mod equations;
 mod faults;
 mod lags;
 mod shapes;
+mod spread;
 
 use super::context::Elaborator;
 use super::scope::{Progress, target_key};
 use super::values::{Array, Failed, Sort, Tried, Value, VarId};
 use super::walk::ungrouped;
 use crate::circuit::recurrence::check;
-use crate::circuit::{Leaf, Node, ValueId, Variable, gates};
+use crate::circuit::{Leaf, ValueId, Variable, gates};
 use crate::diagnostic::Span;
 use crate::syntax::ast::{Expr, ExprKind, How, Stmt, StmtKind, Target};
 use equations::Equation;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 /// Equations of a body that depend on one another.
 #[derive(Debug, Default)]
@@ -242,51 +243,6 @@ impl<'p> Elaborator<'p> {
             Some(Ok(())) => Ok(()),
             Some(Err(wrong)) => self.report_wrong(wrong),
         }
-    }
-
-    /// A gradient must see everything by which `of` depends on `by`: it cannot be taken of what still depends on elements
-    /// of a recurrence that is being defined, except through `by`.
-    pub fn check_gradient_is_whole(&mut self, of: ValueId, by: ValueId, span: Span) -> Tried<()> {
-        let (mut open, mut seen) = (vec![of], FxHashSet::default());
-        while let Some(value) = open.pop() {
-            if value == by || !seen.insert(value) {
-                continue;
-            }
-            if let Node::Lag { variable, .. } = *self.circuit.node(value)
-                && self.circuit.source(variable).is_none()
-            {
-                return self.unfinished_gradient(value, span);
-            }
-            self.circuit.node(value).for_each_operand(|operand| open.push(operand));
-        }
-        Ok(())
-    }
-
-    /// What the values of a recurrence depend on beside the indices of their own equations: found from what its
-    /// equations read.
-    fn spread(&mut self, cycle: usize) -> (Vec<VarId>, bool) {
-        if let Some(known) = &self.here().cycles[cycle].spread {
-            return known.clone();
-        }
-        let mut found = shapes::Spread::default();
-        for k in 0..self.here().cycles[cycle].statements.len() {
-            if let StmtKind::Define { how, value, .. } = &self.here().cycles[cycle].statements[k].kind {
-                found.draws |= *how == How::Draws;
-                self.spread_of(cycle, value, &mut found);
-            }
-        }
-        if found.draws {
-            found.batch = true;
-            found.vars.extend(self.here().mapped.clone());
-        }
-        found.vars.sort_unstable();
-        found.vars.dedup();
-        // What an inner value depends on outside of this body is a dimension here.
-        let mapped = &self.here().mapped;
-        found.vars.retain(|var| mapped.contains(var));
-        let spread = (found.vars, found.batch);
-        self.frame().cycles[cycle].spread = Some(spread.clone());
-        spread
     }
 
     /// What a name of the body means, its statement elaborated first; its mistakes are told there.

@@ -4,14 +4,12 @@
 use super::super::context::Elaborator;
 use super::super::scope::{BodyKind, Bound, Frame};
 use super::super::sizes::Given;
-use super::super::values::{Applied, Array, Callable, Tried, Value, VarId};
+use super::super::values::{Applied, Callable, Tried, Value};
 use super::super::walk::for_each_child;
 use super::Shaped;
 use crate::circuit::Gate;
 use crate::diagnostic::Span;
-use crate::syntax::ast::{
-    Arg, Body, Decl, Definition, DefinitionKind, Expr, ExprKind, How, Index, IndexArg, Stmt, StmtKind,
-};
+use crate::syntax::ast::{Arg, Decl, Definition, DefinitionKind, Expr, ExprKind, How, Index, IndexArg};
 
 /// Dimensions, as far as they are told.
 #[derive(Clone, PartialEq, Debug)]
@@ -31,17 +29,6 @@ pub(super) enum Rest {
     Own,
     /// Not told.
     Unknown,
-}
-
-/// What the equations of a recurrence depend on.
-#[derive(Default)]
-pub struct Spread {
-    /// Index variables of what they read.
-    pub vars: Vec<VarId>,
-    /// Whether anything differs from example to example.
-    pub batch: bool,
-    /// Whether anything may be drawn.
-    pub draws: bool,
 }
 
 /// Something called, as far as the shape of what it gives goes.
@@ -353,88 +340,6 @@ impl<'p> Elaborator<'p> {
         }
         self.frames.pop();
         results
-    }
-
-    /// Notes what an expression depends on that is not of the recurrence itself.
-    pub(super) fn spread_of(&mut self, cycle: usize, expr: &'p Expr, found: &mut Spread) {
-        match &expr.kind {
-            ExprKind::Name { name, primed: false } => {
-                let text = name.text.as_str();
-                if self.here().cycles[cycle].names.contains_key(text) {
-                    return;
-                }
-                match self.meaning_of(text, name.span) {
-                    Some(Value::Array(array)) => self.note(&array, found),
-                    Some(Value::Callable(callable)) => found.draws |= self.may_draw(&callable),
-                    Some(Value::Static(_)) => {}
-                    None => {
-                        let definition = self.definitions.callable(text, self.in_library());
-                        found.draws |=
-                            definition.is_some_and(|(d, library)| self.draws(d, library, &mut vec![]));
-                    }
-                }
-            }
-            ExprKind::Name { primed: true, .. } | ExprKind::Field { .. } => {
-                if let Some(Value::Array(array)) = self.quietly(|this| this.expr(expr)) {
-                    self.note(&array, found);
-                }
-            }
-            _ => {
-                let mut children = vec![];
-                for_each_child(expr, &mut |child| children.push(child));
-                children.into_iter().for_each(|child| self.spread_of(cycle, child, found));
-            }
-        }
-    }
-
-    fn note(&self, array: &Array, found: &mut Spread) {
-        found.vars.extend(&array.vars);
-        found.batch |= array.home == self.home && self.is_per_example(array);
-    }
-
-    fn may_draw(&self, callable: &Callable<'p>) -> bool {
-        match callable {
-            Callable::Gate(_) => false,
-            Callable::Applied(applied) => self.draws(applied.definition, applied.library, &mut vec![]),
-            Callable::Pipeline(stages) => stages.iter().any(|(stage, _)| self.may_draw(stage)),
-        }
-    }
-
-    /// Whether a function or layer draws, or calls one that does.
-    fn draws(&self, definition: &'p Definition, library: bool, seen: &mut Vec<*const Definition>) -> bool {
-        if seen.contains(&std::ptr::from_ref(definition)) {
-            return false;
-        }
-        seen.push(definition);
-        match &definition.body {
-            Body::Expr(expr) => self.calls_what_draws(expr, library, seen),
-            Body::Block(statements) => self.block_draws(statements, library, seen),
-        }
-    }
-
-    fn block_draws(&self, statements: &'p [Stmt], library: bool, seen: &mut Vec<*const Definition>) -> bool {
-        statements.iter().any(|statement| match &statement.kind {
-            StmtKind::Define { how, value, .. } => {
-                *how == How::Draws || self.calls_what_draws(value, library, seen)
-            }
-            StmtKind::If { then, otherwise, .. } => {
-                self.block_draws(then, library, seen)
-                    || self.block_draws(otherwise.as_deref().unwrap_or_default(), library, seen)
-            }
-            _ => false,
-        })
-    }
-
-    fn calls_what_draws(&self, expr: &'p Expr, library: bool, seen: &mut Vec<*const Definition>) -> bool {
-        if let ExprKind::Name { name, .. } = &expr.kind
-            && let Some((definition, library)) = self.definitions.callable(&name.text, library)
-            && self.draws(definition, library, seen)
-        {
-            return true;
-        }
-        let mut draws = false;
-        for_each_child(expr, &mut |child| draws = draws || self.calls_what_draws(child, library, seen));
-        draws
     }
 }
 

@@ -7,6 +7,7 @@
 //! - [`conditions`]: true and false; [`wholes`]: classes and indices that the running program computes.
 //! - [`reads`]: what stands between brackets.
 //! - [`statements`]: equations, draws, pipelines, states, branches, and the loss over all of them.
+//! - [`recurrences`]: equations that read earlier or later elements of one another.
 //! - [`definitions`]: functions and layers of the program's own; [`library`]: those that every program knows.
 //! - [`training`]: data in a table, an optimizer and what else a `train` block says.
 //!
@@ -19,6 +20,7 @@ pub mod definitions;
 pub mod library;
 pub mod reads;
 pub mod reals;
+pub mod recurrences;
 pub mod statements;
 pub mod tame;
 pub mod term;

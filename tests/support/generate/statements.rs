@@ -40,9 +40,15 @@ pub const STATEMENTS: &[Production<()>] = &[
     },
     Production {
         example: "a, b = fun0(x)",
-        weight: 3,
+        weight: 5,
         fits: |g, _| several(g).next().is_some(),
         make: |g, _, _| apart(g),
+    },
+    Production {
+        example: "v[t] = tanh(v[t - 1] else 0)",
+        weight: 4,
+        fits: |_, _| true,
+        make: |g, _, _| super::recurrences::recurrence(g),
     },
     Production {
         example: "state s[2] = 0 ... s' = ...",
@@ -272,7 +278,8 @@ fn branch(g: &mut Generator) {
     g.declare(&name, Term { low, high, batch: then.batch || other.batch, ..then });
 }
 
-fn has_vectors(g: &Generator, _: &[u32]) -> bool {
+/// Whether there is an array of numbers.
+pub fn has_vectors(g: &Generator, _: &[u32]) -> bool {
     g.body.values.iter().any(|value| value.term.sort == Sort::Real && !value.term.dims.is_empty())
 }
 
@@ -281,7 +288,7 @@ fn owns(g: &Generator) -> bool {
 }
 
 /// A vector with a name, or a row of an array.
-fn vector_length(g: &mut Generator) -> u32 {
+pub fn vector_length(g: &mut Generator) -> u32 {
     let real = g.body.values.iter().filter(|value| value.term.sort == Sort::Real);
     let lengths: Vec<u32> = real.filter_map(|value| value.term.dims.last().copied()).collect();
     *g.random.pick(&lengths)
