@@ -1,7 +1,8 @@
 //! Data blocks and tables, from text to data sets; their mistakes as the user reads them.
 
-use nnc::data::{self, Dataset};
+use nnc::data::{self, Column, Dataset};
 use nnc::diagnostic::{Diagnostics, Sources, render};
+use nnc::interpret::Element;
 use nnc::syntax::{ast::ItemKind, parse};
 use std::fmt::Write;
 use std::path::Path;
@@ -26,6 +27,11 @@ fn example(name: &str) -> Dataset {
     loaded.remove(0).expect("the example loads")
 }
 
+/// What a column holds, loaded in f32.
+fn cells(column: &Column) -> &[f32] {
+    f32::slice(&column.data)
+}
+
 /// A data set in words: its parts, its columns, every row.
 fn describe(data: &Dataset) -> String {
     let mut out = format!("{}: {} rows\n", data.name, data.rows);
@@ -40,7 +46,7 @@ fn describe(data: &Dataset) -> String {
         if let Some(learned) = &column.standardized {
             writeln!(out, "    mean {:?}, deviation {:?}", learned.mean, learned.deviation).unwrap();
         }
-        for row in column.data.chunks(column.row_len()) {
+        for row in cells(column).chunks(column.row_len()) {
             writeln!(out, "    {row:?}").unwrap();
         }
     }
@@ -74,17 +80,17 @@ fn iris() {
     assert_eq!((data.rows, data.train.len(), data.validation.len(), data.test.len()), (150, 120, 0, 30));
     let y = data.column("y").expect("y");
     assert_eq!(y.vocabulary.as_deref(), Some(&["setosa", "versicolor", "virginica"].map(String::from)[..]));
-    assert!((0..3).all(|class| y.data.iter().filter(|&&cell| cell == class as f32).count() == 50));
+    assert!((0..3).all(|class| cells(y).iter().filter(|&&cell| cell == class as f32).count() == 50));
     let x = data.column("x").expect("x");
-    assert_eq!((&x.dims[..], x.data.len()), (&[4][..], 600));
+    assert_eq!((&x.dims[..], cells(x).len()), (&[4][..], 600));
     for k in 0..4 {
-        let values = data.train.iter().map(|&row| f64::from(x.data[row as usize * 4 + k]));
+        let values = data.train.iter().map(|&row| f64::from(cells(x)[row as usize * 4 + k]));
         let mean = values.clone().sum::<f64>() / 120.0;
         let deviation = (values.map(|v| (v - mean).powi(2)).sum::<f64>() / 120.0).sqrt();
         assert!(mean.abs() < 1e-6 && (deviation - 1.0).abs() < 1e-6, "{k}: {mean} {deviation}");
     }
     let learned = x.standardized.as_ref().expect("what was taken off");
-    let back = f64::from(x.data[0]) * learned.deviation[0] + learned.mean[0];
+    let back = f64::from(cells(x)[0]) * learned.deviation[0] + learned.mean[0];
     assert!((back - 5.1).abs() < 1e-6, "the first sepal is 5.1 long, not {back}");
     assert_eq!(data, example("iris.nn"), "loading twice gives the same");
 }
@@ -95,18 +101,18 @@ fn digits() {
     assert_eq!((data.rows, data.validation.len(), data.test.len()), (1797, 179, 359));
     let (x, y) = (data.column("x").expect("x"), data.column("y").expect("y"));
     assert_eq!((&x.dims[..], x.row_len()), (&[64][..], 64));
-    assert_eq!(x.data[..6], [0.0, 0.0, 5.0 / 16.0, 13.0 / 16.0, 9.0 / 16.0, 1.0 / 16.0]);
+    assert_eq!(cells(x)[..6], [0.0, 0.0, 5.0 / 16.0, 13.0 / 16.0, 9.0 / 16.0, 1.0 / 16.0]);
     let digits: Vec<String> = (0..10).map(|digit| digit.to_string()).collect();
     assert_eq!(y.vocabulary.as_deref(), Some(&digits[..]));
-    assert_eq!(y.data[..11], [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 0.0]);
+    assert_eq!(cells(y)[..11], [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 0.0]);
 }
 
 #[test]
 fn xor() {
     let data = example("xor.nn");
     assert_eq!(data.train, [0, 1, 2, 3]);
-    assert_eq!(data.column("x").expect("x").data, [0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0]);
-    assert_eq!(data.column("y").expect("y").data, [0.0, 1.0, 1.0, 0.0]);
+    assert_eq!(cells(data.column("x").expect("x")), [0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0]);
+    assert_eq!(cells(data.column("y").expect("y")), [0.0, 1.0, 1.0, 0.0]);
 }
 
 #[test]
@@ -116,8 +122,8 @@ fn lenet() {
     assert_eq!(data.test[0], 8_000);
     let (image, digit) = (data.column("image").expect("image"), data.column("digit").expect("digit"));
     assert_eq!((&image.dims[..], digit.dims.len()), (&[28, 28][..], 0));
-    assert!(image.data.iter().all(|x| (0.0..=1.0).contains(x)) && digit.data.iter().all(|&d| d < 10.0));
+    assert!(cells(image).iter().all(|x| (0.0..=1.0).contains(x)) && cells(digit).iter().all(|&d| d < 10.0));
     // MNIST's own mean over all pixels is 0.1307.
-    let mean = image.data.iter().map(|&x| f64::from(x)).sum::<f64>() / image.data.len() as f64;
+    let mean = cells(image).iter().map(|&x| f64::from(x)).sum::<f64>() / cells(image).len() as f64;
     assert!((mean - 0.1307).abs() < 0.003, "{mean}");
 }

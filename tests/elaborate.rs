@@ -122,7 +122,7 @@ fn values(model: &Model, data: Option<&Dataset>) -> Vec<(String, Vec<f64>)> {
     }
     for &slot in &model.inputs {
         let column = data.and_then(|data| data.column(&model.circuit.slot(slot).name)).expect("a column");
-        let cells = column.data[..rows * column.row_len()].iter().map(|&cell| f64::from(cell)).collect();
+        let cells = column.data.iter().take(rows * column.row_len()).collect();
         bindings.bind(&model.circuit, slot, cells);
     }
     let loss = model.loss.map(|loss| ("loss".to_string(), loss));

@@ -1,7 +1,7 @@
 //! Fragments of networks against PyTorch: values and gradients in f64 by the reference interpreter, and in f32 by
 //! native code. The fixtures are made by `tools/torch_fixtures.py`.
 
-use nnc::circuit::SlotId;
+use nnc::circuit::{Dtype, SlotId};
 use nnc::elaborate::{self, Choices};
 use nnc::runtime::checkpoint::{self, Loaded};
 use nnc::runtime::once::{By, Evaluation, Tensor};
@@ -71,9 +71,15 @@ fn hold(program: &elaborate::Program, fixture: &Fixture) -> Result<(), String> {
         .iter()
         .filter(|slot| fixture.get(&format!("bar/{}", slot.name)).is_some())
         .count();
-    for (by, tolerance) in [(By::InterpreterF64, 1e-9), (By::Native, 2e-5)] {
-        let compared =
-            compare(fixture, &evaluation.run(by)?, tolerance).map_err(|what| format!("{by:?}: {what}"))?;
+    let ways = [
+        (By::InterpreterF64, Dtype::F64, 1e-9),
+        (By::Native, Dtype::F64, 1e-9),
+        (By::Native, Dtype::F32, 2e-5),
+    ];
+    for (by, dtype, tolerance) in ways {
+        evaluation.dtype = dtype;
+        let compared = compare(fixture, &evaluation.run(by)?, tolerance)
+            .map_err(|what| format!("{by:?} in {dtype}: {what}"))?;
         if compared != wanted {
             return Err(format!("{}: {compared} of {wanted} arrays were compared", fixture.net));
         }

@@ -34,6 +34,13 @@ pub struct Row {
     pub doc: &'static str,
 }
 
+impl Row {
+    /// Whether the expansion is the gate itself and not an approximation: then it holds for numbers of any width.
+    pub fn is_exact(&self) -> bool {
+        self.ulps <= 0.5
+    }
+}
+
 /// A formula over lanes that hold the operands.
 pub type Expand = for<'p> fn(&[Float<'p>]) -> Float<'p>;
 
@@ -412,7 +419,7 @@ pub const GATES: &[Row] = &[
         "mod",
         "mod",
         None,
-        |v| v[0] - v[1] * (v[0] / v[1]).floor(),
+        |v| (-v[1]).mul_add((v[0] / v[1]).floor(), v[0]),
         |v| (-v[1]).fma((v[0] / v[1]).floor(), v[0]),
         &["g", "-(g * (a div b))"],
         "Rest of `div`.",

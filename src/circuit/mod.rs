@@ -5,6 +5,7 @@
 //! passes match on; there is no dense, no convolution and no matrix product: a contraction is a sum of products
 //! of views, and the planner recognises it.
 //!
+//! - [`numbers`]: arrays of f32 or of f64.
 //! - [`node`]: the kinds of node, and what leaves there are.
 //! - [`shape`]: shapes, and the implicit batch axis.
 //! - [`view`]: affine reads in closed form: composition and transposition.
@@ -28,6 +29,7 @@ mod kinds;
 pub mod known;
 pub mod machine;
 pub mod node;
+pub mod numbers;
 pub mod recurrence;
 #[cfg(test)]
 pub mod samples;
@@ -37,6 +39,7 @@ pub mod view;
 
 pub use gates::Gate;
 pub use node::{AxisSet, F64, Kind, Leaf, Node, Reducer, Slot, SlotId, SlotRole, StepValue, Variable};
+pub use numbers::{Dtype, Numbers};
 pub use shape::Shape;
 pub use view::{Transposed, View};
 

@@ -1,5 +1,6 @@
 //! What commands share: reading a program with its data, and telling what is wrong.
 
+use crate::circuit::Dtype;
 use crate::data::Dataset;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Sources, codes, render_all, to_json};
 use crate::elaborate::model::{Model, Training};
@@ -73,7 +74,9 @@ impl Source {
         if let Some(training) = &session.training {
             let item = elaborate::data_item(&session.program, Some(&training.data));
             let base = self.file.parent().unwrap_or(Path::new("."));
-            let data = item.and_then(|item| crate::data::load(item, &session.program.sources, base));
+            let data = item.and_then(|item| {
+                crate::data::load_as(item, &session.program.sources, base, training.precision)
+            });
             session.data = Some(data.map_err(|wrong| session.fail(&wrong))?);
         }
         Ok(session)
@@ -107,6 +110,11 @@ impl Session {
     /// Tells what may be wrong.
     pub fn warn(&self, warnings: &[Diagnostic]) {
         tell_in(warnings, &self.program.sources, self.json);
+    }
+
+    /// The type of all numbers.
+    pub fn precision(&self) -> Dtype {
+        self.training.as_ref().map_or(Dtype::default(), |training| training.precision)
     }
 
     /// The seed of the run.

@@ -5,7 +5,7 @@ use crate::codegen::Options;
 use crate::elaborate;
 use crate::listing;
 use crate::plan;
-use crate::runtime::build::{Stage, build_with, simplify_stage, step_stages, training_stage};
+use crate::runtime::build::{Setup, Stage, build_with, simplify_stage, step_stages, training_stage};
 use crate::runtime::layout::Layout;
 
 /// Print what a stage of the compiler makes of a program.
@@ -92,9 +92,9 @@ fn print(session: &Session, which: Which) -> Result<String, Failed> {
         stages = step_stages(&model, &Layout::of(&model.circuit, &update.order), &states, &update);
     }
     let capacity = session.training.as_ref().map_or(1, |training| training.batch);
+    let setup = Setup { capacity, seed: session.seed(), dtype: session.precision() };
     let options = Options { listing: true, ..Options::default() };
-    let built = build_with(stages, capacity, session.seed(), options)
-        .expect("Cranelift compiles what the planner makes");
+    let built = build_with(stages, setup, options).expect("Cranelift compiles what the planner makes");
     Ok(match which {
         Which::Plan => plan::print::print(&built.schedule),
         Which::Clif => built.module.clif().to_string(),

@@ -1,7 +1,7 @@
 //! `nnc eval`
 
 use super::common::{Failed, Session, Source, say};
-use crate::circuit::SlotId;
+use crate::circuit::{Dtype, SlotId};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::elaborate::model::Model;
 use crate::runtime::checkpoint::{self, Loaded, Values, Written};
@@ -36,7 +36,7 @@ pub struct Args {
     /// Evaluate the training program (dropout drops, batch statistics are the batch's).
     #[arg(long)]
     training: bool,
-    /// In f64, by the reference interpreter.
+    /// In f64 by the reference interpreter, whatever the precision of the program.
     #[arg(long)]
     f64: bool,
     /// By the reference interpreter instead of native code.
@@ -57,15 +57,17 @@ pub fn run(args: Args) -> Result<(), Failed> {
         (false, true) => By::Interpreter,
         (false, false) => By::Native,
     };
+    let in_f64 = args.f64 || evaluation.dtype == Dtype::F64;
     let tensors = evaluation.run(by).expect("Cranelift compiles what the planner makes");
     if let Some(path) = &args.out {
-        save(&tensors, path, args.f64).map_err(|wrong| session.fail(&[wrong]))?;
+        save(&tensors, path, in_f64).map_err(|wrong| session.fail(&[wrong]))?;
     }
+    let digits = if in_f64 { 15 } else { 7 };
     for tensor in &tensors {
         if session.json {
             say!("{}", json!({ "name": tensor.name, "dims": tensor.dims, "data": tensor.data }));
         } else {
-            say!("{}", line(tensor));
+            say!("{}", line(tensor, digits));
         }
     }
     Ok(())
@@ -81,7 +83,7 @@ fn prepare(args: &Args, session: &Session, model: &Model) -> Result<Evaluation, 
     if n == 0 {
         return Err(Diagnostic::error(codes::DATA_MISMATCH, "a batch needs at least one example"));
     }
-    let mut evaluation = Evaluation::new(model, args.grad, n, session.seed());
+    let mut evaluation = Evaluation::of_type(model, args.grad, n, session.seed(), session.precision());
     if let Some(loaded) = &inputs {
         let slots: Vec<SlotId> = evaluation.inputs().collect();
         for slot in slots {
@@ -142,16 +144,17 @@ fn save(tensors: &[Tensor], path: &Path, in_f64: bool) -> Result<(), Diagnostic>
     checkpoint::save(path, &written, &[])
 }
 
-/// `first_W_bar [128, 64]  min -0.01  max 0.02  mean 0.0003`, or all of a short array.
-fn line(tensor: &Tensor) -> String {
+/// `first_W_bar [128, 64]  min -0.01  max 0.02  mean 0.0003`, or all of a short array, with so many decimal places.
+fn line(tensor: &Tensor, digits: usize) -> String {
     const SHORT: usize = 8;
     let dims = if tensor.dims.is_empty() { String::new() } else { format!(" {:?}", tensor.dims) };
     if tensor.data.len() <= SHORT {
-        let values: Vec<String> = tensor.data.iter().map(|x| format!("{x:.7}")).collect();
+        let values: Vec<String> = tensor.data.iter().map(|x| format!("{x:.digits$}")).collect();
         return format!("{}{dims}  {}", tensor.name, values.join("  "));
     }
     let least = tensor.data.iter().copied().fold(f64::INFINITY, f64::min);
     let most = tensor.data.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let mean = tensor.data.iter().sum::<f64>() / tensor.data.len() as f64;
-    format!("{}{dims}  min {least:.6}  max {most:.6}  mean {mean:.6}", tensor.name)
+    let digits = digits - 1;
+    format!("{}{dims}  min {least:.digits$}  max {most:.digits$}  mean {mean:.digits$}", tensor.name)
 }

@@ -54,7 +54,7 @@ pub fn run(args: Args) -> Result<(), Failed> {
     let loaded = checkpoint::load(&args.load).map_err(told)?;
     let (params, states) =
         (Layout::of(&model.circuit, &model.params), Layout::of(&model.circuit, &model.states));
-    let weights = Weights::from_file(&loaded, &params, &states).map_err(told)?;
+    let weights = Weights::from_file(&loaded, &params, &states, session.precision()).map_err(told)?;
     let vocabulary = vocabulary(&session, &loaded, &model.circuit.slot(scores.sequence).name)?;
     let prompt = elements(args.prompt.as_deref(), &vocabulary).map_err(told)?;
     let mut generator =
@@ -70,7 +70,7 @@ pub fn run(args: Args) -> Result<(), Failed> {
     }
     let mut element = last;
     for _ in 0..args.length {
-        element = draw(generator.read(element), args.temperature, &mut random);
+        element = draw(&generator.read(element), args.temperature, &mut random);
         let word = &vocabulary[element as usize];
         text.push_str(word);
         if !session.json {

@@ -113,7 +113,7 @@ fn load(session: &Session, trainer: &mut Trainer, path: &std::path::Path) -> Res
     if let Some(data) = &session.data {
         session.warn(&provenance::check(&loaded, data)?);
     }
-    let weights = Weights::from_file(&loaded, &trainer.params, &trainer.states)?;
+    let weights = Weights::from_file(&loaded, &trainer.params, &trainer.states, session.precision())?;
     trainer.set_weights(&weights);
     Ok(())
 }

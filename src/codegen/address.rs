@@ -1,4 +1,4 @@
-//! Where elements lie: pointers, loads and stores of four lanes.
+//! Where elements lie: pointers, loads and stores of the lanes of vectors.
 //!
 //! A pointer is built variable by variable from the outermost loop inwards, each partial sum at the start of the
 //! loop that it first depends on, so that inner loops add only what changes. Constants fold into the offset of the
@@ -7,11 +7,18 @@
 use super::emitter::{Emitter, Index, Pointer};
 use crate::plan::schedule::*;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I32, I32X4, I64};
+use cranelift_codegen::ir::types::{F64, F64X2, I32, I32X4, I64};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value};
 
-/// Bytes of an element.
-const SIZE: i64 = 4;
+/// Access to an element, which is aligned as its type asks for, and is there.
+const ELEMENT: MemFlagsData = MemFlagsData::trusted();
+/// Access to a vector of elements, which need not be aligned as a whole.
+const VECTOR: MemFlagsData = MemFlagsData::new().with_notrap();
+
+/// The vector of 128 bits of a type.
+fn vector_of(ty: Type) -> Type {
+    ty.by(128 / ty.bits()).expect("a vector of 128 bits")
+}
 
 impl Emitter<'_, '_> {
     /// The value of a variable of a loop around.
@@ -57,7 +64,7 @@ impl Emitter<'_, '_> {
                 let from = self.pointer(region, outer);
                 let index = self.var(var);
                 let index = self.index(index);
-                let bytes = self.scaled(index, coefficient * SIZE);
+                let bytes = self.scaled(index, coefficient * self.size());
                 self.b.ins().iadd(from, bytes)
             }
         };
@@ -72,7 +79,8 @@ impl Emitter<'_, '_> {
         self.b.ins().load(I64, MemFlagsData::trusted(), self.operands.regions, offset)
     }
 
-    fn scaled(&mut self, value: Value, factor: i64) -> Value {
+    /// A multiple of an integer.
+    pub fn scaled(&mut self, value: Value, factor: i64) -> Value {
         match factor {
             1 => value,
             _ if factor > 0 && factor.count_ones() == 1 => {
@@ -88,13 +96,13 @@ impl Emitter<'_, '_> {
         let (terms, known) = self.split(&at.at.terms);
         let elements = i64::from(buffer.offset) + at.at.offset + known;
         let pointer = self.pointer(buffer.region, &terms);
-        self.moved(pointer, elements * SIZE)
+        self.moved(pointer, elements * self.size())
     }
 
     /// If an address moves with the spread variable: how many lanes it reaches, and the bytes from one to the next.
     fn reach(&self, at: &Linear) -> Option<(u8, i64)> {
         let spread = self.spread.filter(|spread| at.coefficient(spread.var) != 0)?;
-        Some((spread.lanes, at.coefficient(spread.var) * SIZE))
+        Some((spread.lanes, at.coefficient(spread.var) * self.size()))
     }
 
     /// Reads the elements that the lanes stand for; one element for all lanes where the address does not move with
@@ -103,18 +111,21 @@ impl Emitter<'_, '_> {
         let (pointer, offset) = self.place(at);
         let pointer = beyond.map_or(pointer, |bytes| self.b.ins().iadd(pointer, bytes));
         match self.reach(&at.at) {
-            None => self.load_splat(F32, pointer, offset),
-            Some((lanes, SIZE)) => self.load_lanes(lanes, pointer, offset),
+            None => self.load_splat(self.real(), pointer, offset),
+            Some((lanes, step)) if step == self.size() => {
+                self.load_lanes(self.real(), lanes, pointer, offset)
+            }
             Some((lanes, step)) => self.load_strided(lanes, step, pointer, offset),
         }
     }
 
     /// The first `lanes` of a vector from elements `step` bytes apart; the first one's in the other lanes.
     fn load_strided(&mut self, lanes: u8, step: i64, pointer: Value, offset: i32) -> Value {
-        let mut vector = self.load_splat(F32, pointer, offset);
+        let real = self.real();
+        let mut vector = self.load_splat(real, pointer, offset);
         for lane in 1..lanes {
             let (pointer, offset) = self.moved(pointer, i64::from(offset) + step * i64::from(lane));
-            let element = self.b.ins().load(F32, MemFlagsData::trusted(), pointer, offset);
+            let element = self.b.ins().load(real, ELEMENT, pointer, offset);
             vector = self.b.ins().insertlane(vector, element, lane);
         }
         vector
@@ -130,31 +141,29 @@ impl Emitter<'_, '_> {
 
     /// One element for all lanes.
     pub fn load_splat(&mut self, ty: Type, pointer: Value, offset: i32) -> Value {
-        let element = self.b.ins().load(ty, MemFlagsData::trusted(), pointer, offset);
-        self.b.ins().splat(ty.by(4).expect("four lanes"), element)
+        let element = self.b.ins().load(ty, ELEMENT, pointer, offset);
+        self.b.ins().splat(vector_of(ty), element)
     }
 
-    /// The first `lanes` of a vector from neighbouring elements; zeros in the other lanes.
-    pub fn load_lanes(&mut self, lanes: u8, pointer: Value, offset: i32) -> Value {
-        // Elements are aligned, vectors of them need not be.
-        let flags = MemFlagsData::new().with_notrap();
-        match lanes {
-            4 => self.b.ins().load(F32X4, flags, pointer, offset),
-            1 => {
-                let element = self.b.ins().load(F32, flags, pointer, offset);
-                self.b.ins().scalar_to_vector(F32X4, element)
-            }
-            _ => {
-                let pair = self.b.ins().load(F64, flags, pointer, offset);
-                let pair = self.b.ins().scalar_to_vector(F64X2, pair);
-                let pair = self.cast(pair, F32X4);
-                if lanes == 2 {
-                    return pair;
-                }
-                let third = self.b.ins().load(F32, flags, pointer, offset + 8);
-                self.b.ins().insertlane(pair, third, 2)
-            }
+    /// The first `lanes` of a vector from neighbouring elements of a type; zeros in the other lanes.
+    pub fn load_lanes(&mut self, ty: Type, lanes: u8, pointer: Value, offset: i32) -> Value {
+        let vector = vector_of(ty);
+        if u32::from(lanes) == vector.lane_count() {
+            return self.b.ins().load(vector, VECTOR, pointer, offset);
         }
+        if lanes == 1 {
+            let element = self.b.ins().load(ty, VECTOR, pointer, offset);
+            return self.b.ins().scalar_to_vector(vector, element);
+        }
+        // Two or three of four.
+        let pair = self.b.ins().load(F64, VECTOR, pointer, offset);
+        let pair = self.b.ins().scalar_to_vector(F64X2, pair);
+        let pair = self.cast(pair, vector);
+        if lanes == 2 {
+            return pair;
+        }
+        let third = self.b.ins().load(ty, VECTOR, pointer, offset + 8);
+        self.b.ins().insertlane(pair, third, 2)
     }
 
     /// Writes the lanes that stand for iterations; the first lane where there is no spread variable.
@@ -166,20 +175,20 @@ impl Emitter<'_, '_> {
 
     /// Writes the first `lanes` of a vector to neighbouring elements.
     pub fn store_lanes(&mut self, lanes: u8, value: Value, pointer: Value, offset: i32) {
-        let flags = MemFlagsData::new().with_notrap();
-        if lanes == 4 {
-            self.b.ins().store(flags, value, pointer, offset);
+        if lanes == self.lanes() {
+            self.b.ins().store(VECTOR, value, pointer, offset);
             return;
         }
         if lanes >= 2 {
             let pairs = self.cast(value, F64X2);
             let pair = self.b.ins().extractlane(pairs, 0);
-            self.b.ins().store(flags, pair, pointer, offset);
+            self.b.ins().store(VECTOR, pair, pointer, offset);
         }
         if lanes != 2 {
             let last = lanes - 1;
             let element = self.b.ins().extractlane(value, last);
-            self.b.ins().store(flags, element, pointer, offset + i32::from(last) * 4);
+            let beyond = i32::from(last) * self.size() as i32;
+            self.b.ins().store(VECTOR, element, pointer, offset + beyond);
         }
     }
 
@@ -203,18 +212,16 @@ impl Emitter<'_, '_> {
     /// The value of an affine function in each lane, as 32-bit integers.
     pub fn linear_lanes(&mut self, linear: &Linear) -> Value {
         let step = self.spread.map_or(0, |spread| linear.coefficient(spread.var));
-        let steps: [u32; 4] = std::array::from_fn(|lane| (step * lane as i64) as u32);
+        let steps = |lane: u64| (step * lane as i64) as u64;
         match self.linear(linear) {
-            Index::Known(known) => {
-                self.vector_constant(steps.map(|step| step.wrapping_add(known as u32)), I32X4)
-            }
+            Index::Known(known) => self.vector_constant(I32X4, |lane| steps(lane).wrapping_add(known as u64)),
             Index::Value(value) => {
                 let narrow = self.b.ins().ireduce(I32, value);
                 let first = self.b.ins().splat(I32X4, narrow);
                 if step == 0 {
                     return first;
                 }
-                let steps = self.vector_constant(steps, I32X4);
+                let steps = self.vector_constant(I32X4, steps);
                 self.b.ins().iadd(first, steps)
             }
         }

@@ -1,6 +1,7 @@
 //! Calling native code: the one place where a pointer leaves Rust.
 
 use super::Module;
+use crate::interpret::Element;
 use crate::kernels::Task;
 use crate::plan::memory::Room;
 use crate::plan::schedule::*;
@@ -9,15 +10,15 @@ use crate::plan::schedule::*;
 #[repr(C)]
 pub struct Frame {
     /// One pointer a region, in the order of [`Schedule::regions`]; native code moves those of results on.
-    pub regions: *mut *mut f32,
+    pub regions: *mut *mut u8,
     /// One pointer a column of the data.
-    pub columns: *const *const f32,
+    pub columns: *const *const u8,
     /// Numbers of the examples, batch after batch.
     pub order: *const u32,
     /// Records of the steps, one after another.
     pub records: *const u32,
     /// For kernels.
-    pub scratch: *mut f32,
+    pub scratch: *mut u8,
     /// Number of examples in all.
     pub rows: u64,
     /// Number of steps.
@@ -34,28 +35,29 @@ pub struct Workspace {
 /// So that arrays start where a cache line does.
 #[repr(align(64))]
 #[derive(Clone, Copy, Debug)]
-struct CacheLine(#[expect(dead_code, reason = "read through pointers only")] [f32; CacheLine::LEN]);
+struct CacheLine(#[expect(dead_code, reason = "read through pointers only")] [u8; CacheLine::SIZE]);
 
 impl CacheLine {
-    /// Elements of one.
-    const LEN: usize = 16;
+    /// Bytes of one.
+    const SIZE: usize = 64;
 
-    /// Zeros for `len` elements.
-    fn zeros(len: usize) -> Vec<CacheLine> {
-        vec![CacheLine([0.0; CacheLine::LEN]); len.div_ceil(CacheLine::LEN)]
+    /// Zeros for so many bytes: numbers of any type.
+    fn zeros(bytes: usize) -> Vec<CacheLine> {
+        vec![CacheLine([0; CacheLine::SIZE]); bytes.div_ceil(CacheLine::SIZE)]
     }
 }
 
 /// Some steps to run.
 #[derive(Debug)]
-pub struct Call<'a> {
+pub struct Call<'a, T> {
     /// The memory of every region of the schedule but arena and inputs: see [`Module::run`] for lengths.
-    pub regions: Vec<(Region, &'a mut [f32])>,
+    pub regions: Vec<(Region, &'a mut [T])>,
     /// The columns of the data, each as long as there are examples times the elements of one.
-    pub columns: &'a [&'a [f32]],
+    pub columns: &'a [&'a [T]],
     /// Numbers of the examples to go through, in batches of the schedule's capacity; the last may be shorter.
     pub order: &'a [u32],
-    /// For each step its scalars and its keys of draws, by their bits: [`Module::record_len`] each.
+    /// For each step its scalars and its keys of draws, by their bits, the lower half first: [`Module::record_len`]
+    /// each.
     pub records: &'a [u32],
 }
 
@@ -63,14 +65,16 @@ impl Module {
     /// Memory to run in; to be used again by later calls.
     pub fn workspace(&self) -> Workspace {
         let own = |room: &&Room| matches!(room.region, Region::Arena | Region::Input(_));
-        let zeros = |room: &Room| (room.region, CacheLine::zeros(room.fixed));
+        let size = self.dtype.size();
+        let zeros = |room: &Room| (room.region, CacheLine::zeros(room.fixed * size));
+        let scratch = self.tasks.iter().flatten().map(Task::scratch_len).max().unwrap_or(0);
         Workspace {
             regions: self.rooms.iter().filter(own).map(zeros).collect(),
-            scratch: CacheLine::zeros(self.tasks.iter().flatten().map(Task::scratch_len).max().unwrap_or(0)),
+            scratch: CacheLine::zeros(scratch * size),
         }
     }
 
-    /// Elements of one step's record.
+    /// Words of one step's record.
     pub fn record_len(&self) -> usize {
         self.record_len
     }
@@ -81,8 +85,9 @@ impl Module {
     /// step; a per-example output one row for each example, a shared one room for one value.
     ///
     /// # Panics
-    /// If a region or column is missing or too short, or an example is not in the data: bugs of the caller.
-    pub fn run(&self, workspace: &mut Workspace, mut call: Call) {
+    /// If numbers are of another type than the schedule's, a region or column is missing or too short, or an example is not in the data: bugs of the caller.
+    pub fn run<T: Element>(&self, workspace: &mut Workspace, mut call: Call<T>) {
+        assert_eq!(T::DTYPE, self.dtype, "numbers of the schedule's type");
         if call.order.is_empty() {
             return;
         }
@@ -106,26 +111,33 @@ impl Module {
     }
 
     /// A pointer for each column of the data.
-    fn check_columns(&self, call: &Call) -> Vec<*const f32> {
+    fn check_columns<T: Element>(&self, call: &Call<T>) -> Vec<*const u8> {
         let examples = call.order.iter().copied().max().map_or(0, |last| last as usize + 1);
         for &(column, row) in &self.columns {
             let length = call.columns.get(column).expect("a column for each input").len();
             assert!(length >= examples * row, "column {column} has the {examples} examples");
         }
-        call.columns.iter().map(|column| column.as_ptr()).collect()
+        call.columns.iter().map(|column| column.as_ptr().cast()).collect()
     }
 
     /// A pointer for each region of the schedule, in order.
-    fn check_regions(&self, workspace: &mut Workspace, call: &mut Call, steps: usize) -> Vec<*mut f32> {
+    fn check_regions<T: Element>(
+        &self,
+        workspace: &mut Workspace,
+        call: &mut Call<T>,
+        steps: usize,
+    ) -> Vec<*mut u8> {
         let examples = call.order.len();
         let pointer = |room: &Room| {
             let own = workspace.regions.iter_mut().find(|held| held.0 == room.region);
             let (length, pointer) = match own {
-                Some((_, lines)) => (lines.len() * CacheLine::LEN, lines.as_mut_ptr().cast()),
+                Some((_, lines)) => {
+                    (lines.len() * CacheLine::SIZE / size_of::<T>(), lines.as_mut_ptr().cast())
+                }
                 None => {
                     let given = call.regions.iter_mut().find(|held| held.0 == room.region);
                     let (_, memory) = given.unwrap_or_else(|| panic!("no memory for {:?}", room.region));
-                    (memory.len(), memory.as_mut_ptr())
+                    (memory.len(), memory.as_mut_ptr().cast())
                 }
             };
             assert!(length >= room.len_for(steps, examples), "{room:?} does not fit into {length} elements");

@@ -17,8 +17,8 @@ pub struct Compiler<'a> {
     schedule: &'a Schedule,
     options: Options,
     jit: JITModule,
-    /// `contract`, `scatter`, `gather`.
-    helpers: [FuncId; 3],
+    /// `contract`, `scatter`, `gather`, `gate`.
+    helpers: [FuncId; 4],
     frontend: FunctionBuilderContext,
     clif: String,
     asm: String,
@@ -27,12 +27,13 @@ pub struct Compiler<'a> {
 impl<'a> Compiler<'a> {
     /// Nothing yet.
     pub fn new(schedule: &'a Schedule, options: Options) -> Result<Self, String> {
-        let mut jit = host::module(options)?;
+        let mut jit = host::module(schedule.dtype, options)?;
         let mut import = |name: &str, operands: usize| {
             let signature = pointers(&jit, operands);
             jit.declare_function(name, Linkage::Import, &signature).map_err(|error| error.to_string())
         };
-        let helpers = [import("contract", 6)?, import("scatter", 7)?, import("gather", 5)?];
+        let helpers =
+            [import("contract", 6)?, import("scatter", 7)?, import("gather", 5)?, import("gate", 2)?];
         let (clif, asm) = (String::new(), String::new());
         Ok(Compiler { schedule, options, jit, helpers, frontend: FunctionBuilderContext::new(), clif, asm })
     }
@@ -97,7 +98,7 @@ impl<'a> Compiler<'a> {
     ) -> Result<FuncId, String> {
         let mut context = self.jit.make_context();
         context.func.signature = pointers(&self.jit, operands);
-        let [contract, scatter, gather] =
+        let [contract, scatter, gather, gate] =
             self.helpers.map(|id| self.jit.declare_func_in_func(id, &mut context.func));
         let callees = Callees { contract, scatter, gather };
         let calls = calls.iter().map(|&id| self.jit.declare_func_in_func(id, &mut context.func)).collect();
@@ -107,7 +108,7 @@ impl<'a> Compiler<'a> {
         b.append_block_params_for_function_params(block);
         b.switch_to_block(block);
         let params = b.block_params(block).to_vec();
-        let mut emitter = Emitter::new(b, self.schedule, Operands::from_params(&params), calls);
+        let mut emitter = Emitter::new(b, self.schedule, Operands::from_params(&params), calls, gate);
         emit(&mut emitter, callees, &params);
         let mut b = emitter.b;
         b.ins().return_(&[]);

@@ -42,7 +42,8 @@ impl Emitter<'_, '_> {
             let flags = MemFlagsData::trusted();
             let out = self.b.ins().load(I64, flags, self.operands.regions, at as i32 * 8);
             let column = self.b.ins().load(I64, flags, columns, i32::from(column) * 8);
-            let row = self.b.ins().iconst(I64, self.schedule.region_row(region) as i64);
+            let bytes = self.schedule.region_row(region) as i64 * self.size();
+            let row = self.b.ins().iconst(I64, bytes);
             self.b.ins().call(callees.gather, &[out, column, self.operands.examples, self.operands.n, row]);
         }
     }
@@ -52,8 +53,14 @@ impl Emitter<'_, '_> {
         for (at, room) in self.schedule.rooms().into_iter().enumerate() {
             let bytes = match (room.per_step, room.per_example) {
                 (0, 0) => continue,
-                (0, row) => self.b.ins().imul_imm_s(self.operands.n, row as i64 * 4),
-                (record, _) => self.b.ins().iconst(I64, record as i64 * 4),
+                (0, row) => {
+                    let bytes = row as i64 * self.size();
+                    self.b.ins().imul_imm_s(self.operands.n, bytes)
+                }
+                (record, _) => {
+                    let bytes = record as i64 * self.size();
+                    self.b.ins().iconst(I64, bytes)
+                }
             };
             let (flags, offset) = (MemFlagsData::trusted(), at as i32 * 8);
             let here = self.b.ins().load(I64, flags, self.operands.regions, offset);

@@ -52,12 +52,12 @@ pub enum Index {
     Value(Value),
 }
 
-/// The loop variable that is spread over the lanes of vectors, and how many of the four lanes are iterations.
+/// The loop variable that is spread over the lanes of vectors, and how many of the lanes are iterations.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Spread {
     /// Lane `k` holds iteration `var + k`.
     pub var: Var,
-    /// 1 to 4; the other lanes hold anything.
+    /// 1 to as many as there are; the other lanes hold anything.
     pub lanes: u8,
 }
 
@@ -77,6 +77,8 @@ pub struct Emitter<'a, 'f> {
     pub operands: Operands,
     /// Other functions of the module that this one calls.
     pub callees: Vec<FuncRef>,
+    /// [`super::support::gate`]
+    pub gate_function: FuncRef,
     /// Values of registers.
     pub regs: FxHashMap<Reg, Value>,
     /// Values of the variables of the loops around, outermost first.
@@ -84,7 +86,7 @@ pub struct Emitter<'a, 'f> {
     /// Computed in the loops around and still valid, outermost first.
     pub pointers: Vec<Pointer>,
     /// Constants that are in registers, by bits and kind of lanes.
-    pub constants: FxHashMap<(u32, Type), Value>,
+    pub constants: FxHashMap<(u64, Type), Value>,
     /// Masks of which a register is the number.
     pub masks: FxHashMap<Value, Value>,
     pub spread: Option<Spread>,
@@ -97,6 +99,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
         schedule: &'a Schedule,
         operands: Operands,
         callees: Vec<FuncRef>,
+        gate_function: FuncRef,
     ) -> Self {
         Emitter {
             b,
@@ -104,6 +107,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
             regions: schedule.regions(),
             operands,
             callees,
+            gate_function,
             regs: FxHashMap::default(),
             vars: vec![],
             pointers: vec![],

@@ -2,11 +2,10 @@
 //! [`crate::plan::schedule`].
 
 use super::emitter::{Emitter, Index};
-use crate::circuit::machine::program;
 use crate::plan::contraction::even_blocks;
 use crate::plan::schedule::*;
 use cranelift_codegen::ir::condcodes::FloatCC;
-use cranelift_codegen::ir::types::{F32, F32X4, I32, I32X4, I64};
+use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, StackSlot, StackSlotData, StackSlotKind, Value};
 
 /// Lanes of [`Order::Lanes`].
@@ -21,7 +20,7 @@ struct Folded<'s> {
     var: Var,
     body: &'s [Stmt],
     value: Reg,
-    /// Whether four iterations run at once.
+    /// Whether as many iterations run at once as there are lanes.
     in_lanes: bool,
 }
 
@@ -80,7 +79,7 @@ impl Emitter<'_, '_> {
 
     fn combine(&mut self, with: Monoid, a: Value, b: Value) -> Value {
         let gate = with.gate().expect("positions are folded by themselves");
-        self.program(program(gate), &[a, b])
+        self.gate(gate, &[a, b])
     }
 
     fn fold_block(&mut self, folded: Folded, order: Order, range: [Index; 2]) -> Value {
@@ -109,7 +108,7 @@ impl Emitter<'_, '_> {
     /// Sixteen lanes kept in memory, as a vector each: for bodies that cannot run side by side, or whose vectors are
     /// iterations of a loop around.
     fn lanes_one_by_one(&mut self, folded: Folded, [start, end]: [Index; 2]) -> Value {
-        let lanes = self.new_slot(16);
+        let (reals, lanes) = (self.reals(), self.new_slot(16));
         let identity = self.number(folded.with.identity());
         let first = self.b.ins().stack_addr(I64, lanes, 0);
         for lane in 0..LANES as i32 {
@@ -123,13 +122,13 @@ impl Emitter<'_, '_> {
             let lane = e.b.ins().band_imm_s(from_base, LANES - 1);
             let bytes = e.b.ins().ishl_imm_u(lane, 4);
             let at = e.b.ins().iadd(first, bytes);
-            let sum = e.b.ins().load(F32X4, LANE, at, 0);
+            let sum = e.b.ins().load(reals, LANE, at, 0);
             let sum = e.combine(folded.with, sum, element);
             e.b.ins().store(LANE, sum, at, 0);
             vec![]
         });
         let mut sums: Vec<Value> =
-            (0..LANES as i32).map(|lane| self.b.ins().load(F32X4, LANE, first, lane * 16)).collect();
+            (0..LANES as i32).map(|lane| self.b.ins().load(reals, LANE, first, lane * 16)).collect();
         while sums.len() > 1 {
             let half = sums.len() / 2;
             sums = (0..half).map(|lane| self.combine(folded.with, sums[lane], sums[lane + half])).collect();
@@ -137,27 +136,27 @@ impl Emitter<'_, '_> {
         sums[0]
     }
 
-    /// Sixteen lanes in four vectors, four iterations at a time.
+    /// Sixteen lanes in as many vectors as they need, a vector of iterations at a time.
     ///
     /// The vectors take turns: the one whose turn it is comes first and goes to the end. So one copy of the body
-    /// serves, and four chains are under way at once.
+    /// serves, and that many chains are under way at once.
     fn lanes_in_vectors(&mut self, folded: Folded, [start, end]: [Index; 2]) -> Value {
         let identity = self.number(folded.with.identity());
+        let lanes = i64::from(self.lanes());
+        let count = (LANES / lanes) as usize;
         let length = self.distance(start, end);
         let whole = self.whole_vectors(length);
         let whole_end = self.sum(start, whole);
-        let sums = self.counted([start, whole_end], 4, &[identity; 4], |e, i, sums| {
-            let element = e.element(folded, i, Some(4));
+        let sums = self.counted([start, whole_end], lanes, &vec![identity; count], |e, i, sums| {
+            let element = e.element(folded, i, Some(lanes as u8));
             let next = e.combine(folded.with, sums[0], element);
-            vec![sums[1], sums[2], sums[3], next]
+            sums[1..].iter().copied().chain([next]).collect()
         });
         let vectors = match (length, whole) {
             (Index::Known(length), Index::Known(whole)) => {
-                let mut vectors = [sums[0]; 4];
-                let turn = (whole / 4) as usize % 4;
-                for k in 0..4 {
-                    vectors[(turn + k) % 4] = sums[k];
-                }
+                let turn = (whole / lanes) as usize % count;
+                let mut vectors = sums;
+                vectors.rotate_right(turn);
                 if whole < length {
                     let rest = (length - whole) as u8;
                     vectors[turn] = self.partial(folded, vectors[turn], whole_end, rest);
@@ -173,12 +172,12 @@ impl Emitter<'_, '_> {
     fn partial(&mut self, folded: Folded, sum: Value, at: Index, rest: u8) -> Value {
         let element = self.element(folded, at, Some(rest));
         let combined = self.combine(folded.with, sum, element);
-        let mask = std::array::from_fn(|lane| if lane < rest as usize { u32::MAX } else { 0 });
-        let mask = self.vector_constant(mask, F32X4);
+        let reals = self.reals();
+        let mask = self.vector_constant(reals, |lane| if lane < rest.into() { u64::MAX } else { 0 });
         self.choose(mask, combined, sum)
     }
 
-    /// Puts the four vectors into memory in their order (`whole / 4` turns have been taken) and combines what is
+    /// Puts the vectors into memory in their order (a turn was taken for each vector of `whole`) and combines what is
     /// left of a length known only in the running program, one iteration after another.
     fn rest_one_by_one(
         &mut self,
@@ -186,12 +185,13 @@ impl Emitter<'_, '_> {
         sums: &[Value],
         whole: Index,
         rest: [Index; 2],
-    ) -> [Value; 4] {
-        let lanes = self.new_slot(4);
+    ) -> Vec<Value> {
+        let lanes = self.new_slot(sums.len() as u32);
+        let (real, reals, width) = (self.real(), self.reals(), i64::from(self.lanes()));
         let first = self.b.ins().stack_addr(I64, lanes, 0);
         let whole = self.index(whole);
         for (k, &sum) in sums.iter().enumerate() {
-            let moved = self.b.ins().iadd_imm_s(whole, k as i64 * 4);
+            let moved = self.b.ins().iadd_imm_s(whole, k as i64 * width);
             let at = self.lane_address(first, moved);
             self.b.ins().store(LANE, sum, at, 0);
         }
@@ -202,30 +202,34 @@ impl Emitter<'_, '_> {
             let from_done = e.b.ins().isub(i, done);
             let moved = e.b.ins().iadd(whole, from_done);
             let at = e.lane_address(first, moved);
-            let sum = e.load_splat(F32, at, 0);
+            let sum = e.load_splat(real, at, 0);
             let sum = e.combine(folded.with, sum, element);
             e.store_lanes(1, sum, at, 0);
             vec![]
         });
-        std::array::from_fn(|k| self.b.ins().load(F32X4, LANE, first, k as i32 * 16))
+        (0..sums.len()).map(|k| self.b.ins().load(reals, LANE, first, k as i32 * 16)).collect()
     }
 
     /// Where lane `i mod 16` lies.
     fn lane_address(&mut self, first: Value, i: Value) -> Value {
         let lane = self.b.ins().band_imm_s(i, LANES - 1);
-        let bytes = self.b.ins().ishl_imm_u(lane, 2);
+        let size = self.size();
+        let bytes = self.scaled(lane, size);
         self.b.ins().iadd(first, bytes)
     }
 
     /// `l + (l + 8)`, then `+ 4`, `+ 2`, `+ 1`; the result in all lanes.
-    fn combine_lanes(&mut self, with: Monoid, vectors: [Value; 4]) -> Value {
-        let low = self.combine(with, vectors[0], vectors[2]);
-        let high = self.combine(with, vectors[1], vectors[3]);
-        let four = self.combine(with, low, high);
-        let upper = self.permute(four, [2, 3, 2, 3]);
-        let two = self.combine(with, four, upper);
-        let second = self.spread_lane(two, 1);
-        let one = self.combine(with, two, second);
+    fn combine_lanes(&mut self, with: Monoid, mut vectors: Vec<Value>) -> Value {
+        while vectors.len() > 1 {
+            let half = vectors.len() / 2;
+            vectors = (0..half).map(|k| self.combine(with, vectors[k], vectors[k + half])).collect();
+        }
+        let (mut one, mut half) = (vectors[0], self.lanes() / 2);
+        while half > 0 {
+            let upper = self.permute(one, |lane| half + lane % half);
+            one = self.combine(with, one, upper);
+            half /= 2;
+        }
         self.spread_lane(one, 0)
     }
 
@@ -249,12 +253,8 @@ impl Emitter<'_, '_> {
     /// A loop's index as a number in all lanes.
     fn position(&mut self, i: Index) -> Value {
         match i {
-            Index::Known(known) => self.number(known as f32),
-            Index::Value(value) => {
-                let narrow = self.b.ins().ireduce(I32, value);
-                let lanes = self.b.ins().splat(I32X4, narrow);
-                self.b.ins().fcvt_from_sint(F32X4, lanes)
-            }
+            Index::Known(known) => self.number(known as f64),
+            Index::Value(value) => self.number_of_index(value),
         }
     }
 

@@ -1,17 +1,18 @@
 //! The machine that code is made for, and the just-in-time module that holds it.
 
 use super::{Options, support};
+use crate::circuit::Dtype;
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_jit::{JITBuilder, JITModule};
 
-/// An empty module for this machine.
+/// An empty module for this machine, for numbers of a type.
 ///
 /// # Errors
 /// If Cranelift does not support it.
-pub fn module(options: Options) -> Result<JITModule, String> {
+pub fn module(dtype: Dtype, options: Options) -> Result<JITModule, String> {
     let mut builder = JITBuilder::with_isa(isa(options)?, cranelift_module::default_libcall_names());
-    builder.symbols(support::symbols());
+    builder.symbols(support::symbols(dtype));
     Ok(JITModule::new(builder))
 }
 

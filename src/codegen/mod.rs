@@ -11,7 +11,7 @@
 //! - `driver`: the loop over steps.
 //! - `step`, `nest`, `fold`, `product`: what is emitted for a step, for loops and statements, for folds, for small
 //!   contractions.
-//! - `lanes`, `address`: operations on four lanes; where elements lie.
+//! - `lanes`, `address`: operations on the lanes of vectors; where elements lie.
 //! - `vectorise`: whether a loop may run in lanes. `invariant`: moves out of loops what does not change there.
 //! - `compiler`: functions, and the module that they are put into.
 //! - `host`, `support`: this machine; Rust functions that native code calls.
@@ -37,7 +37,7 @@ mod tests;
 
 pub use call::{Call, Workspace};
 
-use crate::circuit::{expansions, machine};
+use crate::circuit::{Dtype, expansions, machine};
 use crate::kernels::Task;
 use crate::plan::memory::Room;
 use crate::plan::schedule::*;
@@ -72,6 +72,8 @@ pub struct Module {
     entry: unsafe extern "C" fn(*const Frame),
     /// Of each step that has one, also of those in recurrences. Read by the code: never changed.
     tasks: Vec<Option<Task>>,
+    /// The type of all numbers.
+    dtype: Dtype,
     /// Examples of a whole batch.
     capacity: usize,
     record_len: usize,
@@ -103,9 +105,14 @@ impl Drop for Module {
     }
 }
 
-/// Elements of one step's record: scalars, then keys of two words each.
+/// Words of 32 bits of one step's record: scalars, then keys of two words each.
 fn record_len(schedule: &Schedule) -> usize {
-    schedule.scalars.len() + 2 * schedule.draws.len()
+    keys_at(schedule) + 2 * schedule.draws.len()
+}
+
+/// Words of a record before the keys.
+fn keys_at(schedule: &Schedule) -> usize {
+    schedule.scalars.len() * schedule.dtype.size() / 4
 }
 
 /// Makes native code for a schedule.
@@ -115,7 +122,7 @@ fn record_len(schedule: &Schedule) -> usize {
 pub fn compile(schedule: &Schedule, options: Options) -> Result<Module, String> {
     let mut tasks: Vec<Option<Task>> = vec![];
     for step in &schedule.steps {
-        step.for_each_leaf(&mut |step| tasks.push(task(step, schedule.capacity)));
+        step.for_each_leaf(&mut |step| tasks.push(task(step, schedule)));
     }
     let mut compiler = Compiler::new(schedule, options)?;
     let steps = prepare(&schedule.steps, &mut tasks.iter());
@@ -129,6 +136,7 @@ pub fn compile(schedule: &Schedule, options: Options) -> Result<Module, String> 
         jit: Some(jit),
         entry,
         tasks,
+        dtype: schedule.dtype,
         capacity: schedule.capacity as usize,
         record_len: record_len(schedule),
         rooms: schedule.rooms(),
@@ -169,11 +177,13 @@ fn weight(step: &Step) -> usize {
 }
 
 /// What a step's kernel needs; nothing for what is emitted in place.
-fn task(step: &Step, capacity: u32) -> Option<Task> {
+fn task(step: &Step, schedule: &Schedule) -> Option<Task> {
+    let capacity = schedule.capacity;
     match step {
-        Step::Contract(contract) if !product::in_place(contract, capacity) => {
-            Some(Task::prepare(contract, capacity))
-        }
+        Step::Contract(contract) if !product::in_place(contract, capacity) => Some(match schedule.dtype {
+            Dtype::F32 => Task::prepare::<f32>(contract, capacity),
+            Dtype::F64 => Task::prepare::<f64>(contract, capacity),
+        }),
         Step::Contract(_) | Step::Nest(_) | Step::Scatter(_) | Step::Recur(_) => None,
     }
 }

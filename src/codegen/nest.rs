@@ -1,13 +1,15 @@
 //! Loops and the statements in them.
 
 use super::emitter::{Emitter, Index, Spread};
+use super::lanes::{constants, has_program};
 use super::{invariant, vectorise, walk};
+use crate::circuit::Gate;
 use crate::circuit::expansions;
-use crate::circuit::machine::{self, program};
+use crate::circuit::machine::{Program, program};
 use crate::plan::schedule::*;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::types::{F32, F32X4, I32, I32X4, I64};
-use cranelift_codegen::ir::{InstBuilder, Type, Value};
+use cranelift_codegen::ir::types::{F32X4, I32, I32X4, I64};
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value};
 
 /// Constants that are read once, where a nest begins; further ones are read where they are used. (Those for which
 /// there is no register are kept on the stack.)
@@ -27,27 +29,21 @@ impl Emitter<'_, '_> {
 
     /// Puts the constants of a body into registers.
     fn keep_constants(&mut self, body: &[Stmt]) {
-        let mut found: Vec<(u32, Type)> = vec![];
+        let (dtype, reals) = (self.schedule.dtype, self.reals());
+        let of_gate = |gate: Gate| has_program(gate, dtype).then(|| (program(gate), reals));
+        let mut found: Vec<(u64, Type)> = vec![];
         walk::statements(body, &mut |stmt| {
-            let used = match stmt {
-                Stmt::Let { op: Op::Gate(gate), .. } => Some(program(*gate)),
-                Stmt::Let { op: Op::Draw { .. }, .. } => Some(expansions::uniform()),
-                Stmt::Fold { with, .. } => with.gate().map(program),
+            let used: Option<(&Program, Type)> = match stmt {
+                Stmt::Let { op: Op::Gate(gate), .. } => of_gate(*gate),
+                Stmt::Let { op: Op::Draw { .. }, .. } => Some((expansions::uniform(), F32X4)),
+                Stmt::Fold { with, .. } => with.gate().and_then(of_gate),
                 _ => None,
             };
-            for op in used.iter().flat_map(|program| &program.ops) {
-                found.extend(match op {
-                    machine::Op::Const(bits) => Some((*bits, F32X4)),
-                    machine::Op::IntConst(bits) => Some((*bits, I32X4)),
-                    machine::Op::Truth(_) => Some((0, F32X4)),
-                    machine::Op::Number(_) => Some((1f32.to_bits(), I32X4)),
-                    _ => None,
-                });
-            }
+            found.extend(used.into_iter().flat_map(|(program, reals)| constants(program, reals)));
         });
         for (bits, lanes) in found {
             if self.constants.len() < KEPT_CONSTANTS && !self.constants.contains_key(&(bits, lanes)) {
-                let value = self.vector_constant([bits; 4], lanes);
+                let value = self.vector_constant(lanes, |_| bits);
                 self.constants.insert((bits, lanes), value);
             }
         }
@@ -120,14 +116,15 @@ impl Emitter<'_, '_> {
         });
     }
 
-    /// Emits a loop, four iterations at a time if `in_lanes`. The body is emitted up to twice.
+    /// Emits a loop, as many iterations at a time as there are lanes if `in_lanes`. The body is emitted up to twice.
     pub fn loop_over(&mut self, var: Var, extent: Extent, in_lanes: bool, body: &mut dyn FnMut(&mut Self)) {
         let mut from = Index::Known(0);
         let end = self.extent(extent);
         if in_lanes {
             let whole = self.whole_vectors(end);
-            self.counted([from, whole], 4, &[], |e, i, _| {
-                e.bound(var, i, Some(4), &mut *body);
+            let lanes = self.lanes();
+            self.counted([from, whole], lanes.into(), &[], |e, i, _| {
+                e.bound(var, i, Some(lanes), &mut *body);
                 vec![]
             });
             from = whole;
@@ -144,41 +141,54 @@ impl Emitter<'_, '_> {
         });
     }
 
-    /// The largest multiple of four that is not above a length.
+    /// The largest multiple of the number of lanes that is not above a length.
     pub fn whole_vectors(&mut self, length: Index) -> Index {
+        let mask = !(i64::from(self.lanes()) - 1);
         match length {
-            Index::Known(length) => Index::Known(length & !3),
-            Index::Value(length) => Index::Value(self.b.ins().band_imm_s(length, !3)),
+            Index::Known(length) => Index::Known(length & mask),
+            Index::Value(length) => Index::Value(self.b.ins().band_imm_s(length, mask)),
         }
     }
 
     fn compute(&mut self, op: &Op, args: &[Value]) -> Value {
         match op {
-            Op::Gate(gate) => self.program(program(*gate), args),
+            Op::Gate(gate) => self.gate(*gate, args),
             Op::Number(number) => self.number(*number),
             Op::Index(linear) => {
                 let lanes = self.linear_lanes(linear);
-                self.b.ins().fcvt_from_sint(F32X4, lanes)
+                self.numbers_of(lanes)
             }
-            Op::Scalar(k) => self.load_splat(F32, self.operands.record, *k as i32 * 4),
-            Op::BatchSize => {
-                let n = self.b.ins().ireduce(I32, self.operands.n);
-                let lanes = self.b.ins().splat(I32X4, n);
-                self.b.ins().fcvt_from_sint(F32X4, lanes)
-            }
+            Op::Scalar(k) => self.scalar(*k),
+            Op::BatchSize => self.number_of_index(self.operands.n),
             Op::Draw { site, element, example } => self.draw(*site, element, *example),
         }
     }
 
+    /// A scalar of the step's record, whose words need not be aligned as its type asks for.
+    fn scalar(&mut self, k: u32) -> Value {
+        let (offset, real, reals) = (k as i32 * self.size() as i32, self.real(), self.reals());
+        let flags = MemFlagsData::new().with_notrap();
+        let scalar = self.b.ins().load(real, flags, self.operands.record, offset);
+        self.b.ins().splat(reals, scalar)
+    }
+
+    /// A small integer of 64 bits as a number in all lanes.
+    pub fn number_of_index(&mut self, index: Value) -> Value {
+        let narrow = self.b.ins().ireduce(I32, index);
+        let lanes = self.b.ins().splat(I32X4, narrow);
+        self.numbers_of(lanes)
+    }
+
     fn draw(&mut self, site: u32, element: &Linear, example: Option<Var>) -> Value {
-        let keys = (self.schedule.scalars.len() + 2 * site as usize) as i32 * 4;
+        let keys = (super::keys_at(self.schedule) + 2 * site as usize) as i32 * 4;
         let key = [0, 4].map(|half| self.load_splat(I32, self.operands.record, keys + half));
         let example = match example {
             None => self.constant(0, I32X4),
             Some(var) => self.example_number(var),
         };
         let element = self.linear_lanes(element);
-        self.program(expansions::uniform(), &[key[0], key[1], example, element])
+        let drawn = self.program(expansions::uniform(), &[key[0], key[1], example, element], F32X4);
+        if self.reals() == F32X4 { drawn } else { self.b.ins().fvpromote_low(drawn) }
     }
 
     /// The numbers in the data set of the examples that the lanes stand for.
@@ -189,14 +199,11 @@ impl Emitter<'_, '_> {
         let pointer = self.b.ins().iadd(self.operands.examples, bytes);
         match self.spread.filter(|spread| spread.var == var) {
             None => self.load_splat(I32, pointer, 0),
-            Some(spread) => {
-                let numbers = self.load_lanes(spread.lanes, pointer, 0);
-                self.cast(numbers, I32X4)
-            }
+            Some(spread) => self.load_lanes(I32, spread.lanes, pointer, 0),
         }
     }
 
-    fn load_when(&mut self, at: &Address, when: &[Condition], fill: f32) -> Value {
+    fn load_when(&mut self, at: &Address, when: &[Condition], fill: f64) -> Value {
         match self.conditions(when) {
             Err(true) => self.load(at, None),
             Err(false) => self.number(fill),
@@ -209,16 +216,17 @@ impl Emitter<'_, '_> {
 
     fn load_at(&mut self, at: &Address, index: Value, stride: u32, extent: u32) -> Value {
         let truth = self.b.ins().fcmp(FloatCC::Equal, index, index);
-        let rounded = self.b.ins().fcvt_to_sint_sat(I32X4, index);
-        let limit = self.constant(extent, I32X4);
-        let below = self.b.ins().icmp(IntCC::UnsignedLessThan, rounded, limit);
+        let truth = self.b.ins().extractlane(truth, 0);
+        let truth = self.b.ins().icmp_imm_s(IntCC::NotEqual, truth, 0);
+        let rounded = self.ints_of(index);
+        let row = self.b.ins().extractlane(rounded, 0);
+        let below = self.b.ins().icmp_imm_u(IntCC::UnsignedLessThan, row, i64::from(extent));
         let inside = self.b.ins().band(truth, below);
-        let inside = self.b.ins().extractlane(inside, 0);
-        let outside = self.number(f32::NAN);
+        let outside = self.number(f64::NAN);
+        let bytes = i64::from(stride) * self.size();
         self.guarded(inside, outside, |e| {
-            let row = e.b.ins().extractlane(rounded, 0);
             let row = e.b.ins().uextend(I64, row);
-            let bytes = e.b.ins().imul_imm_s(row, i64::from(stride) * 4);
+            let bytes = e.scaled(row, bytes);
             e.load(at, Some(bytes))
         })
     }

@@ -7,7 +7,6 @@
 use super::emitter::{Emitter, Index};
 use crate::plan::contraction::count;
 use crate::plan::schedule::*;
-use cranelift_codegen::ir::types::{F32X4, I32, I32X4};
 use cranelift_codegen::ir::{InstBuilder, Value};
 
 /// Multiplications of a whole batch up to which a contraction is emitted in place.
@@ -99,11 +98,7 @@ impl Emitter<'_, '_> {
     /// Emits a contraction in place.
     pub fn product(&mut self, contract: &Contract) {
         let product = Product::new(contract, self.schedule.capacity);
-        let divisor = contract.mean.then(|| {
-            let n = self.b.ins().ireduce(I32, self.operands.n);
-            let n = self.b.ins().splat(I32X4, n);
-            self.b.ins().fcvt_from_sint(F32X4, n)
-        });
+        let divisor = contract.mean.then(|| self.number_of_index(self.operands.n));
         product.places.iter().for_each(|place| self.prepare_pointer(place));
         let (last, outer) = match product.outer.split_last() {
             Some((&last, outer)) if product.in_lanes => (Some(last), outer),

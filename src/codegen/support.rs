@@ -1,28 +1,41 @@
 //! Rust functions that native code calls, by the names under which it finds them.
 
-use crate::kernels;
+use crate::circuit::{Dtype, Gate};
+use crate::kernels::{self, Real};
 use crate::plan::interpret;
 
-/// Name and address of everything that native code may call.
-pub fn symbols() -> [(&'static str, *const u8); 7] {
-    [
-        ("contract", kernels::contract as *const u8),
-        ("scatter", scatter as *const u8),
+/// Name and address of everything that native code on numbers of a type may call.
+pub fn symbols(dtype: Dtype) -> Vec<(&'static str, *const u8)> {
+    match dtype {
+        Dtype::F32 => symbols_for::<f32>(),
+        Dtype::F64 => symbols_for::<f64>(),
+    }
+}
+
+fn symbols_for<T: Real>() -> Vec<(&'static str, *const u8)> {
+    vec![
+        ("contract", kernels::contract::<T> as *const u8),
+        ("scatter", scatter::<T> as *const u8),
         ("gather", gather as *const u8),
+        ("gate", gate::<T> as *const u8),
         // What Cranelift calls on a processor without the instruction.
         ("fmaf", fmaf as *const u8),
         ("floorf", floorf as *const u8),
         ("ceilf", ceilf as *const u8),
         ("nearbyintf", nearbyintf as *const u8),
+        ("fma", fma as *const u8),
+        ("floor", floor as *const u8),
+        ("ceil", ceil as *const u8),
+        ("nearbyint", nearbyint as *const u8),
     ]
 }
 
-/// Copies the rows of a column that belong to the examples of a batch.
+/// Copies the rows of a column, `row` bytes each, that belong to the examples of a batch.
 ///
 /// # Safety
-/// `examples` has `n` numbers; `column` has `row` elements for each example up to the largest number; `out` has
-/// room for `n` rows.
-pub unsafe extern "C" fn gather(out: *mut f32, column: *const f32, examples: *const u32, n: u64, row: u64) {
+/// `examples` has `n` numbers; `column` has a row for each example up to the largest number; `out` has room for `n`
+/// rows.
+pub unsafe extern "C" fn gather(out: *mut u8, column: *const u8, examples: *const u32, n: u64, row: u64) {
     let row = row as usize;
     for k in 0..n as usize {
         // SAFETY: within the bounds that the caller promises; a data set and a workspace do not overlap.
@@ -37,11 +50,11 @@ pub unsafe extern "C" fn gather(out: *mut f32, column: *const f32, examples: *co
 ///
 /// # Safety
 /// `out` has `len` elements, `index` `count` and `value` `count * row`; they do not overlap.
-pub unsafe extern "C" fn scatter(
-    out: *mut f32,
+pub unsafe extern "C" fn scatter<T: Real>(
+    out: *mut T,
     len: u64,
-    index: *const f32,
-    value: *const f32,
+    index: *const T,
+    value: *const T,
     count: u64,
     row: u64,
     divisor: u64,
@@ -56,6 +69,47 @@ pub unsafe extern "C" fn scatter(
         )
     };
     interpret::scatter(out, index, value, row, (divisor != 0).then_some(divisor as usize));
+}
+
+/// Lanes of a vector of 128 bits of the narrowest type.
+const MOST_LANES: usize = 4;
+/// Operands of a gate.
+const MOST_OPERANDS: usize = 3;
+
+/// A gate on each lane of vectors of 128 bits that follow each other at `place`: room for the result, then the operands.
+///
+/// # Safety
+/// `number` is that of a gate; `place` has room for a vector more than the gate has operands.
+pub unsafe extern "C" fn gate<T: Real>(number: u64, place: *mut T) {
+    let gate = Gate::all().nth(number as usize).expect("the number of a gate");
+    let (lanes, arity) = (16 / size_of::<T>(), gate.row().arity);
+    let mut results = [T::of(0.0); MOST_LANES];
+    for (lane, result) in results[..lanes].iter_mut().enumerate() {
+        let mut operands = [T::of(0.0); MOST_OPERANDS];
+        for (k, operand) in operands[..arity].iter_mut().enumerate() {
+            // SAFETY: within the vectors that the caller promises.
+            *operand = unsafe { *place.add((k + 1) * lanes + lane) };
+        }
+        *result = T::apply_one(gate, &operands[..arity]);
+    }
+    // SAFETY: the first of those vectors.
+    unsafe { place.copy_from_nonoverlapping(results.as_ptr(), lanes) }
+}
+
+extern "C" fn fma(a: f64, b: f64, c: f64) -> f64 {
+    a.mul_add(b, c)
+}
+
+extern "C" fn floor(a: f64) -> f64 {
+    a.floor()
+}
+
+extern "C" fn ceil(a: f64) -> f64 {
+    a.ceil()
+}
+
+extern "C" fn nearbyint(a: f64) -> f64 {
+    a.round_ties_even()
 }
 
 extern "C" fn fmaf(a: f32, b: f32, c: f32) -> f32 {

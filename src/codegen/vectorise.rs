@@ -5,13 +5,13 @@ use super::walk;
 use crate::plan::schedule::*;
 use rustc_hash::FxHashSet;
 
-/// Whether the body of a loop over `var` can run for four iterations at once.
+/// Whether the body of a loop over `var` can run for several iterations at once.
 pub fn possible(schedule: &Schedule, var: Var, extent: Extent, body: &[Stmt]) -> bool {
     let mut varying = FxHashSet::default();
     statements_fit(var, body, &mut varying) && accesses_commute(schedule, var, extent, body)
 }
 
-/// Whether each statement has a form for four iterations. `varying`: registers that differ between iterations.
+/// Whether each statement has a form for several iterations. `varying`: registers that differ between iterations.
 fn statements_fit(var: Var, body: &[Stmt], varying: &mut FxHashSet<Reg>) -> bool {
     body.iter().all(|stmt| match stmt {
         Stmt::For { body, .. } => statements_fit(var, body, varying),

@@ -7,6 +7,7 @@ use super::section::{Computed, Extent, Section, sort, told};
 use super::sources::Opened;
 use super::split::{self, Parts, Rule};
 use super::{Dataset, Standardized, text};
+use crate::circuit::Dtype;
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::syntax::ast::{DataStmt, Expr, ExprKind, Name};
 use rustc_hash::FxHashMap;
@@ -16,7 +17,7 @@ use rustc_hash::FxHashMap;
 /// # Errors
 /// Every mistake found in the block and its files. A mistake in one statement does not hide those of others, but
 /// without its files nothing more can be said of a block.
-pub fn load(name: &Name, statements: &[DataStmt], home: &Home) -> Result<Dataset, Diagnostics> {
+pub fn load(name: &Name, statements: &[DataStmt], home: &Home, dtype: Dtype) -> Result<Dataset, Diagnostics> {
     let mut errors = vec![];
     let block = sort(statements, None, &mut errors);
     let seed = block.key("seed").map_or(Some(0), |value| told(seed(value), &mut errors)).unwrap_or(0);
@@ -44,7 +45,7 @@ pub fn load(name: &Name, statements: &[DataStmt], home: &Home) -> Result<Dataset
     let main = Part { name, columns, rows: rows.rows(), place };
     others.iter().for_each(|other| rows.append(&other.name.text, other.rows));
     let count = rows.rows();
-    let columns = told(parts::together(main, others), &mut errors);
+    let columns = told(parts::together(main, others, dtype), &mut errors);
     let (Some(columns), true) = (columns, errors.is_empty()) else { return Err(in_order(errors)) };
     let Parts { train, validation, test } = rows;
     Ok(Dataset { name: name.text.clone(), span: name.span, rows: count, columns, train, validation, test })

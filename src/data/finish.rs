@@ -1,8 +1,8 @@
-//! A computed column against its declaration, and rounded to f32: sizes, class, finite numbers.
+//! A computed column against its declaration, and rounded once: sizes, class, finite numbers.
 
 use super::Column;
 use super::expression::Values;
-use crate::circuit::Kind;
+use crate::circuit::{Dtype, Kind, Numbers};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes};
 use crate::syntax::ast::{Decl, Expr, ExprKind, Size};
 use rustc_hash::FxHashMap;
@@ -29,23 +29,25 @@ pub fn countable(cases: u64, span: Span) -> Result<(), Diagnostics> {
 /// where a row came from.
 ///
 /// # Errors
-/// Where sizes or type do not fit, or a number is not finite in f32.
+/// Where sizes or type do not fit, or a number is not finite as `dtype`.
 pub fn column(
     decl: &Decl,
     values: &Values,
     found_at: Span,
     sizes: &mut Sizes,
+    dtype: Dtype,
     place: impl Fn(usize) -> String,
 ) -> Result<Column, Diagnostics> {
     fit(decl, &values.dims, found_at, sizes)?;
-    let data: Vec<f32> = values.data.iter().map(|&x| x as f32).collect();
+    let data = Numbers::rounded(dtype, values.data.iter().copied());
     let width = values.width();
     if let Some(k) = data.iter().position(|x| !x.is_finite()) {
-        let what = if values.data[k].is_finite() { "beyond the range of f32" } else { "not a finite number" };
+        let beyond = || format!("beyond the range of {dtype}");
+        let what = if values.data[k].is_finite() { beyond() } else { "not a finite number".to_string() };
         let message = format!("`{}` is {:?} {}, {what}", decl.name.text, values.data[k], place(k / width));
         return Err(vec![Diagnostic::error(codes::NOT_FINITE, message).at(found_at, "computed here")]);
     }
-    let whole = |x: &f32| *x >= 0.0 && x.fract() == 0.0 && *x <= EXACT as f32;
+    let whole = |x: f64| x >= 0.0 && x.fract() == 0.0 && x <= f64::from(EXACT);
     let kind =
         if values.standardized.is_none() && data.iter().all(whole) { Kind::Integer } else { Kind::Real };
     if let Some(ty) = &decl.ty {
@@ -192,7 +194,7 @@ fn of_class(
     ty: &Expr,
     cases: u32,
     vocabulary: Option<&[String]>,
-    data: &[f32],
+    data: &Numbers,
     place: impl Fn(usize) -> String,
 ) -> Result<(), Diagnostics> {
     let name = &decl.name.text;
@@ -208,14 +210,14 @@ fn of_class(
             Diagnostic::error(codes::CLASS_RANGE, message).at(ty.span, format!("has {cases} cases"));
         return Err(vec![diagnostic.note(format!("found {listed}{more}"))]);
     }
-    let fits = |x: f32| x >= 0.0 && x.fract() == 0.0 && x < cases as f32;
-    match data.iter().position(|&x| !fits(x)) {
+    let fits = |x: f64| x >= 0.0 && x.fract() == 0.0 && x < f64::from(cases);
+    match data.iter().position(|x| !fits(x)) {
         None => Ok(()),
         Some(k) => {
             let message = format!(
                 "`{name}` is a class of {cases} cases, 0 to {}, but {} {}",
                 cases - 1,
-                data[k],
+                data.get(k),
                 place(k)
             );
             Err(vec![

@@ -10,7 +10,7 @@
 //! - `expression`: what stands right of `=` in a data block, computed in f64; `draw`: what stands right of `~`.
 //! - [`split`]: which rows are held out.
 //! - `standardize`: mean and deviation, learned from the training part.
-//! - `finish`: a computed column against its declaration, rounded to f32.
+//! - `finish`: a computed column against its declaration, rounded once.
 
 mod block;
 mod columns;
@@ -32,7 +32,7 @@ mod tests;
 mod text;
 pub mod vocabulary;
 
-use crate::circuit::Kind;
+use crate::circuit::{Dtype, Kind, Numbers};
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span, codes};
 use crate::syntax::ast::{Item, ItemKind};
 use std::path::Path;
@@ -72,7 +72,7 @@ pub struct Column {
     /// What `standardize` took off: mean and standard deviation of each element, from the training part.
     pub standardized: Option<Standardized>,
     /// Row-major, the row outermost. Integers as numbers.
-    pub data: Vec<f32>,
+    pub data: Numbers,
 }
 
 /// `(x - mean) / deviation`, element by element.
@@ -84,16 +84,24 @@ pub struct Standardized {
     pub deviation: Vec<f64>,
 }
 
-/// Reads a data block or a table. Paths in it are relative to `base`, the directory of its `.nn` file.
+/// Reads a data block or a table, in f32. Paths in it are relative to `base`, the directory of its `.nn` file.
 ///
 /// # Errors
 /// All mistakes that were found, at least one: in the block itself, in its files, or that `item` is not data.
 pub fn load(item: &Item, sources: &Sources, base: &Path) -> Result<Dataset, Diagnostics> {
+    load_as(item, sources, base, Dtype::F32)
+}
+
+/// As [`load`], each number rounded once to a type.
+///
+/// # Errors
+/// As there.
+pub fn load_as(item: &Item, sources: &Sources, base: &Path, dtype: Dtype) -> Result<Dataset, Diagnostics> {
     match &item.kind {
-        ItemKind::Table { name, table } => table::load(name, table),
+        ItemKind::Table { name, table } => table::load(name, table, dtype),
         ItemKind::Data { name, statements } => {
             let home = open::Home { base, source: &sources.get(item.span.file).name };
-            block::load(name, statements, &home)
+            block::load(name, statements, &home, dtype)
         }
         _ => Err(vec![Diagnostic::error(codes::WRONG_KIND_OF_NAME, "this is not data").at(item.span, "")]),
     }

@@ -6,6 +6,7 @@ use super::finish::{self, Sizes};
 use super::section::Computed;
 use super::sources::Opened;
 use super::vocabulary::encode;
+use crate::circuit::Dtype;
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::syntax::ast::{Decl, Name};
 
@@ -63,7 +64,7 @@ impl Place {
 /// # Errors
 /// Where a part lacks a column of the block or has one more, where their shapes or kinds differ, and where a
 /// column does not fit its declaration.
-pub fn together(block: Part, mut others: Vec<Part>) -> Result<Vec<Column>, Diagnostics> {
+pub fn together(block: Part, mut others: Vec<Part>, dtype: Dtype) -> Result<Vec<Column>, Diagnostics> {
     let mut errors = vec![];
     others.iter().for_each(|part| check_names(&block, part, &mut errors));
     if !errors.is_empty() {
@@ -91,7 +92,7 @@ pub fn together(block: Part, mut others: Vec<Part>) -> Result<Vec<Column>, Diagn
         }
         append(&mut values, fitting.into_iter().map(|(.., more)| more).collect());
         let place = |row| place((block.rows, &block.place), &others, row);
-        match finish::column(decl, &values, span, &mut sizes, place) {
+        match finish::column(decl, &values, span, &mut sizes, dtype, place) {
             Ok(column) => columns.push(column),
             Err(told) => errors.extend(told),
         }

@@ -8,6 +8,7 @@ use super::finish::{self, Sizes};
 use super::number::{self, Fault};
 use super::vocabulary::encode;
 use super::{Column, Dataset};
+use crate::circuit::Dtype;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes};
 use crate::syntax::ast::{Cell, Decl, Name, Size, Table, TableRow};
 use std::ops::Range;
@@ -16,7 +17,7 @@ use std::ops::Range;
 ///
 /// # Errors
 /// Every mistake in it: sizes, rows of the wrong length, cells that do not fit, no column, no row.
-pub fn load(name: &Name, table: &Table) -> Result<Dataset, Diagnostics> {
+pub fn load(name: &Name, table: &Table, dtype: Dtype) -> Result<Dataset, Diagnostics> {
     let empty = |what: &str| {
         let message = format!("the table `{}` has no {what}", name.text);
         Err(vec![Diagnostic::error(codes::EMPTY_DATA, message).at(name.span, "is empty")])
@@ -34,7 +35,7 @@ pub fn load(name: &Name, table: &Table) -> Result<Dataset, Diagnostics> {
     let mut columns = vec![];
     let mut errors = vec![];
     for ((decl, dims), place) in table.columns.iter().zip(dims).zip(places) {
-        match column(decl, dims, &table.rows, place, &mut sizes) {
+        match column(decl, dims, &table.rows, place, &mut sizes, dtype) {
             Ok(column) => columns.push(column),
             Err(told) => errors.extend(told),
         }
@@ -100,6 +101,7 @@ fn column(
     rows: &[TableRow],
     place: Range<usize>,
     sizes: &mut Sizes,
+    dtype: Dtype,
 ) -> Result<Column, Diagnostics> {
     let cells = || rows.iter().flat_map(|row| &row.cells[place.clone()]);
     let is_number = |cell: &Cell| number::parse(cell.text.as_bytes()).is_ok();
@@ -112,7 +114,8 @@ fn column(
         let data = encoded.numbers.iter().map(|&number| f64::from(number)).collect();
         Values { dims, data, vocabulary: Some(encoded.vocabulary), standardized: None }
     };
-    finish::column(decl, &values, whole(rows), sizes, |row| format!("in row {}", row + 1))
+    let place = |row| format!("in row {}", row + 1);
+    finish::column(decl, &values, whole(rows), sizes, dtype, place)
 }
 
 /// From the first row to the last.

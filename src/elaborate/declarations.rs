@@ -222,7 +222,7 @@ impl<'p> Elaborator<'p> {
         match (&column.vocabulary, column.kind) {
             (Some(words), _) => Sort::Class(u32::try_from(words.len()).unwrap_or(u32::MAX)),
             (None, Kind::Integer) => {
-                let largest = column.data.iter().fold(0.0f32, |largest, &value| largest.max(value));
+                let largest = column.data.iter().fold(0.0f64, f64::max);
                 Sort::Integer(Some((0, largest as i64)))
             }
             _ => Sort::Real,

@@ -1,6 +1,6 @@
 //! What elaboration gives: a net as circuits, and how it is to be trained.
 
-use crate::circuit::{Circuit, SlotId, ValueId};
+use crate::circuit::{Circuit, Dtype, SlotId, ValueId};
 use crate::diagnostic::Span;
 
 /// A net, elaborated for training or for inference (two programs: `training` is static).
@@ -147,6 +147,8 @@ pub struct Training {
     pub epochs: u32,
     /// Of initial values, order and draws.
     pub seed: u64,
+    /// The type of all numbers.
+    pub precision: Dtype,
     /// When to stop early.
     pub stop: Option<Stop>,
     /// Which parameters to keep at the end; the last if `None`.

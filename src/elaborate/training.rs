@@ -8,11 +8,13 @@ use super::program::{Definitions, Net, Program, Train};
 use super::scope::{BodyKind, Frame};
 use super::values::Tried;
 use super::walk::ungrouped;
+use crate::circuit::Dtype;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes, nearest};
 use crate::syntax::ast::{Arg, Expr, ExprKind, Item, StmtKind};
 
 /// What a `train` block may set. `optimizer`, `freeze` and `clip` are part of the [`super::Update`].
-pub const TRAIN_KEYS: &[&str] = &["optimizer", "freeze", "clip", "batch", "epochs", "seed", "stop", "keep"];
+pub const TRAIN_KEYS: &[&str] =
+    &["optimizer", "freeze", "clip", "batch", "epochs", "seed", "precision", "stop", "keep"];
 
 /// Examples a step, where the block does not say.
 const DEFAULT_BATCH: u32 = 32;
@@ -141,6 +143,7 @@ impl<'p> Elaborator<'p> {
         let batch = self.count(block, given, "batch", 1);
         let epochs = self.count(block, given, "epochs", 0);
         let seed = self.count(block, given, "seed", 0);
+        let precision = self.precision(block, given);
         let stop = match self.train_setting(block, given, "stop") {
             Some(expr) => self.stop(expr, net).map(Some),
             None => Ok(None),
@@ -157,6 +160,7 @@ impl<'p> Elaborator<'p> {
             batch: batch?.map_or(DEFAULT_BATCH, fits),
             epochs: epochs?.map_or(DEFAULT_EPOCHS, fits),
             seed: seed?.unwrap_or(0),
+            precision: precision?,
             stop: stop?,
             keep: keep?,
             span: block.span,
@@ -174,6 +178,16 @@ impl<'p> Elaborator<'p> {
             Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
             None => diagnostic.help("write `data name { ... }`"),
         })
+    }
+
+    /// `precision = f64`
+    fn precision(&mut self, block: Train<'p>, given: &'p [(String, Expr)]) -> Tried<Dtype> {
+        let Some(expr) = self.train_setting(block, given, "precision") else { return Ok(Dtype::default()) };
+        let name = Self::callable_name(ungrouped(expr)).map(|name| name.text.as_str());
+        match Dtype::ALL.into_iter().find(|dtype| name == Some(dtype.name())) {
+            Some(dtype) => Ok(dtype),
+            None => self.bad_value(expr.span, "`precision` is a type of number", "write `f32` or `f64`"),
+        }
     }
 
     /// A whole number of at least `least`.

@@ -1,13 +1,24 @@
 //! The two precisions.
 
-use crate::circuit::{Gate, machine};
+use crate::circuit::{Dtype, Gate, Numbers, machine};
 use std::ops::{Add, Div, Mul};
 
 /// A number of one of the precisions in which a circuit is evaluated. Integers are stored as such numbers, and
 /// booleans as 0 and 1.
 pub trait Element:
-    Copy + PartialEq + PartialOrd + Add<Output = Self> + Mul<Output = Self> + Div<Output = Self> + std::fmt::Debug
+    Copy
+    + Default
+    + PartialEq
+    + PartialOrd
+    + Add<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + std::fmt::Debug
+    + 'static
 {
+    /// Its type.
+    const DTYPE: Dtype;
+
     /// The nearest to a number.
     fn of(value: f64) -> Self;
 
@@ -17,6 +28,27 @@ pub trait Element:
     /// A gate on each element of equally long operands.
     fn apply(gate: Gate, operands: &[&[Self]], out: &mut [Self]);
 
+    /// A gate on one element of each operand.
+    fn apply_one(gate: Gate, operands: &[Self]) -> Self;
+
+    /// `self * b + c`, rounded once.
+    fn fma(self, b: Self, c: Self) -> Self;
+
+    /// Numbers of this type.
+    ///
+    /// # Panics
+    /// If they are of another one.
+    fn slice(numbers: &Numbers) -> &[Self];
+
+    /// Numbers of this type, to be changed.
+    ///
+    /// # Panics
+    /// If they are of another one.
+    fn slice_mut(numbers: &mut Numbers) -> &mut [Self];
+
+    /// Numbers of this type, as an array of some type.
+    fn numbers(values: Vec<Self>) -> Numbers;
+
     /// Whether it is NaN.
     fn is_nan(self) -> bool {
         self.get().is_nan()
@@ -24,6 +56,36 @@ pub trait Element:
 }
 
 impl Element for f64 {
+    const DTYPE: Dtype = Dtype::F64;
+
+    fn apply_one(gate: Gate, operands: &[f64]) -> f64 {
+        (gate.row().value)(operands)
+    }
+
+    #[inline(always)]
+    fn fma(self, b: f64, c: f64) -> f64 {
+        self.mul_add(b, c)
+    }
+
+    fn slice(numbers: &Numbers) -> &[f64] {
+        match numbers {
+            Numbers::F64(values) => values,
+            Numbers::F32(_) => panic!("numbers of another type than f64"),
+        }
+    }
+
+    fn slice_mut(numbers: &mut Numbers) -> &mut [f64] {
+        match numbers {
+            Numbers::F64(values) => values,
+            Numbers::F32(_) => panic!("numbers of another type than f64"),
+        }
+    }
+
+    fn numbers(values: Vec<f64>) -> Numbers {
+        Numbers::F64(values)
+    }
+
+    #[inline(always)]
     fn of(value: f64) -> f64 {
         value
     }
@@ -44,6 +106,36 @@ impl Element for f64 {
 }
 
 impl Element for f32 {
+    const DTYPE: Dtype = Dtype::F32;
+
+    fn apply_one(gate: Gate, operands: &[f32]) -> f32 {
+        machine::program(gate).run1(operands)
+    }
+
+    #[inline(always)]
+    fn fma(self, b: f32, c: f32) -> f32 {
+        self.mul_add(b, c)
+    }
+
+    fn slice(numbers: &Numbers) -> &[f32] {
+        match numbers {
+            Numbers::F32(values) => values,
+            Numbers::F64(_) => panic!("numbers of another type than f32"),
+        }
+    }
+
+    fn slice_mut(numbers: &mut Numbers) -> &mut [f32] {
+        match numbers {
+            Numbers::F32(values) => values,
+            Numbers::F64(_) => panic!("numbers of another type than f32"),
+        }
+    }
+
+    fn numbers(values: Vec<f32>) -> Numbers {
+        Numbers::F32(values)
+    }
+
+    #[inline(always)]
     fn of(value: f64) -> f32 {
         value as f32
     }

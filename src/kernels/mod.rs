@@ -16,6 +16,7 @@ mod tests;
 
 pub use crate::plan::contraction::{even_blocks, reference};
 pub use task::{Task, Variant};
+pub use tile::Real;
 
 use crate::plan::contraction::{count, offsets};
 
@@ -24,14 +25,14 @@ use crate::plan::contraction::{count, offsets};
 /// # Safety
 /// `a`, `b` and `out` point to the first elements of the buffers that the contraction names, moved by the terms of its
 /// addresses (their constants are added here), each as long as its axes reach for `n` examples, `1 ≤ n ≤ capacity`; `out` overlaps neither
-/// operand. `scratch` has [`Task::scratch_len`] elements, used by nobody else meanwhile.
-pub unsafe extern "C" fn contract(
+/// operand; `T` is the type that the task was prepared for. `scratch` has [`Task::scratch_len`] elements, used by nobody else meanwhile.
+pub unsafe extern "C" fn contract<T: Real>(
     task: *const Task,
-    a: *const f32,
-    b: *const f32,
-    out: *mut f32,
+    a: *const T,
+    b: *const T,
+    out: *mut T,
     n: u64,
-    scratch: *mut f32,
+    scratch: *mut T,
 ) {
     // SAFETY: handed on from the caller.
     unsafe { (*task).run(a, b, out, n as usize, scratch) }

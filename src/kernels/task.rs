@@ -1,8 +1,6 @@
 //! What is decided about a contraction before the first step, and how it then runs.
 
-#[cfg(target_arch = "x86_64")]
-use super::tile::{Avx2, Avx512};
-use super::tile::{Lanes, Portable, TileArgs, tile};
+use super::tile::{Lanes, Real, TileArgs, tile};
 use super::walk::Walk;
 use super::{count, even_blocks, offsets};
 use crate::plan::schedule::{Contract, ContractAxis, Extent};
@@ -35,12 +33,13 @@ impl Variant {
     }
 
     /// Results along a row that one vector holds.
-    fn lanes(self) -> usize {
-        match self {
-            Variant::Portable => 4,
-            Variant::Avx2 => 8,
-            Variant::Avx512 => 16,
-        }
+    fn lanes<T: Real>(self) -> usize {
+        let bits = match self {
+            Variant::Portable => 128,
+            Variant::Avx2 => 256,
+            Variant::Avx512 => 512,
+        };
+        bits / (8 * size_of::<T>())
     }
 }
 
@@ -97,19 +96,19 @@ impl Side {
 
 impl Task {
     /// Decides for the best variant that this processor can run.
-    pub fn prepare(contract: &Contract, capacity: u32) -> Task {
+    pub fn prepare<T: Real>(contract: &Contract, capacity: u32) -> Task {
         let best = *Variant::here().last().expect("the portable variant runs everywhere");
-        Task::prepare_for(contract, capacity, best)
+        Task::prepare_for::<T>(contract, capacity, best)
     }
 
     /// Decides for a variant.
-    pub fn prepare_for(contract: &Contract, capacity: u32, variant: Variant) -> Task {
+    pub fn prepare_for<T: Real>(contract: &Contract, capacity: u32, variant: Variant) -> Task {
         let m: Vec<_> = contract.m.iter().map(|x| ContractAxis { b: 0, ..*x }).collect();
         let n: Vec<_> = contract.n.iter().map(|x| ContractAxis { a: x.b, b: 0, ..*x }).collect();
         let (m, n) = (Side::new(joined(&outermost_batch(m))), Side::new(joined(&outermost_batch(n))));
         // Vectors run along the side whose elements lie side by side in the result, best also in its operand.
         let worth = |side: &Side| {
-            let long = count(&side.axes, capacity as usize) >= variant.lanes();
+            let long = count(&side.axes, capacity as usize) >= variant.lanes::<T>();
             (side.contiguous(), long, side.stride.is_some_and(|(_, out)| out == 1))
         };
         let exchanged = worth(&m) > worth(&n);
@@ -160,13 +159,13 @@ impl Task {
     ///
     /// # Safety
     /// As there.
-    pub(super) unsafe fn run(
+    pub(super) unsafe fn run<T: Real>(
         &self,
-        a: *const f32,
-        b: *const f32,
-        out: *mut f32,
+        a: *const T,
+        b: *const T,
+        out: *mut T,
         n: usize,
-        scratch: *mut f32,
+        scratch: *mut T,
     ) {
         let (a, b) = if self.exchanged { (b, a) } else { (a, b) };
         for batch in 0..count(&self.batch, n) {
@@ -182,13 +181,13 @@ impl Task {
     }
 
     /// One product of the batch.
-    unsafe fn product(&self, a: *const f32, b: *const f32, out: *mut f32, n: usize, scratch: *mut f32) {
+    unsafe fn product<T: Real>(&self, a: *const T, b: *const T, out: *mut T, n: usize, scratch: *mut T) {
         let k_extent = count(&self.k, n);
         let (blocks, length) = even_blocks(k_extent, self.k_block);
         for block in 0..blocks {
             let first = block * length;
             let k = first..k_extent.min(first + length);
-            let divisor = if self.mean && block + 1 == blocks { n as f32 } else { 1.0 };
+            let divisor = if self.mean && block + 1 == blocks { T::of(n as f64) } else { T::of(1.0) };
             let ends = Ends { add: block > 0, divisor };
             // SAFETY: handed on.
             unsafe { self.block(a, b, out, n, k, ends, scratch) }
@@ -197,17 +196,17 @@ impl Task {
 
     /// One block of the chain over `k`, for all rows and columns.
     #[allow(clippy::too_many_arguments)]
-    unsafe fn block(
+    unsafe fn block<T: Real>(
         &self,
-        a: *const f32,
-        b: *const f32,
-        out: *mut f32,
+        a: *const T,
+        b: *const T,
+        out: *mut T,
         n: usize,
         k: std::ops::Range<usize>,
-        ends: Ends,
-        scratch: *mut f32,
+        ends: Ends<T>,
+        scratch: *mut T,
     ) {
-        let width = self.tile_width(count(&self.columns.axes, n));
+        let width = self.tile_width::<T>(count(&self.columns.axes, n));
         let packed_columns = scratch;
         // SAFETY: `scratch_len` has room for the columns and then the rows of one block.
         let packed_rows = unsafe {
@@ -249,28 +248,28 @@ impl Task {
     }
 
     /// Columns of a tile: one vector where that is enough, else two.
-    fn tile_width(&self, columns: usize) -> usize {
-        let lanes = self.variant.lanes();
+    fn tile_width<T: Real>(&self, columns: usize) -> usize {
+        let lanes = self.variant.lanes::<T>();
         if columns <= lanes { lanes } else { VECTORS * lanes }
     }
 
     /// All rows of one panel of columns.
     #[allow(clippy::too_many_arguments)]
-    unsafe fn column_of_tiles(
+    unsafe fn column_of_tiles<T: Real>(
         &self,
-        rows: Rows,
-        columns: Columns,
-        out: *mut f32,
+        rows: Rows<T>,
+        columns: Columns<T>,
+        out: *mut T,
         n: usize,
         k: usize,
         range: std::ops::Range<usize>,
         width: usize,
-        ends: Ends,
+        ends: Ends<T>,
     ) {
         let total = count(&self.rows.axes, n);
         let in_place = range.len() == width && self.columns.stride.is_some_and(|(_, out)| out == 1);
         let direct = self.rows.stride.filter(|_| in_place);
-        let mut edge = [0.0f32; ROWS * WIDEST];
+        let mut edge = [T::of(0.0); ROWS * WIDEST];
         let mut column_places = [0isize; WIDEST];
         let column_places = &mut column_places[..range.len()];
         for (place, at) in column_places.iter_mut().zip(Walk::new(&self.columns.axes, range.start, n)) {
@@ -289,7 +288,7 @@ impl Task {
                 out: edge.as_mut_ptr(),
                 out_row: width as isize,
                 add: false,
-                divisor: 1.0,
+                divisor: T::of(1.0),
             };
             if let Some((_, out_row)) = direct {
                 args.out = out.wrapping_offset(row as isize * out_row).wrapping_add(range.start);
@@ -297,7 +296,7 @@ impl Task {
             }
             // SAFETY: `high` rows and `width` columns are inside what `args` points to: the operand, the packed
             // panel, and the result or the edge buffer.
-            unsafe { run_tile(self.variant, high, width / self.variant.lanes(), &args) };
+            unsafe { run_tile(self.variant, high, width / self.variant.lanes::<T>(), &args) };
             if direct.is_none() {
                 for (edge, at) in edge.chunks(width).zip(row_places.by_ref().take(high)) {
                     // SAFETY: rows and columns are inside the result.
@@ -308,19 +307,19 @@ impl Task {
     }
 
     /// Copies a row of a tile that could not be written in place to where it belongs.
-    unsafe fn write_edge(&self, edge: &[f32], out: *mut f32, columns: &[isize], ends: Ends) {
+    unsafe fn write_edge<T: Real>(&self, edge: &[T], out: *mut T, columns: &[isize], ends: Ends<T>) {
         for (&sum, &column) in edge.iter().zip(columns) {
             // SAFETY: the position is inside the result, by the caller's contract.
             unsafe {
                 let to = out.offset(column);
                 let sum = if ends.add { *to + sum } else { sum };
-                *to = if ends.divisor != 1.0 { sum / ends.divisor } else { sum };
+                *to = if ends.divisor != T::of(1.0) { sum / ends.divisor } else { sum };
             }
         }
     }
 
     /// Copies the rows' operand to `to[row, k]`.
-    unsafe fn pack_rows(&self, a: *const f32, n: usize, k: std::ops::Range<usize>, to: *mut f32) {
+    unsafe fn pack_rows<T: Real>(&self, a: *const T, n: usize, k: std::ops::Range<usize>, to: *mut T) {
         let along: Vec<isize> =
             Walk::new(&self.k, k.start, n).map(|at| at[0] as isize).take(k.len()).collect();
         let rows = Walk::new(&self.rows.axes, 0, n).take(count(&self.rows.axes, n));
@@ -333,14 +332,14 @@ impl Task {
     }
 
     /// Copies columns of their operand to `to[k, width]`, zeros beyond the last.
-    unsafe fn pack_columns(
+    unsafe fn pack_columns<T: Real>(
         &self,
-        b: *const f32,
+        b: *const T,
         n: usize,
         k: std::ops::Range<usize>,
         columns: std::ops::Range<usize>,
         width: usize,
-        to: *mut f32,
+        to: *mut T,
     ) {
         let mut places = [0isize; WIDEST];
         let places = &mut places[..columns.len()];
@@ -357,7 +356,7 @@ impl Task {
                 } else {
                     places.iter().enumerate().for_each(|(j, &place)| *to.add(j) = *from.offset(place));
                 }
-                (places.len()..width).for_each(|j| *to.add(j) = 0.0);
+                (places.len()..width).for_each(|j| *to.add(j) = T::of(0.0));
             }
         }
     }
@@ -365,23 +364,23 @@ impl Task {
 
 /// How the end of a block is written.
 #[derive(Clone, Copy)]
-struct Ends {
+struct Ends<T> {
     add: bool,
-    divisor: f32,
+    divisor: T,
 }
 
 /// Where rows of the operand are read.
 #[derive(Clone, Copy)]
-struct Rows {
-    first: *const f32,
+struct Rows<T> {
+    first: *const T,
     row: isize,
     along: isize,
 }
 
 /// Where a panel of columns is read.
 #[derive(Clone, Copy)]
-struct Columns {
-    first: *const f32,
+struct Columns<T> {
+    first: *const T,
     along: isize,
 }
 
@@ -431,11 +430,11 @@ fn as_one(axes: &[ContractAxis]) -> Option<ContractAxis> {
 ///
 /// # Safety
 /// As [`tile`], and the processor can run the variant.
-unsafe fn run_tile(variant: Variant, rows: usize, vectors: usize, args: &TileArgs) {
+unsafe fn run_tile<T: Real>(variant: Variant, rows: usize, vectors: usize, args: &TileArgs<T>) {
     // SAFETY: handed on; each function below has the instructions of its vector type switched on.
     unsafe {
         match variant {
-            Variant::Portable => sized::<Portable>(rows, vectors, args),
+            Variant::Portable => sized::<T::Portable>(rows, vectors, args),
             #[cfg(target_arch = "x86_64")]
             Variant::Avx2 => sized_avx2(rows, vectors, args),
             #[cfg(target_arch = "x86_64")]
@@ -448,21 +447,21 @@ unsafe fn run_tile(variant: Variant, rows: usize, vectors: usize, args: &TileArg
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn sized_avx2(rows: usize, vectors: usize, args: &TileArgs) {
+unsafe fn sized_avx2<T: Real>(rows: usize, vectors: usize, args: &TileArgs<T>) {
     // SAFETY: handed on.
-    unsafe { sized::<Avx2>(rows, vectors, args) }
+    unsafe { sized::<T::Avx2>(rows, vectors, args) }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-unsafe fn sized_avx512(rows: usize, vectors: usize, args: &TileArgs) {
+unsafe fn sized_avx512<T: Real>(rows: usize, vectors: usize, args: &TileArgs<T>) {
     // SAFETY: handed on.
-    unsafe { sized::<Avx512>(rows, vectors, args) }
+    unsafe { sized::<T::Avx512>(rows, vectors, args) }
 }
 
 /// Chooses the tile of a size known only now.
 #[inline(always)]
-unsafe fn sized<L: Lanes>(rows: usize, vectors: usize, args: &TileArgs) {
+unsafe fn sized<L: Lanes>(rows: usize, vectors: usize, args: &TileArgs<L::Real>) {
     macro_rules! choose {
         ($($r:literal)*) => {
             match (rows, vectors) {

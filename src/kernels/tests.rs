@@ -4,13 +4,13 @@ use super::*;
 use crate::plan::schedule::{Address, BufferId, Contract, ContractAxis, Extent, Linear};
 
 /// Small deterministic numbers in (-1, 1).
-fn numbers(count: usize, seed: u32) -> Vec<f32> {
+fn numbers<T: Real>(count: usize, seed: u32) -> Vec<T> {
     let mut state = seed.wrapping_mul(2654435761) | 1;
     let mut next = || {
         state ^= state << 13;
         state ^= state >> 17;
         state ^= state << 5;
-        (state >> 8) as f32 / 8388608.0 - 1.0
+        T::of(f64::from(state >> 8) / 8388608.0 - 1.0)
     };
     (0..count).map(|_| next()).collect()
 }
@@ -41,18 +41,23 @@ fn bare(m: Vec<ContractAxis>, n: Vec<ContractAxis>, k: Vec<ContractAxis>) -> Con
 
 /// Runs the reference and all variants with `n` examples of at most `capacity`, and compares bits.
 fn check(contract: &Contract, lengths: [usize; 3], n: usize, capacity: u32) {
-    let (a, b) = (numbers(lengths[0], 1), numbers(lengths[1], 2));
-    let mut expected = vec![7.0; lengths[2]];
+    check_in::<f32>(contract, lengths, n, capacity);
+    check_in::<f64>(contract, lengths, n, capacity);
+}
+
+fn check_in<T: Real>(contract: &Contract, lengths: [usize; 3], n: usize, capacity: u32) {
+    let (a, b) = (numbers::<T>(lengths[0], 1), numbers::<T>(lengths[1], 2));
+    let mut expected = vec![T::of(7.0); lengths[2]];
     reference(contract, &a, &b, &mut expected, n);
     for variant in Variant::here() {
-        let task = Task::prepare_for(contract, capacity, variant);
-        let mut scratch = vec![f32::NAN; task.scratch_len()];
-        let mut out = vec![7.0; lengths[2]];
+        let task = Task::prepare_for::<T>(contract, capacity, variant);
+        let mut scratch = vec![T::of(f64::NAN); task.scratch_len()];
+        let mut out = vec![T::of(7.0); lengths[2]];
         // SAFETY: the lengths are those that the axes reach, and the buffers are distinct.
         unsafe {
             super::contract(&task, a.as_ptr(), b.as_ptr(), out.as_mut_ptr(), n as u64, scratch.as_mut_ptr());
         }
-        let differs = expected.iter().zip(&out).position(|(x, y)| x.to_bits() != y.to_bits());
+        let differs = expected.iter().zip(&out).position(|(x, y)| x.get().to_bits() != y.get().to_bits());
         assert_eq!(differs, None, "{variant:?} {contract:?}");
     }
 }

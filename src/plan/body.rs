@@ -121,7 +121,7 @@ impl Body {
     }
 
     /// Reads, not further out than frame `least`.
-    pub fn load(&mut self, at: Address, when: Vec<Condition>, fill: f32, least: usize) -> Reg {
+    pub fn load(&mut self, at: Address, when: Vec<Condition>, fill: f64, least: usize) -> Reg {
         let conditions = when.iter().map(|condition| self.frame_of_linear(&condition.e)).max().unwrap_or(0);
         let frame = self.frame_of_linear(&at.at).max(conditions).max(least);
         let reg = self.register(frame);

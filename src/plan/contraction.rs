@@ -1,6 +1,7 @@
 //! The meaning of a [`Contract`], element by element: what every kernel must equal bit for bit.
 
 use super::schedule::{Contract, ContractAxis};
+use crate::interpret::Element;
 
 /// Number of blocks and their length for a chain over `extent` in even blocks of at most `longest`: see the
 /// definition of bits in [`crate::plan::schedule`].
@@ -11,7 +12,7 @@ pub fn even_blocks(extent: usize, longest: usize) -> (usize, usize) {
 
 /// The definition: one element after another, by chains of fused multiply-adds in even blocks. `a`, `b` and `out`
 /// are the whole buffers; no variable moves them.
-pub fn reference(contract: &Contract, a: &[f32], b: &[f32], out: &mut [f32], n: usize) {
+pub fn reference<T: Element>(contract: &Contract, a: &[T], b: &[T], out: &mut [T], n: usize) {
     let (k_extent, k_at) = (count(&contract.k, n), |k| offsets(&contract.k, k, n));
     let (blocks, length) = even_blocks(k_extent, contract.k_block as usize);
     for batch in 0..count(&contract.batch, n) {
@@ -26,13 +27,13 @@ pub fn reference(contract: &Contract, a: &[f32], b: &[f32], out: &mut [f32], n: 
                 let at: [i64; 3] = std::array::from_fn(|which| starts.iter().map(|s| s[which]).sum());
                 let block_sum = |block: usize| {
                     let end = k_extent.min((block + 1) * length);
-                    (block * length..end).fold(0.0f32, |sum, k| {
+                    (block * length..end).fold(T::of(0.0), |sum, k| {
                         let [ka, kb, _] = k_at(k);
-                        a[(at[0] + ka) as usize].mul_add(b[(at[1] + kb) as usize], sum)
+                        a[(at[0] + ka) as usize].fma(b[(at[1] + kb) as usize], sum)
                     })
                 };
                 let sum = (1..blocks).fold(block_sum(0), |sum, block| sum + block_sum(block));
-                out[at[2] as usize] = if contract.mean { sum / n as f32 } else { sum };
+                out[at[2] as usize] = if contract.mean { sum / T::of(n as f64) } else { sum };
             }
         }
     }

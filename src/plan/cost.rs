@@ -15,7 +15,8 @@ pub struct Cost {
 pub fn cost(schedule: &Schedule, n: usize) -> Cost {
     let mut total = Cost::default();
     schedule.steps.iter().for_each(|step| count(schedule, step, 1, n, &mut total));
-    total
+    // Counted in numbers so far.
+    Cost { bytes: total.bytes * schedule.dtype.size() as u64, ..total }
 }
 
 fn count(schedule: &Schedule, step: &Step, times: u64, n: usize, total: &mut Cost) {
@@ -26,7 +27,7 @@ fn count(schedule: &Schedule, step: &Step, times: u64, n: usize, total: &mut Cos
             let values = schedule.buffers[scatter.value.0 as usize].len_for(n) as u64;
             let out = schedule.buffers[scatter.out.0 as usize].len_for(n) as u64;
             total.operations += times * values;
-            total.bytes += 4 * times * (3 * values + out);
+            total.bytes += times * (3 * values + out);
         }
         Step::Recur(recur) => {
             let times = times * u64::from(recur.extent);
@@ -49,7 +50,7 @@ fn body(statements: &[Stmt], times: u64, n: usize, total: &mut Cost) {
             }
             Stmt::Let { op: Op::Gate(_), .. } => total.operations += times,
             Stmt::Let { .. } => {}
-            Stmt::Load { .. } | Stmt::LoadAt { .. } | Stmt::Store { .. } => total.bytes += 4 * times,
+            Stmt::Load { .. } | Stmt::LoadAt { .. } | Stmt::Store { .. } => total.bytes += times,
         }
     }
 }
@@ -65,5 +66,5 @@ fn contraction(contract: &Contract, times: u64, n: usize, total: &mut Cost) {
     let [batch, m, cols, k] =
         [&contract.batch, &contract.m, &contract.n, &contract.k].map(|axes| extent(axes));
     total.operations += 2 * times * batch * m * cols * k;
-    total.bytes += 4 * times * batch * (m * k + cols * k + m * cols);
+    total.bytes += times * batch * (m * k + cols * k + m * cols);
 }

@@ -100,7 +100,7 @@ impl Emit<'_, '_> {
         let extents: Vec<Extent> = frame.dims.iter().map(|dim| Extent::Fixed(dim.extent)).collect();
         let opened = self.open_all(&extents);
         opened.iter().zip(strides).for_each(|(open, &stride)| at.at.add(&open.index, stride));
-        let fill = self.body.compute(Op::Number(frame.fill.get() as f32), vec![]);
+        let fill = self.body.compute(Op::Number(frame.fill.get()), vec![]);
         self.body.store(at, fill, false);
         self.close_all(&opened, &extents);
     }

@@ -5,14 +5,14 @@ use super::contraction::{even_blocks, reference};
 use super::memory::Memory;
 use super::schedule::*;
 use crate::circuit::draw;
-use crate::circuit::machine::program;
 use crate::circuit::{Gate, gates};
+use crate::interpret::Element;
 
 /// What a step knows beside its memory.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Record<'a> {
+pub struct Record<'a, T = f32> {
     /// What [`Op::Scalar`] reads.
-    pub scalars: Vec<f32>,
+    pub scalars: Vec<T>,
     /// The key of each site of draws at this step.
     pub keys: Vec<[u32; 2]>,
     /// The number in the data set of each example of the batch.
@@ -23,19 +23,19 @@ pub struct Record<'a> {
 ///
 /// # Panics
 /// If the schedule reads or writes outside a buffer, or uses a register before it is assigned: bugs of the planner.
-pub fn run(schedule: &Schedule, memory: &mut Memory, n: usize, record: &Record) {
+pub fn run<T: Element>(schedule: &Schedule, memory: &mut Memory<T>, n: usize, record: &Record<T>) {
     assert!((1..=schedule.capacity as usize).contains(&n), "{n} examples, capacity {}", schedule.capacity);
     schedule.steps.iter().for_each(|step| run_step(schedule, step, None, memory, n, record));
 }
 
 /// Runs a step, the recurrence around it being at `element`.
-fn run_step(
+fn run_step<T: Element>(
     schedule: &Schedule,
     step: &Step,
     element: Option<(Var, i64)>,
-    memory: &mut Memory,
+    memory: &mut Memory<T>,
     n: usize,
-    record: &Record,
+    record: &Record<T>,
 ) {
     match step {
         Step::Nest(nest) => {
@@ -53,11 +53,11 @@ fn run_step(
     }
 }
 
-fn run_contract(
+fn run_contract<T: Element>(
     schedule: &Schedule,
     contract: &Contract,
     element: Option<(Var, i64)>,
-    memory: &mut Memory,
+    memory: &mut Memory<T>,
     n: usize,
 ) {
     let mut contract = contract.clone();
@@ -73,10 +73,10 @@ fn run_contract(
     memory.buffer_mut(out, n).copy_from_slice(&result);
 }
 
-fn run_scatter(schedule: &Schedule, scatter: &Scatter, memory: &mut Memory, n: usize) {
+fn run_scatter<T: Element>(schedule: &Schedule, scatter: &Scatter, memory: &mut Memory<T>, n: usize) {
     let [index, value, out] =
         [scatter.index, scatter.value, scatter.out].map(|id| &schedule.buffers[id.0 as usize]);
-    let mut result = vec![0.0; out.len_for(n)];
+    let mut result = vec![T::of(0.0); out.len_for(n)];
     let divisor = scatter.mean.then_some(n);
     self::scatter(
         &mut result,
@@ -90,35 +90,36 @@ fn run_scatter(schedule: &Schedule, scatter: &Scatter, memory: &mut Memory, n: u
 
 /// The meaning of a [`Scatter`]: rows of `row` elements are added to those that the indices say, in order; an index
 /// outside adds nothing; the sums are divided at the end.
-pub fn scatter(out: &mut [f32], index: &[f32], value: &[f32], row: usize, divisor: Option<usize>) {
-    out.fill(0.0);
+pub fn scatter<T: Element>(out: &mut [T], index: &[T], value: &[T], row: usize, divisor: Option<usize>) {
+    out.fill(T::of(0.0));
     let extent = (out.len() / row.max(1)) as u32;
     for (&index, values) in index.iter().zip(value.chunks(row.max(1))) {
         if let Some(at) = position(index, extent) {
-            out[at * row..][..row].iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+            out[at * row..][..row].iter_mut().zip(values).for_each(|(sum, &value)| *sum = *sum + value);
         }
     }
     if let Some(n) = divisor {
-        out.iter_mut().for_each(|sum| *sum /= n as f32);
+        out.iter_mut().for_each(|sum| *sum = *sum / T::of(n as f64));
     }
 }
 
 /// The integer value of an index, rounded towards zero, where it lies in `0..extent`; NaN lies nowhere.
-fn position(index: f32, extent: u32) -> Option<usize> {
+fn position<T: Element>(index: T, extent: u32) -> Option<usize> {
+    let index = index.get();
     (!index.is_nan() && (index as i32 as u32) < extent).then_some(index as i32 as usize)
 }
 
 /// Variables and registers of a nest while it runs.
-struct Machine<'a> {
+struct Machine<'a, T> {
     schedule: &'a Schedule,
-    memory: &'a mut Memory,
+    memory: &'a mut Memory<T>,
     n: usize,
-    record: &'a Record<'a>,
+    record: &'a Record<'a, T>,
     vars: Vec<(Var, i64)>,
-    regs: Vec<Option<f32>>,
+    regs: Vec<Option<T>>,
 }
 
-impl Machine<'_> {
+impl<T: Element> Machine<'_, T> {
     fn block(&mut self, body: &[Stmt]) {
         body.iter().for_each(|stmt| self.stmt(stmt));
     }
@@ -138,18 +139,18 @@ impl Machine<'_> {
                 self.assign(*acc, result);
             }
             Stmt::Let { reg, op, args } => {
-                let args: Vec<f32> = args.iter().map(|&arg| self.reg(arg)).collect();
+                let args: Vec<T> = args.iter().map(|&arg| self.reg(arg)).collect();
                 let value = self.compute(op, &args);
                 self.assign(*reg, value);
             }
             Stmt::Load { reg, at, when, fill } => {
                 let inside = when.iter().all(|condition| self.holds(condition));
-                let value = if inside { self.load(at, 0) } else { *fill };
+                let value = if inside { self.load(at, 0) } else { T::of(*fill) };
                 self.assign(*reg, value);
             }
             Stmt::LoadAt { reg, at, index, stride, extent } => {
                 let row = position(self.reg(*index), *extent);
-                let value = row.map_or(f32::NAN, |row| self.load(at, row as i64 * i64::from(*stride)));
+                let value = row.map_or(T::of(f64::NAN), |row| self.load(at, row as i64 * i64::from(*stride)));
                 self.assign(*reg, value);
             }
             Stmt::Store { at, value } => {
@@ -166,16 +167,17 @@ impl Machine<'_> {
         self.vars.pop();
     }
 
-    fn compute(&self, op: &Op, args: &[f32]) -> f32 {
+    fn compute(&self, op: &Op, args: &[T]) -> T {
         match op {
-            Op::Gate(gate) => program(*gate).run1(args),
-            Op::Number(number) => *number,
-            Op::Index(linear) => self.linear(linear) as f32,
+            Op::Gate(gate) => T::apply_one(*gate, args),
+            Op::Number(number) => T::of(*number),
+            Op::Index(linear) => T::of(self.linear(linear) as f64),
             Op::Scalar(k) => self.record.scalars[*k as usize],
-            Op::BatchSize => self.n as f32,
+            Op::BatchSize => T::of(self.n as f64),
             Op::Draw { site, element, example } => {
                 let example = example.map_or(0, |var| self.record.examples[self.var(var) as usize]);
-                draw::uniform(self.record.keys[*site as usize], example, self.linear(element) as u32)
+                let key = self.record.keys[*site as usize];
+                T::of(draw::uniform(key, example, self.linear(element) as u32).into())
             }
         }
     }
@@ -187,7 +189,7 @@ impl Machine<'_> {
     }
 
     /// Reads `beyond` elements after an address.
-    fn load(&self, at: &Address, beyond: i64) -> f32 {
+    fn load(&self, at: &Address, beyond: i64) -> T {
         let buffer = &self.schedule.buffers[at.buffer.0 as usize];
         self.memory.buffer(buffer, self.n)[(self.linear(&at.at) + beyond) as usize]
     }
@@ -200,11 +202,11 @@ impl Machine<'_> {
         self.vars.iter().find(|bound| bound.0 == var).expect("a variable is used in its loop").1
     }
 
-    fn reg(&self, reg: Reg) -> f32 {
+    fn reg(&self, reg: Reg) -> T {
         self.regs.get(reg.0 as usize).copied().flatten().expect("a register is assigned before it is used")
     }
 
-    fn assign(&mut self, reg: Reg, value: f32) {
+    fn assign(&mut self, reg: Reg, value: T) {
         let at = reg.0 as usize;
         self.regs.resize(self.regs.len().max(at + 1), None);
         self.regs[at] = Some(value);
@@ -212,11 +214,11 @@ impl Machine<'_> {
 }
 
 /// Combines the elements `0..extent`, evaluated ascending.
-fn fold(with: Monoid, order: Order, extent: usize, element: &mut impl FnMut(usize) -> f32) -> f32 {
+fn fold<T: Element>(with: Monoid, order: Order, extent: usize, element: &mut impl FnMut(usize) -> T) -> T {
     let Some(gate) = with.gate() else {
         return first_extreme(with, extent, element);
     };
-    let combine = |a: f32, b: f32| program(gate).run1(&[a, b]);
+    let combine = |a: T, b: T| T::apply_one(gate, &[a, b]);
     let longest = match order {
         Order::Chain { block } | Order::Lanes { block } => block as usize,
     };
@@ -224,7 +226,7 @@ fn fold(with: Monoid, order: Order, extent: usize, element: &mut impl FnMut(usiz
     let mut block = |k: usize| {
         let range = k * length..extent.min((k + 1) * length);
         match order {
-            Order::Chain { .. } => range.fold(with.identity(), |acc, i| combine(acc, element(i))),
+            Order::Chain { .. } => range.fold(T::of(with.identity()), |acc, i| combine(acc, element(i))),
             Order::Lanes { .. } => lanes(with, range, element, combine),
         }
     };
@@ -233,13 +235,13 @@ fn fold(with: Monoid, order: Order, extent: usize, element: &mut impl FnMut(usiz
 }
 
 /// One block of a fold by [`Order::Lanes`].
-fn lanes(
+fn lanes<T: Element>(
     with: Monoid,
     range: std::ops::Range<usize>,
-    element: &mut impl FnMut(usize) -> f32,
-    combine: impl Fn(f32, f32) -> f32,
-) -> f32 {
-    let mut lanes = [with.identity(); 16];
+    element: &mut impl FnMut(usize) -> T,
+    combine: impl Fn(T, T) -> T,
+) -> T {
+    let mut lanes = [T::of(with.identity()); 16];
     for (i, at) in range.enumerate() {
         lanes[i % 16] = combine(lanes[i % 16], element(at));
     }
@@ -252,8 +254,8 @@ fn lanes(
 }
 
 /// The position of the first largest or smallest element; a NaN counts as either. 0 where there is none.
-fn first_extreme(with: Monoid, extent: usize, element: &mut impl FnMut(usize) -> f32) -> f32 {
-    let mut best = (with.identity(), 0);
+fn first_extreme<T: Element>(with: Monoid, extent: usize, element: &mut impl FnMut(usize) -> T) -> T {
+    let mut best = (T::of(with.identity()), 0);
     for i in 0..extent {
         let value = element(i);
         let better = if with == Monoid::Argmax { value > best.0 } else { value < best.0 };
@@ -261,7 +263,7 @@ fn first_extreme(with: Monoid, extent: usize, element: &mut impl FnMut(usize) ->
             best = (value, i);
         }
     }
-    best.1 as f32
+    T::of(best.1 as f64)
 }
 
 impl Monoid {
@@ -277,12 +279,12 @@ impl Monoid {
     }
 
     /// What a chain starts from; for positions, the value that any element equals or beats.
-    pub fn identity(self) -> f32 {
+    pub fn identity(self) -> f64 {
         match self {
             Monoid::Sum => 0.0,
             Monoid::Prod => 1.0,
-            Monoid::Max | Monoid::Argmax => f32::NEG_INFINITY,
-            Monoid::Min | Monoid::Argmin => f32::INFINITY,
+            Monoid::Max | Monoid::Argmax => f64::NEG_INFINITY,
+            Monoid::Min | Monoid::Argmin => f64::INFINITY,
         }
     }
 }

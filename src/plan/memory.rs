@@ -2,6 +2,7 @@
 //! interpreter.
 
 use super::schedule::{Buffer, Region, Schedule};
+use crate::interpret::Element;
 
 impl Schedule {
     /// The regions that its buffers lie in, ascending, each once.
@@ -63,40 +64,40 @@ impl Schedule {
 
 /// The contents of all regions of a schedule, for one step.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Memory {
-    regions: Vec<(Region, Vec<f32>)>,
+pub struct Memory<T = f32> {
+    regions: Vec<(Region, Vec<T>)>,
 }
 
-impl Memory {
+impl<T: Element> Memory<T> {
     /// Zeros, long enough for a batch of the schedule's capacity.
-    pub fn new(schedule: &Schedule) -> Memory {
+    pub fn new(schedule: &Schedule) -> Memory<T> {
         let length = |region| schedule.region_len(region, schedule.capacity as usize);
-        let zeros = |region| (region, vec![0.0; length(region)]);
+        let zeros = |region| (region, vec![T::of(0.0); length(region)]);
         Memory { regions: schedule.regions().into_iter().map(zeros).collect() }
     }
 
     /// The contents of a region; empty if the schedule has no buffer there.
-    pub fn region(&self, region: Region) -> &[f32] {
+    pub fn region(&self, region: Region) -> &[T] {
         self.regions.iter().find(|held| held.0 == region).map_or(&[], |held| &held.1)
     }
 
     /// The contents of a region, to be changed.
-    pub fn region_mut(&mut self, region: Region) -> &mut [f32] {
+    pub fn region_mut(&mut self, region: Region) -> &mut [T] {
         self.regions.iter_mut().find(|held| held.0 == region).map_or(&mut [], |held| &mut held.1)
     }
 
     /// The regions with their contents, in the order of [`Schedule::regions`].
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Region, &mut [f32])> {
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Region, &mut [T])> {
         self.regions.iter_mut().map(|held| (held.0, held.1.as_mut_slice()))
     }
 
     /// The elements of a buffer for a batch of `n`.
-    pub fn buffer(&self, buffer: &Buffer, n: usize) -> &[f32] {
+    pub fn buffer(&self, buffer: &Buffer, n: usize) -> &[T] {
         &self.region(buffer.region)[buffer.offset as usize..][..buffer.len_for(n)]
     }
 
     /// The elements of a buffer for a batch of `n`, to be changed.
-    pub fn buffer_mut(&mut self, buffer: &Buffer, n: usize) -> &mut [f32] {
+    pub fn buffer_mut(&mut self, buffer: &Buffer, n: usize) -> &mut [T] {
         &mut self.region_mut(buffer.region)[buffer.offset as usize..][..buffer.len_for(n)]
     }
 }

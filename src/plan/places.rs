@@ -47,7 +47,7 @@ pub(super) struct Part {
     /// Where it is inside the array.
     pub when: Vec<Condition>,
     /// What is read elsewhere.
-    pub fill: f32,
+    pub fill: f64,
 }
 
 /// Where a slot's value lies, or where a root is to be written.

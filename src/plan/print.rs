@@ -5,6 +5,7 @@
 //! position where a loop runs through several dimensions at once.
 
 use super::schedule::*;
+use crate::circuit::Dtype;
 use crate::circuit::gates::Form;
 use rustc_hash::FxHashMap;
 use std::fmt::{Display, Write};
@@ -16,7 +17,11 @@ const SCANNED: &str = "t";
 pub fn print(schedule: &Schedule) -> String {
     let mut out = String::new();
     let capacity = schedule.capacity;
-    _ = writeln!(out, "for batches of up to {capacity}; arena of {} numbers", schedule.arena);
+    let dtype = match schedule.dtype {
+        Dtype::F32 => String::new(),
+        other => format!(" in {other}"),
+    };
+    _ = writeln!(out, "for batches of up to {capacity}{dtype}; arena of {} numbers", schedule.arena);
     _ = writeln!(out, "\nbuffers");
     let width = schedule.buffers.iter().map(|buffer| title(buffer).len()).max().unwrap_or(0);
     for buffer in &schedule.buffers {
@@ -138,6 +143,14 @@ impl<'a> Printer<'a> {
         }
     }
 
+    /// A number as the schedule computes with it.
+    fn number(&self, number: f64) -> String {
+        match self.schedule.dtype {
+            Dtype::F32 => (number as f32).to_string(),
+            Dtype::F64 => number.to_string(),
+        }
+    }
+
     fn contract(&self, contract: &Contract, indent: &str, out: &mut String) {
         let name = |first: &Address| {
             let name = &self.schedule.buffers[first.buffer.0 as usize].name;
@@ -200,6 +213,7 @@ impl<'a> Printer<'a> {
                 let mut formula = Formula::atom(self.address(at));
                 if !when.is_empty() {
                     let when: Vec<String> = when.iter().map(|condition| self.condition(condition)).collect();
+                    let fill = self.number(*fill);
                     let text = format!("if {} then {} else {fill}", when.join(" and "), formula.text);
                     formula = Formula { text, compound: true };
                 }
@@ -249,7 +263,7 @@ impl<'a> Printer<'a> {
     fn operation(&self, op: &Op, args: &[Reg]) -> Formula {
         let inner = |k: usize| self.formula(args[k]).bracketed();
         match op {
-            Op::Number(number) => Formula { text: number.to_string(), compound: *number < 0.0 },
+            Op::Number(number) => Formula { text: self.number(*number), compound: *number < 0.0 },
             Op::Scalar(k) => Formula { text: format!("scalar {k}"), compound: true },
             Op::BatchSize => Formula::atom("size of batch".into()),
             Op::Index(linear) => Formula { text: self.linear(linear), compound: linear.terms.len() > 1 },

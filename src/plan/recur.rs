@@ -65,7 +65,7 @@ impl Emit<'_, '_> {
             part.strides.extend(along.kept.then_some(stride));
         }
         if let Some(lag) = read.lag {
-            part.fill = lag.fill.get() as f32;
+            part.fill = lag.fill.get();
             let mut e = Linear::var(var);
             e.offset -= lag.by;
             part.when.push(Condition { e, divisor: 1, lo: 0, hi: i64::from(lag.extent) });

@@ -29,7 +29,7 @@
 //! *Even blocks of at most b over an extent e*: `ceil(e / b)` blocks; each of `ceil(e / blocks)` elements but the
 //! last, which takes what is left.
 
-use crate::circuit::{Gate, ValueId};
+use crate::circuit::{Dtype, Gate, ValueId};
 
 macro_rules! handle {
     ($(#[$doc:meta])* $name:ident) => {
@@ -55,6 +55,8 @@ handle!(
 /// The whole work of one step.
 #[derive(Clone, Debug, Default)]
 pub struct Schedule {
+    /// The type of all numbers. What is planned does not depend on it.
+    pub dtype: Dtype,
     /// Everything that is stored.
     pub buffers: Vec<Buffer>,
     /// In order.
@@ -107,7 +109,8 @@ impl Buffer {
     }
 }
 
-/// A piece of memory that outlives or crosses the step. All hold f32 (integers and booleans as numbers).
+/// A piece of memory that outlives or crosses the step. All hold numbers of the
+/// schedule's type (integers and booleans too).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub enum Region {
     /// All parameters, one after another.
@@ -205,7 +208,7 @@ pub enum Stmt {
     /// Computes.
     Let { reg: Reg, op: Op, args: Vec<Reg> },
     /// Reads; where a condition fails, `fill`.
-    Load { reg: Reg, at: Address, when: Vec<Condition>, fill: f32 },
+    Load { reg: Reg, at: Address, when: Vec<Condition>, fill: f64 },
     /// Reads `at` plus the integer value of `index` times `stride` elements; NaN where the index lies outside
     /// `0..extent`.
     LoadAt { reg: Reg, at: Address, index: Reg, stride: u32, extent: u32 },
@@ -278,8 +281,8 @@ pub enum Order {
 pub enum Op {
     /// A gate of its arguments.
     Gate(Gate),
-    /// A number.
-    Number(f32),
+    /// A number, rounded once to the schedule's type.
+    Number(f64),
     /// An affine function of loop variables, as a number.
     Index(Linear),
     /// Scalar k of this step's record.

@@ -28,7 +28,7 @@ impl Emit<'_, '_> {
     /// An element of a value, computed here.
     pub fn defined(&mut self, value: ValueId, at: &At) -> Reg {
         match self.kernels.definition(value) {
-            Source::Known(Known::Number(number)) => self.body.compute(Op::Number(number as f32), vec![]),
+            Source::Known(Known::Number(number)) => self.body.compute(Op::Number(number), vec![]),
             Source::Known(Known::Scalar(scalar)) => {
                 let k = self.scalar(scalar);
                 self.body.compute(Op::Scalar(k), vec![])
@@ -50,7 +50,7 @@ impl Emit<'_, '_> {
             Source::Guarded { located, guards, fill } => {
                 let inner = through(&located, at);
                 let when = guards.iter().map(|guard| condition(guard, &at.dims)).collect();
-                self.load(located.base, &inner, when, fill as f32)
+                self.load(located.base, &inner, when, fill)
             }
             Source::Framed { kernel, coords, guards, fill } => {
                 let place = self.places.held[kernel.index()].as_ref().expect("a frame is in memory");
@@ -60,7 +60,7 @@ impl Emit<'_, '_> {
                 let when = guards.iter().map(|guard| condition(guard, &at.dims)).collect();
                 let address = address(place, batch, &dims, &element);
                 let least = self.loops_of(place);
-                self.body.load(address, when, fill as f32, least)
+                self.body.load(address, when, fill, least)
             }
             Source::Gather { located, table, index } => self.gather(&located, table, index, at),
             Source::Iota => self.body.compute(Op::Index(at.dims[0].clone()), vec![]),
@@ -91,7 +91,7 @@ impl Emit<'_, '_> {
     }
 
     /// Reads an element of a value that is in memory; outside, `fill`.
-    fn load(&mut self, value: ValueId, at: &At, when: Vec<Condition>, fill: f32) -> Reg {
+    fn load(&mut self, value: ValueId, at: &At, when: Vec<Condition>, fill: f64) -> Reg {
         let shape = self.facts().shape(value);
         let place = self.place(value);
         let at = address(&place, shape.batch, &shape.dims, at);

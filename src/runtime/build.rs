@@ -2,7 +2,7 @@
 
 use super::layout::Layout;
 use super::records::Records;
-use crate::circuit::{Circuit, SlotId, SlotRole, ValueId};
+use crate::circuit::{Circuit, Dtype, SlotId, SlotRole, ValueId};
 use crate::codegen::{self, Module, Options};
 use crate::differentiate::differentiate;
 use crate::elaborate::model::{Model, Turn, Update};
@@ -148,13 +148,30 @@ pub fn slot_leaf(circuit: &mut Circuit, slot: SlotId) -> ValueId {
     circuit.leaf(crate::circuit::Leaf::Slot(slot))
 }
 
+/// What the code of some stages is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    /// Most examples of a batch.
+    pub capacity: u32,
+    /// Of draws.
+    pub seed: u64,
+    /// The type of all numbers.
+    pub dtype: Dtype,
+}
+
 /// Simplifies, plans and compiles stages that make up one step.
-pub fn build(stages: Vec<Stage>, capacity: u32, seed: u64) -> Result<Built, String> {
-    build_with(stages, capacity, seed, Options::default())
+///
+/// # Errors
+/// What Cranelift says, which is a bug of ours.
+pub fn build(stages: Vec<Stage>, setup: Setup) -> Result<Built, String> {
+    build_with(stages, setup, Options::default())
 }
 
 /// As [`build`], with code made as `options` say.
-pub fn build_with(stages: Vec<Stage>, capacity: u32, seed: u64, options: Options) -> Result<Built, String> {
+///
+/// # Errors
+/// As there.
+pub fn build_with(stages: Vec<Stage>, setup: Setup, options: Options) -> Result<Built, String> {
     let mut times = vec![];
     let mut clock = Instant::now();
     let mut lap = |name| {
@@ -164,12 +181,12 @@ pub fn build_with(stages: Vec<Stage>, capacity: u32, seed: u64, options: Options
     let simplified: Vec<Stage> = stages.into_iter().map(simplify_stage).collect();
     lap("simplify");
     let phases: Vec<Phase> = simplified.iter().map(phase).collect();
-    let schedule = plan(&phases, capacity);
+    let schedule = Schedule { dtype: setup.dtype, ..plan(&phases, setup.capacity) };
     lap("plan");
     let module = codegen::compile(&schedule, options)?;
     lap("codegen");
     let circuits: Vec<Circuit> = simplified.into_iter().map(|stage| stage.circuit).collect();
-    let records = Records::new(&schedule, &circuits.iter().collect::<Vec<_>>(), seed);
+    let records = Records::new(&schedule, &circuits.iter().collect::<Vec<_>>(), setup.seed);
     Ok(Built { circuits, schedule, module, records, times })
 }
 

@@ -3,6 +3,7 @@
 //! A file is written beside its place, flushed and then renamed, so that a crash leaves the old one or the new
 //! one, never a part.
 
+use crate::circuit::Numbers;
 use crate::diagnostic::{Diagnostic, codes, nearest};
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use std::fs::{self, File};
@@ -44,6 +45,15 @@ pub enum Values<'a> {
     F32(&'a [f32]),
     /// 64 bits each.
     F64(&'a [f64]),
+}
+
+impl<'a> From<&'a Numbers> for Values<'a> {
+    fn from(numbers: &'a Numbers) -> Self {
+        match numbers {
+            Numbers::F32(values) => Values::F32(values),
+            Numbers::F64(values) => Values::F64(values),
+        }
+    }
 }
 
 impl Values<'_> {

@@ -1,12 +1,12 @@
 //! Loss and metrics of given weights on a part of the data.
 
-use super::build::{Built, Stage, Wanted, build, homes};
+use super::build::{Built, Setup, Stage, Wanted, build, homes};
 use super::figures::{Cut, cut};
 use super::layout::Layout;
 use super::records::Moment;
 use super::store::Store;
 use super::weights::Weights;
-use crate::circuit::{Circuit, SlotRole, ValueId};
+use crate::circuit::{Circuit, Dtype, Numbers, SlotRole, ValueId};
 use crate::data::Dataset;
 use crate::elaborate::model::{Model, Part};
 use crate::plan::schedule::Region;
@@ -48,7 +48,13 @@ impl Evaluator {
     ///
     /// # Errors
     /// What Cranelift says, which is a bug of ours.
-    pub fn new(model: &Model, params: &Layout, states: &Layout, seed: u64) -> Result<Evaluator, String> {
+    pub fn new(
+        model: &Model,
+        params: &Layout,
+        states: &Layout,
+        seed: u64,
+        dtype: Dtype,
+    ) -> Result<Evaluator, String> {
         let loss = model.loss.map(|loss| ("loss".to_string(), loss));
         let metrics = model.metrics.iter().map(|metric| (metric.name.clone(), metric.value));
         let (names, roots): (Vec<String>, Vec<ValueId>) = loss.into_iter().chain(metrics).unzip();
@@ -59,7 +65,8 @@ impl Evaluator {
         let wanted: Wanted = cut.before.iter().enumerate().map(result).collect();
         let inputs = input_names(&circuit);
         let homes = homes(&circuit, params, states);
-        let built = build(vec![Stage { circuit, homes, wanted }], CAPACITY, seed)?;
+        let setup = Setup { capacity: CAPACITY, seed, dtype };
+        let built = build(vec![Stage { circuit, homes, wanted }], setup)?;
         Ok(Evaluator { built, cut, inputs, names })
     }
 
@@ -80,7 +87,7 @@ impl Evaluator {
     }
 
     /// The values that native code computes, over all rows.
-    fn before(&self, weights: &Weights, data: &Dataset, order: &[u32]) -> Vec<Vec<f32>> {
+    fn before(&self, weights: &Weights, data: &Dataset, order: &[u32]) -> Vec<Numbers> {
         let schedule = &self.built.schedule;
         let steps = order.len().div_ceil(schedule.capacity as usize);
         let mut store = Store::new(&self.built, steps, order.len());
@@ -93,7 +100,8 @@ impl Evaluator {
         }
         let columns = named_columns(&self.inputs, data);
         store.run(&self.built, &columns, order, &records);
-        (0..self.cut.before.len()).map(|k| store.region(Region::Output(k as u16)).to_vec()).collect()
+        let result = |k| store.numbers(Region::Output(k as u16)).cloned().unwrap_or_default();
+        (0..self.cut.before.len()).map(result).collect()
     }
 }
 
@@ -110,11 +118,11 @@ fn input_names(circuit: &Circuit) -> Vec<String> {
 }
 
 /// The columns behind a circuit's input regions.
-pub fn columns<'a>(circuit: &Circuit, data: &'a Dataset) -> Vec<&'a [f32]> {
+pub fn columns<'a>(circuit: &Circuit, data: &'a Dataset) -> Vec<&'a Numbers> {
     named_columns(&input_names(circuit), data)
 }
 
-fn named_columns<'a>(names: &[String], data: &'a Dataset) -> Vec<&'a [f32]> {
+fn named_columns<'a>(names: &[String], data: &'a Dataset) -> Vec<&'a Numbers> {
     let column = |name: &String| data.column(name).expect("elaboration finds each input among the columns");
-    names.iter().map(|name| column(name).data.as_slice()).collect()
+    names.iter().map(|name| &column(name).data).collect()
 }

@@ -4,7 +4,7 @@
 //! circuit is cut where the batch is first looked across: what lies before is computed natively, batch after
 //! batch, and the rest once, over all rows, by the interpreter in f64.
 
-use crate::circuit::{Circuit, Leaf, Node, Slot, SlotId, SlotRole, ValueId};
+use crate::circuit::{Circuit, Leaf, Node, Numbers, Slot, SlotId, SlotRole, ValueId};
 use crate::interpret::{Bindings, evaluate};
 
 /// A circuit cut in two.
@@ -91,11 +91,10 @@ fn enter(circuit: &Circuit, value: ValueId, cut: &mut Cut) -> ValueId {
 
 impl Cut {
     /// The value of each root, from those of `before` over `rows` examples.
-    pub fn values(&self, rows: usize, before: &[Vec<f32>]) -> Vec<f64> {
+    pub fn values(&self, rows: usize, before: &[Numbers]) -> Vec<f64> {
         let mut bindings = Bindings::<f64>::new(rows);
         for (k, data) in before.iter().enumerate() {
-            let data = data.iter().map(|&x| f64::from(x)).collect();
-            bindings.bind(&self.after, SlotId(k as u32), data);
+            bindings.bind(&self.after, SlotId(k as u32), data.iter().collect());
         }
         evaluate(&self.after, &self.roots, &bindings).into_iter().map(|array| array.data[0]).collect()
     }

@@ -1,12 +1,12 @@
 //! New elements of a sequence, one after another, from a trained net: each for the price of one position.
 
-use super::build::{Built, Stage, Wanted, build, homes};
+use super::build::{Built, Setup, Stage, Wanted, build, homes};
 use super::layout::Layout;
 use super::records::Moment;
 use super::store::Store;
 use super::weights::Weights;
 use crate::circuit::draw::SplitMix64;
-use crate::circuit::{Circuit, Kind, Leaf, Node, SlotId, SlotRole, ValueId};
+use crate::circuit::{Circuit, Kind, Leaf, Node, Numbers, SlotId, SlotRole, ValueId};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::elaborate::model::Model;
 use crate::plan::Home;
@@ -77,7 +77,7 @@ pub struct Generator {
     store: Store,
     /// What the states are before the first position: the present element and its position, what is kept from one
     /// position to the next, and the model's own.
-    before: Vec<f32>,
+    before: Numbers,
     position: u32,
     /// The elements that may be needed again: those since the states began, if their number is limited.
     recent: Vec<u32>,
@@ -110,12 +110,14 @@ impl Generator {
             .chain(model.states.iter().copied())
             .collect();
         let kept = Layout::of(&steps.circuit, &slots);
+        let dtype = weights.params.dtype();
         let mut before = vec![0.0; 2];
         for state in &steps.states {
-            before.resize(before.len() + steps.circuit.slot(state.slot).shape.size(), state.initial as f32);
+            before.resize(before.len() + steps.circuit.slot(state.slot).shape.size(), state.initial);
         }
-        before.extend(&weights.states);
-        let built = build_steps(&steps, params, &kept, seed);
+        before.extend(weights.states.iter());
+        let before = Numbers::rounded(dtype, before);
+        let built = build_steps(&steps, params, &kept, Setup { capacity: 1, seed, dtype });
         let mut store = Store::new(&built, 1, 1);
         store.put(Region::Params, &weights.params);
         store.put(Region::States, &before);
@@ -136,18 +138,19 @@ impl Generator {
     ///
     /// # Panics
     /// If the element is not one of the cases.
-    pub fn read(&mut self, element: u32) -> &[f32] {
+    pub fn read(&mut self, element: u32) -> Vec<f64> {
         if let Some(limit) = self.steps.limit.filter(|&limit| limit == self.position) {
             let later = self.recent.split_off(self.recent.len() - limit as usize / 2);
             self.reset();
             later.into_iter().for_each(|element| self.step(element));
         }
         self.step(element);
-        self.store.region(Region::Output(0))
+        scores_in(&self.store)
     }
 
     fn step(&mut self, element: u32) {
-        self.store.put(Region::States, &[element as f32, self.position as f32]);
+        let present = Numbers::rounded(self.before.dtype(), [element, self.position].map(f64::from));
+        self.store.put(Region::States, &present);
         let mut records = vec![];
         self.built.records.push(Moment::EVALUATION, &mut records);
         self.store.run(&self.built, &[], &[0], &records);
@@ -176,8 +179,8 @@ impl Generator {
         let whole = whole(circuit, root, (params, states), weights, (scores.sequence, &window), seed);
         for (t, row) in whole.chunks(scores.cases as usize).enumerate() {
             let found = self.read(window[t]);
-            let scale = row.iter().fold(1.0f32, |scale, x| scale.max(x.abs()));
-            let same = |(a, b): (&f32, &f32)| (a - b).abs() <= SAME * scale || (a.is_nan() && b.is_nan());
+            let scale = row.iter().fold(1.0f64, |scale, x| scale.max(x.abs()));
+            let same = |(a, b): (&f64, &f64)| (a - b).abs() <= SAME * scale || (a.is_nan() && b.is_nan());
             if !found.iter().zip(row).all(same) {
                 let message =
                     format!("the scores at position {t} depend on later elements of `{}`", slot.name);
@@ -190,7 +193,7 @@ impl Generator {
 }
 
 /// Two ways to compute scores may differ by rounding, so far in proportion to the largest.
-const SAME: f32 = 1e-3;
+const SAME: f64 = 1e-3;
 
 fn not_causal(message: &str, span: Option<crate::diagnostic::Span>) -> Diagnostic {
     let diagnostic =
@@ -203,7 +206,7 @@ fn not_causal(message: &str, span: Option<crate::diagnostic::Span>) -> Diagnosti
 }
 
 /// Native code for one position.
-fn build_steps(steps: &Stepwise, params: &Layout, kept: &Layout, seed: u64) -> Built {
+fn build_steps(steps: &Stepwise, params: &Layout, kept: &Layout, setup: Setup) -> Built {
     let home = |k: usize| {
         let slot = SlotId(k as u32);
         let in_region =
@@ -219,7 +222,7 @@ fn build_steps(steps: &Stepwise, params: &Layout, kept: &Layout, seed: u64) -> B
         wanted.push((state.next, Region::States, piece.offset, format!("{}'", piece.name)));
     }
     let stage = Stage { circuit: steps.circuit.clone(), homes, wanted };
-    build(vec![stage], 1, seed).expect("Cranelift compiles what the planner makes")
+    build(vec![stage], setup).expect("Cranelift compiles what the planner makes")
 }
 
 /// The scores of all positions of a sequence, by the net as it was trained.
@@ -230,35 +233,42 @@ fn whole(
     weights: &Weights,
     (sequence, window): (SlotId, &[u32]),
     seed: u64,
-) -> Vec<f32> {
+) -> Vec<f64> {
+    let dtype = weights.params.dtype();
     let homes = homes(circuit, params, states);
     let wanted: Wanted = vec![(root, Region::Output(0), 0, "scores".into())];
     let inputs = (0..circuit.slots().len()).filter(|&k| matches!(homes[k].region, Region::Input(_)));
-    let columns: Vec<Vec<f32>> = inputs
+    let columns: Vec<Numbers> = inputs
         .map(|k| match SlotId(k as u32) == sequence {
-            true => window.iter().map(|&element| element as f32).collect(),
-            false => vec![0.0; circuit.slots()[k].shape.size()],
+            true => Numbers::rounded(dtype, window.iter().copied().map(f64::from)),
+            false => Numbers::zeros(dtype, circuit.slots()[k].shape.size()),
         })
         .collect();
     let stage = Stage { circuit: circuit.clone(), homes, wanted };
-    let built = build(vec![stage], 1, seed).expect("Cranelift compiles what the planner makes");
+    let built = build(vec![stage], Setup { capacity: 1, seed, dtype })
+        .expect("Cranelift compiles what the planner makes");
     let mut store = Store::new(&built, 1, 1);
     store.put(Region::Params, &weights.params);
     store.put(Region::States, &weights.states);
     let mut records = vec![];
     built.records.push(Moment::EVALUATION, &mut records);
-    let columns: Vec<&[f32]> = columns.iter().map(Vec::as_slice).collect();
+    let columns: Vec<&Numbers> = columns.iter().collect();
     store.run(&built, &columns, &[0], &records);
-    store.region(Region::Output(0)).to_vec()
+    scores_in(&store)
+}
+
+/// The scores that a run left.
+fn scores_in(store: &Store) -> Vec<f64> {
+    store.numbers(Region::Output(0)).map_or_else(Vec::new, |scores| scores.iter().collect())
 }
 
 /// Draws a case with the probabilities `softmax(scores / temperature)`; at temperature 0 takes the first largest.
-pub fn draw(scores: &[f32], temperature: f64, random: &mut SplitMix64) -> u32 {
+pub fn draw(scores: &[f64], temperature: f64, random: &mut SplitMix64) -> u32 {
     let largest = (0..scores.len()).fold(0, |best, k| if scores[k] > scores[best] { k } else { best });
     if temperature == 0.0 {
         return largest as u32;
     }
-    let weight = |&score: &f32| (f64::from(score - scores[largest]) / temperature).exp();
+    let weight = |&score: &f64| ((score - scores[largest]) / temperature).exp();
     let total: f64 = scores.iter().map(weight).sum();
     let mut left = (random.draw() >> 11) as f64 / (1u64 << 53) as f64 * total;
     for (k, score) in scores.iter().enumerate() {
@@ -276,7 +286,7 @@ mod tests {
 
     #[test]
     fn cases_are_drawn_with_their_probabilities() {
-        let scores = [0.0, 2f32.ln(), f32::NEG_INFINITY, 5f32.ln()];
+        let scores = [0.0, 2f64.ln(), f64::NEG_INFINITY, 5f64.ln()];
         let mut random = SplitMix64::new(1);
         let mut counts = [0i32; 4];
         for _ in 0..8000 {

@@ -3,43 +3,52 @@
 
 use super::layout::{Layout, Piece};
 use super::weights::Weights;
-use crate::circuit::ValueId;
+use crate::circuit::{Dtype, ValueId};
 use crate::elaborate::model::Model;
-use crate::interpret::{Bindings, evaluate};
+use crate::interpret::{Bindings, Element, evaluate};
 
 /// The weights before the first step.
-pub fn initial_values(model: &Model, params: &Layout, states: &Layout, seed: u64) -> Weights {
-    let mut weights = Weights { params: vec![0.0; params.len], states: vec![0.0; states.len] };
+pub fn initial_values(model: &Model, params: &Layout, states: &Layout, seed: u64, dtype: Dtype) -> Weights {
+    match dtype {
+        Dtype::F32 => initial::<f32>(model, params, states, seed),
+        Dtype::F64 => initial::<f64>(model, params, states, seed),
+    }
+}
+
+/// As [`initial_values`], in the precision of a type.
+fn initial<T: Element>(model: &Model, params: &Layout, states: &Layout, seed: u64) -> Weights {
+    let zeros = |layout: &Layout| vec![T::of(0.0); layout.len];
+    let (mut flat_params, mut flat_states) = (zeros(params), zeros(states));
     let values: Vec<ValueId> = model.initial_values.iter().map(|&(_, value)| value).collect();
-    let bindings = Bindings::<f32> { seed, step: 0, ..Bindings::new(1) };
+    let bindings = Bindings::<T> { seed, step: 0, ..Bindings::new(1) };
     let arrays = evaluate(&model.initial, &values, &bindings);
     for (&(slot, _), mut array) in model.initial_values.iter().zip(arrays) {
         if model.orthogonal.contains(&slot) {
             let rows = model.circuit.slot(slot).shape.dims[0] as usize;
             orthonormalise(&mut array.data, rows);
         }
-        let put = |layout: &Layout, to: &mut Vec<f32>| {
+        let put = |layout: &Layout, to: &mut Vec<T>| {
             let piece: Option<&Piece> = layout.piece(slot);
             piece.map(|piece| to[piece.range()].copy_from_slice(&array.data)).is_some()
         };
-        let placed = put(params, &mut weights.params) || put(states, &mut weights.states);
+        let placed = put(params, &mut flat_params) || put(states, &mut flat_states);
         debug_assert!(placed, "an initial value of neither a parameter nor a state");
     }
-    weights
+    Weights { params: T::numbers(flat_params), states: T::numbers(flat_states) }
 }
 
 /// Makes the rows of a row-major matrix orthogonal and of unit length, or its columns where there are more rows: by the
 /// modified method of Gram and Schmidt, in f64, each twice, since once loses orthogonality where two are near each
 /// other (Giraud, Langou and Rozloznik, 2005). Of a normal matrix it makes one that is uniform among the orthogonal
 /// ones (Mezzadri, 2007).
-fn orthonormalise(matrix: &mut [f32], rows: usize) {
+fn orthonormalise<T: Element>(matrix: &mut [T], rows: usize) {
     let columns = matrix.len() / rows.max(1);
     let (count, length) = (rows.min(columns), rows.max(columns));
     let place =
         |vector: usize, k: usize| if rows <= columns { vector * columns + k } else { k * columns + vector };
     let mut done: Vec<Vec<f64>> = vec![];
     for vector in 0..count {
-        let mut own: Vec<f64> = (0..length).map(|k| matrix[place(vector, k)].into()).collect();
+        let mut own: Vec<f64> = (0..length).map(|k| matrix[place(vector, k)].get()).collect();
         for _ in 0..2 {
             for other in &done {
                 let along: f64 = own.iter().zip(other).map(|(a, b)| a * b).sum();
@@ -48,7 +57,7 @@ fn orthonormalise(matrix: &mut [f32], rows: usize) {
         }
         let norm = own.iter().map(|x| x * x).sum::<f64>().sqrt();
         own.iter_mut().for_each(|x| *x /= norm);
-        own.iter().enumerate().for_each(|(k, &x)| matrix[place(vector, k)] = x as f32);
+        own.iter().enumerate().for_each(|(k, &x)| matrix[place(vector, k)] = T::of(x));
         done.push(own);
     }
 }

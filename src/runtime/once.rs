@@ -1,13 +1,13 @@
 //! One evaluation without training: outputs, loss and gradients for given parameters and inputs, natively or by the
 //! reference interpreter, so that anyone can hold nnc against something else.
 
-use super::build::{Stage, build, homes, slot_leaf};
+use super::build::{Setup, Stage, build, homes, slot_leaf};
 use super::initial::initial_values;
 use super::layout::Layout;
 use super::records::Moment;
 use super::store::Store;
 use crate::circuit::draw::SplitMix64;
-use crate::circuit::{Circuit, Kind, SlotId, SlotRole, ValueId};
+use crate::circuit::{Circuit, Dtype, Kind, Numbers, SlotId, SlotRole, ValueId};
 use crate::differentiate::differentiate;
 use crate::elaborate::model::Model;
 use crate::interpret::{Bindings, Element, evaluate};
@@ -16,9 +16,9 @@ use crate::plan::schedule::Region;
 /// By what the values are computed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum By {
-    /// Native code, f32.
+    /// Native code, in the precision of the evaluation.
     Native,
-    /// The reference interpreter, f32.
+    /// The reference interpreter, in the same.
     Interpreter,
     /// The reference interpreter, f64.
     InterpreterF64,
@@ -52,12 +52,20 @@ pub struct Evaluation {
     pub n: usize,
     /// Of draws, and of what was not given.
     pub seed: u64,
+    /// Its precision, also of what was not given.
+    pub dtype: Dtype,
 }
 
 impl Evaluation {
     /// Everything that a model computes: its outputs, the mean loss and, with `gradients`, the gradient of every
     /// parameter and input; parameters and inputs drawn from the seed, to be replaced by those that are given.
+    /// In f32.
     pub fn new(model: &Model, gradients: bool, n: usize, seed: u64) -> Evaluation {
+        Evaluation::of_type(model, gradients, n, seed, Dtype::F32)
+    }
+
+    /// As [`Evaluation::new`], in a precision.
+    pub fn of_type(model: &Model, gradients: bool, n: usize, seed: u64, dtype: Dtype) -> Evaluation {
         let mut circuit = model.circuit.clone();
         let mut wanted: Vec<(String, ValueId)> =
             model.outputs.iter().map(|output| (output.name.clone(), output.value)).collect();
@@ -69,18 +77,17 @@ impl Evaluation {
         }
         let params = Layout::of(&circuit, &model.params);
         let states = Layout::of(&circuit, &model.states);
-        let weights = initial_values(model, &params, &states, seed);
+        let weights = initial_values(model, &params, &states, seed, dtype);
         let value = |k: usize| {
             let slot = SlotId(k as u32);
-            let widened = |values: &[f32]| values.iter().map(|&x| f64::from(x)).collect();
             match (params.piece(slot), states.piece(slot)) {
-                (Some(piece), _) => widened(&weights.params[piece.range()]),
-                (None, Some(piece)) => widened(&weights.states[piece.range()]),
-                (None, None) => widened(&drawn_input(&circuit, slot, n, seed)),
+                (Some(piece), _) => weights.params.part(piece.range()).iter().collect(),
+                (None, Some(piece)) => weights.states.part(piece.range()).iter().collect(),
+                (None, None) => drawn_input(&circuit, slot, n, seed).map(|x| dtype.rounded(x)).collect(),
             }
         };
         let values = (0..circuit.slots().len()).map(value).collect();
-        Evaluation { wanted, params, states, values, n, seed, circuit }
+        Evaluation { wanted, params, states, values, n, seed, dtype, circuit }
     }
 
     /// Evaluates.
@@ -90,8 +97,8 @@ impl Evaluation {
     pub fn run(&self, by: By) -> Result<Vec<Tensor>, String> {
         let data = match by {
             By::Native => self.native()?,
-            By::Interpreter => self.interpreted::<f32>(),
-            By::InterpreterF64 => self.interpreted::<f64>(),
+            By::Interpreter if self.dtype == Dtype::F32 => self.interpreted::<f32>(),
+            By::Interpreter | By::InterpreterF64 => self.interpreted::<f64>(),
         };
         let tensor = |((name, value), data): (&(String, ValueId), Vec<f64>)| {
             let shape = self.circuit.shape(*value);
@@ -138,23 +145,29 @@ impl Evaluation {
     }
 
     /// A flat region.
-    fn flat(&self, layout: &Layout) -> Vec<f32> {
-        layout.pieces.iter().flat_map(|piece| narrowed(&self.values[piece.slot.0 as usize])).collect()
+    fn flat(&self, layout: &Layout) -> Numbers {
+        let values = layout.pieces.iter().flat_map(|piece| &self.values[piece.slot.0 as usize]);
+        Numbers::rounded(self.dtype, values.copied())
     }
 
     fn native(&self) -> Result<Vec<Vec<f64>>, String> {
-        let built = build(vec![self.stage()], self.n as u32, self.seed)?;
+        let setup = Setup { capacity: self.n as u32, seed: self.seed, dtype: self.dtype };
+        let built = build(vec![self.stage()], setup)?;
         let mut store = Store::new(&built, 1, self.n);
         store.put(Region::Params, &self.flat(&self.params));
         store.put(Region::States, &self.flat(&self.states));
         let mut records = vec![];
         built.records.push(Moment::EVALUATION, &mut records);
         let order: Vec<u32> = (0..self.n as u32).collect();
-        let inputs: Vec<Vec<f32>> =
-            self.inputs().map(|slot| narrowed(&self.values[slot.0 as usize])).collect();
-        let columns: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
+        let rounded =
+            |slot: SlotId| Numbers::rounded(self.dtype, self.values[slot.0 as usize].iter().copied());
+        let inputs: Vec<Numbers> = self.inputs().map(rounded).collect();
+        let columns: Vec<&Numbers> = inputs.iter().collect();
         store.run(&built, &columns, &order, &records);
-        let output = |k| store.region(Region::Output(k as u16)).iter().map(|&x| f64::from(x)).collect();
+        let output = |k| {
+            let numbers = store.numbers(Region::Output(k as u16));
+            numbers.map_or_else(Vec::new, |numbers| numbers.iter().collect())
+        };
         Ok((0..self.wanted.len()).map(output).collect())
     }
 }
@@ -177,11 +190,6 @@ fn gradient_outputs(circuit: &mut Circuit, model: &Model, loss: ValueId) -> Vec<
     slots.into_iter().zip(gradients).filter_map(named).collect()
 }
 
-/// As f32.
-fn narrowed(values: &[f64]) -> Vec<f32> {
-    values.iter().map(|&x| x as f32).collect()
-}
-
 /// Parameters, then inputs of real numbers.
 pub fn differentiable_slots(model: &Model) -> Vec<SlotId> {
     let is_input = |slot: &&SlotId| {
@@ -192,14 +200,15 @@ pub fn differentiable_slots(model: &Model) -> Vec<SlotId> {
 }
 
 /// Values for an input that is not given: standard normal, or classes all alike.
-fn drawn_input(circuit: &Circuit, slot: SlotId, n: usize, seed: u64) -> Vec<f32> {
+fn drawn_input(circuit: &Circuit, slot: SlotId, n: usize, seed: u64) -> impl Iterator<Item = f64> {
     let what = circuit.slot(slot);
     let mut random = SplitMix64::new(seed ^ (u64::from(slot.0) + 1).wrapping_mul(0xA076_1D64_78BD_642F));
     let mut uniform = move || (random.draw() >> 11) as f64 / (1u64 << 53) as f64;
-    let mut number = || match what.classes {
+    let classes = what.classes;
+    let mut number = move || match classes {
         Some(classes) => (uniform() * f64::from(classes)).floor(),
         // Box and Muller.
         None => (-2.0 * (1.0 - uniform()).ln()).sqrt() * (std::f64::consts::TAU * uniform()).cos(),
     };
-    (0..what.shape.size_for(n)).map(|_| number() as f32).collect()
+    (0..what.shape.size_for(n)).map(move |_| number())
 }

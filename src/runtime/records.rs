@@ -1,7 +1,7 @@
 //! What changes from step to step and is the same for every example: scalars such as the learning rate, and the
 //! keys of draws. Computed here in f64, rounded once, and read by native code from one record a step.
 
-use crate::circuit::{Circuit, Leaf, Node, StepValue, ValueId, draw};
+use crate::circuit::{Circuit, Dtype, Leaf, Node, StepValue, ValueId, draw};
 use crate::plan::schedule::Schedule;
 use rustc_hash::FxHashMap;
 
@@ -36,6 +36,7 @@ pub struct Records {
     results: Vec<u32>,
     sites: Vec<u64>,
     seed: u64,
+    dtype: Dtype,
 }
 
 impl Records {
@@ -48,12 +49,12 @@ impl Records {
             .iter()
             .map(|scalar| add(&mut program, &mut known, circuits, scalar.phase, scalar.value))
             .collect();
-        Records { program, results, sites: schedule.draws.clone(), seed }
+        Records { program, results, sites: schedule.draws.clone(), seed, dtype: schedule.dtype }
     }
 
-    /// 32-bit words in one record: the scalars as f32, then two words a draw.
+    /// 32-bit words in one record: the scalars, then two words a draw.
     pub fn len(&self) -> usize {
-        self.results.len() + 2 * self.sites.len()
+        self.results.len() * self.dtype.size() / 4 + 2 * self.sites.len()
     }
 
     /// Whether nothing changes from step to step.
@@ -79,8 +80,21 @@ impl Records {
             };
             values.push(value);
         }
-        to.extend(self.results.iter().map(|&k| (values[k as usize] as f32).to_bits()));
+        for &k in &self.results {
+            push(values[k as usize], self.dtype, to);
+        }
         to.extend(self.sites.iter().flat_map(|&site| draw::key(self.seed, site, at.step)));
+    }
+}
+
+/// Appends a number, rounded once, by its words, the lower half first.
+fn push(number: f64, dtype: Dtype, to: &mut Vec<u32>) {
+    match dtype {
+        Dtype::F32 => to.push((number as f32).to_bits()),
+        Dtype::F64 => {
+            let bits = number.to_bits();
+            to.extend([bits as u32, (bits >> 32) as u32]);
+        }
     }
 }
 

@@ -1,14 +1,16 @@
 //! The memory of a run that outlives a step: parameters, gradients, moments, states, results and the log.
 
 use super::build::Built;
+use crate::circuit::{Dtype, Numbers};
 use crate::codegen::{Call, Workspace};
+use crate::interpret::Element;
 use crate::plan::memory::Room;
 use crate::plan::schedule::Region;
 
 /// The regions of a schedule that the caller of native code owns.
 #[derive(Debug)]
 pub struct Store {
-    regions: Vec<(Room, Vec<f32>)>,
+    regions: Vec<(Room, Numbers)>,
     workspace: Workspace,
 }
 
@@ -16,39 +18,56 @@ impl Store {
     /// Zeros, long enough for so many steps over so many examples in one call.
     pub fn new(built: &Built, steps: usize, rows: usize) -> Store {
         let own = |room: &Room| !matches!(room.region, Region::Arena | Region::Input(_));
-        let zeros = |room: Room| (room, vec![0.0; room.len_for(steps, rows)]);
+        let zeros = |room: Room| (room, Numbers::zeros(built.schedule.dtype, room.len_for(steps, rows)));
         let regions = built.schedule.rooms().into_iter().filter(own).map(zeros).collect();
         Store { regions, workspace: built.module.workspace() }
     }
 
-    /// The contents of a region; empty if the schedule has nothing there.
-    pub fn region(&self, region: Region) -> &[f32] {
-        self.regions.iter().find(|held| held.0.region == region).map_or(&[], |held| &held.1)
+    /// The contents of a region; none if the schedule has nothing there.
+    pub fn numbers(&self, region: Region) -> Option<&Numbers> {
+        self.regions.iter().find(|held| held.0.region == region).map(|held| &held.1)
+    }
+
+    /// The contents of a region, in the type that the schedule computes in; empty if the schedule has nothing there.
+    ///
+    /// # Panics
+    /// If that is another type.
+    pub fn region<T: Element>(&self, region: Region) -> &[T] {
+        self.numbers(region).map_or(&[], T::slice)
     }
 
     /// Puts values into a region, from its start; what the schedule does not hold is left out.
-    pub fn put(&mut self, region: Region, values: &[f32]) {
+    pub fn put(&mut self, region: Region, values: &Numbers) {
         if let Some((_, held)) = self.regions.iter_mut().find(|held| held.0.region == region) {
-            let len = values.len().min(held.len());
-            held[..len].copy_from_slice(&values[..len]);
+            held.put(0, values);
         }
     }
 
     /// Fills a region.
-    pub fn fill(&mut self, region: Region, value: f32) {
+    pub fn fill(&mut self, region: Region, value: f64) {
         if let Some((_, held)) = self.regions.iter_mut().find(|held| held.0.region == region) {
             held.fill(value);
         }
     }
 
     /// Runs a step for each batch of `order`.
-    pub fn run(&mut self, built: &Built, columns: &[&[f32]], order: &[u32], records: &[u32]) {
+    ///
+    /// # Panics
+    /// If a column is of another type than the schedule.
+    pub fn run(&mut self, built: &Built, columns: &[&Numbers], order: &[u32], records: &[u32]) {
+        match built.schedule.dtype {
+            Dtype::F32 => self.run_in::<f32>(built, columns, order, records),
+            Dtype::F64 => self.run_in::<f64>(built, columns, order, records),
+        }
+    }
+
+    fn run_in<T: Element>(&mut self, built: &Built, columns: &[&Numbers], order: &[u32], records: &[u32]) {
         let steps = order.len().div_ceil(built.schedule.capacity as usize);
         for (room, held) in &mut self.regions {
-            held.resize(room.len_for(steps, order.len()).max(held.len()), 0.0);
+            held.lengthen(room.len_for(steps, order.len()));
         }
-        let regions =
-            self.regions.iter_mut().map(|(room, held)| (room.region, held.as_mut_slice())).collect();
-        built.module.run(&mut self.workspace, Call { regions, columns, order, records });
+        let regions = self.regions.iter_mut().map(|(room, held)| (room.region, T::slice_mut(held))).collect();
+        let columns: Vec<&[T]> = columns.iter().map(|column| T::slice(column)).collect();
+        built.module.run(&mut self.workspace, Call { regions, columns: &columns, order, records });
     }
 }

@@ -1,6 +1,6 @@
 //! Training: epochs of native steps, with an eye on loss and metrics.
 
-use super::build::{Built, build, step_stages};
+use super::build::{Built, Setup, build, step_stages};
 use super::evaluate::{Evaluator, Figures};
 use super::initial::initial_values;
 use super::layout::Layout;
@@ -8,6 +8,7 @@ use super::order::epoch_order;
 use super::records::Moment;
 use super::store::Store;
 use super::weights::Weights;
+use crate::circuit::Numbers;
 use crate::data::Dataset;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::elaborate::model::{Best, Model, Part, Training, Update};
@@ -28,7 +29,7 @@ pub struct Trainer<'a> {
     pub params: Layout,
     /// Where each state lies.
     pub states: Layout,
-    columns: Vec<&'a [f32]>,
+    columns: Vec<&'a Numbers>,
     /// What stands where no step reads or writes.
     initial: Weights,
     /// Steps done.
@@ -114,14 +115,15 @@ impl<'a> Trainer<'a> {
         let states = Layout::of(&model.circuit, &model.states);
         let stages = step_stages(model, &params, &states, update);
         let capacity = training.batch.min(data.train.len().max(1) as u32);
-        let built = build(stages, capacity, training.seed)?;
-        let evaluator = Evaluator::new(inference, &params, &states, training.seed)?;
+        let (seed, dtype) = (training.seed, training.precision);
+        let built = build(stages, Setup { capacity, seed, dtype })?;
+        let evaluator = Evaluator::new(inference, &params, &states, seed, dtype)?;
         let mut store = Store::new(&built, 1, capacity as usize);
-        let weights = initial_values(model, &params, &states, training.seed);
+        let weights = initial_values(model, &params, &states, seed, dtype);
         store.put(Region::Params, &weights.params);
         store.put(Region::States, &weights.states);
         for (k, moment) in update.moments().enumerate() {
-            store.fill(Region::Moments(k as u16), moment.initial as f32);
+            store.fill(Region::Moments(k as u16), moment.initial);
         }
         let columns = super::evaluate::columns(&model.circuit, data);
         Ok(Trainer {
@@ -146,8 +148,8 @@ impl<'a> Trainer<'a> {
     /// The weights as they stand.
     pub fn weights(&self) -> Weights {
         Weights {
-            params: overlaid(&self.initial.params, self.store.region(Region::Params)),
-            states: overlaid(&self.initial.states, self.store.region(Region::States)),
+            params: overlaid(&self.initial.params, self.store.numbers(Region::Params)),
+            states: overlaid(&self.initial.states, self.store.numbers(Region::States)),
         }
     }
 
@@ -241,11 +243,12 @@ impl<'a> Trainer<'a> {
             self.store.run(&self.built, &self.columns, rows, &records);
             let taken = clock.elapsed();
             let mut sum = 0.0;
-            for (k, &loss) in self.store.region(Region::Log)[..count as usize].iter().enumerate() {
+            let log = self.store.numbers(Region::Log).expect("the loss of each step is logged");
+            for (k, loss) in log.iter().take(count as usize).enumerate() {
                 if !loss.is_finite() {
                     return Err(self.not_finite(loss, self.step + k as u64 + 1, number));
                 }
-                sum += f64::from(loss) * rows[k * batch..].len().min(batch) as f64;
+                sum += loss * rows[k * batch..].len().min(batch) as f64;
             }
             total += sum;
             done += count;
@@ -282,7 +285,7 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    fn not_finite(&self, loss: f32, step: u64, epoch: u32) -> Diagnostic {
+    fn not_finite(&self, loss: f64, step: u64, epoch: u32) -> Diagnostic {
         Diagnostic::error(
             codes::NOT_FINITE,
             format!("the loss is {loss} at step {step} (epoch {epoch}): training cannot go on"),
@@ -293,10 +296,9 @@ impl<'a> Trainer<'a> {
 }
 
 /// `values` with what is held put over its beginning.
-fn overlaid(values: &[f32], held: &[f32]) -> Vec<f32> {
-    let mut out = values.to_vec();
-    let len = out.len().min(held.len());
-    out[..len].copy_from_slice(&held[..len]);
+fn overlaid(values: &Numbers, held: Option<&Numbers>) -> Numbers {
+    let mut out = values.clone();
+    held.into_iter().for_each(|held| out.put(0, held));
     out
 }
 

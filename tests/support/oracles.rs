@@ -5,7 +5,7 @@
 
 use super::rounding::{Bounded, DOUBLE, Precision, SINGLE, bounded};
 use nnc::circuit::verify::verify;
-use nnc::circuit::{Circuit, SlotId, ValueId, graph};
+use nnc::circuit::{Circuit, Dtype, Numbers, SlotId, ValueId, graph};
 use nnc::codegen::{Options, compile};
 use nnc::data;
 use nnc::diagnostic::{Diagnostics, FileId, Sources, render_all};
@@ -17,7 +17,9 @@ use nnc::listing::gradient_program;
 use nnc::plan::interpret::{Record, run};
 use nnc::plan::memory::Memory;
 use nnc::plan::schedule::{Hint, Region, Step, Stmt};
-use nnc::runtime::build::{Built, Stage, Wanted, build, homes, simplify_stage, slot_leaf, step_stages};
+use nnc::runtime::build::{
+    Built, Setup, Stage, Wanted, build, homes, simplify_stage, slot_leaf, step_stages,
+};
 use nnc::runtime::layout::Layout;
 use nnc::runtime::once::{By, Evaluation, differentiable_slots};
 use nnc::runtime::records::Moment;
@@ -84,10 +86,13 @@ const ORACLES: &[Oracle] = &[
     ("simplified, in f64, it is what it was", |s| s.both(simplified)),
     ("the circuit in f32 is that in f64, within rounding", |s| s.both(single)),
     ("what was planned is a schedule", |s| s.both(scheduled)),
-    ("the schedule is the circuit, within rounding", |s| s.both(|p| p.steps(Compare::Circuit))),
-    ("native code is the schedule, bit for bit", |s| s.both(|p| p.steps(Compare::Native))),
-    ("other native code is the schedule, bit for bit", |s| s.both(|p| p.steps(Compare::OtherNative))),
-    ("steps of training in native code are those of the schedule, bit for bit", trains),
+    ("the schedule is the circuit, within rounding", |s| s.both(|p| p.steps::<f32>(Compare::Circuit))),
+    ("native code is the schedule, bit for bit", |s| s.both(|p| p.steps::<f32>(Compare::Native))),
+    ("other native code is the schedule, bit for bit", |s| s.both(|p| p.steps::<f32>(Compare::OtherNative))),
+    ("in f64 the schedule is the circuit, within rounding", |s| s.both(|p| p.steps::<f64>(Compare::Circuit))),
+    ("in f64 native code is the schedule, bit for bit", |s| s.both(|p| p.steps::<f64>(Compare::Native))),
+    ("steps of training in native code are those of the schedule, bit for bit", trains::<f32>),
+    ("steps of training in f64 are those of the schedule, bit for bit", trains::<f64>),
     ("gradients are central differences", |s| s.both(differences)),
     ("the printed gradient reads back as the gradient, within rounding", printed),
 ];
@@ -248,7 +253,8 @@ struct Case {
     model: Model,
     capacity: u32,
     seed: u64,
-    built: OnceCell<Result<Built, String>>,
+    /// In each precision.
+    built: [OnceCell<Result<Built, String>>; 2],
     tally: Cell<Tally>,
 }
 
@@ -274,16 +280,20 @@ impl Case {
         self.tally.set(self.tally.get().plus(more));
     }
 
-    fn planned(&self) -> Result<&Built, String> {
-        let make = || build(vec![self.raw.clone()], self.capacity, self.seed);
-        self.built.get_or_init(make).as_ref().map_err(Clone::clone)
+    fn planned(&self, dtype: Dtype) -> Result<&Built, String> {
+        let make = || build(vec![self.raw.clone()], self.setup(dtype));
+        self.built[dtype as usize].get_or_init(make).as_ref().map_err(Clone::clone)
+    }
+
+    fn setup(&self, dtype: Dtype) -> Setup {
+        Setup { capacity: self.capacity, seed: self.seed, dtype }
     }
 
     /// The same schedule as other code: without fused multiply-adds of the machine, optimised, or without vectors.
     fn otherwise(&self) -> Result<Built, String> {
         let choose = |number: u64| self.seed / 4 % 3 == number;
         let options = Options { without_fma: choose(0), optimise: choose(1), ..Options::default() };
-        let mut built = build(vec![self.raw.clone()], self.capacity, self.seed)?;
+        let mut built = build(vec![self.raw.clone()], self.setup(Dtype::F32))?;
         let mut schedule = built.schedule.clone();
         if choose(2) {
             schedule.steps.iter_mut().for_each(without_vectors);
@@ -297,7 +307,7 @@ impl Case {
         &self,
         circuit: &Circuit,
         examples: &[u32],
-        states: &[f32],
+        states: &[T],
         step: u64,
     ) -> Bindings<T> {
         let mut bindings = Bindings::<T> {
@@ -309,7 +319,7 @@ impl Case {
         for (k, values) in self.evaluation.values.iter().enumerate() {
             let slot = SlotId(k as u32);
             let data: Vec<T> = match self.states.piece(slot) {
-                Some(piece) => states[piece.range()].iter().map(|&x| T::of(x.into())).collect(),
+                Some(piece) => states[piece.range()].to_vec(),
                 None if circuit.slot(slot).shape.batch => rows(values, examples).map(|&x| T::of(x)).collect(),
                 None => values.iter().map(|&x| T::of(x)).collect(),
             };
@@ -319,26 +329,27 @@ impl Case {
     }
 
     /// The data, a column for each input and target.
-    fn columns(&self) -> Vec<Vec<f32>> {
-        self.evaluation.inputs().map(|slot| narrow(&self.evaluation.values[slot.0 as usize])).collect()
+    fn columns<T: Element>(&self) -> Vec<Vec<T>> {
+        self.evaluation.inputs().map(|slot| rounded(&self.evaluation.values[slot.0 as usize])).collect()
     }
 
     /// A flat region.
-    fn flat(&self, layout: &Layout) -> Vec<f32> {
+    fn flat<T: Element>(&self, layout: &Layout) -> Vec<T> {
         layout
             .pieces
             .iter()
-            .flat_map(|piece| narrow(&self.evaluation.values[piece.slot.0 as usize]))
+            .flat_map(|piece| rounded(&self.evaluation.values[piece.slot.0 as usize]))
             .collect()
     }
 
     /// Runs the schedule batch by batch, the last one short if the capacity does not divide the examples, and
     /// compares.
-    fn steps(&self, what: Compare) -> Held {
+    fn steps<T: Element>(&self, what: Compare) -> Held {
         let other = matches!(what, Compare::OtherNative).then(|| self.otherwise()).transpose()?;
-        let built = other.as_ref().map_or_else(|| self.planned(), Ok)?;
+        let built = other.as_ref().map_or_else(|| self.planned(T::DTYPE), Ok)?;
         let mut store = Store::new(built, 1, self.capacity as usize);
-        let inputs = self.columns();
+        let inputs = self.columns::<T>();
+        let columns: Vec<Numbers> = inputs.iter().cloned().map(T::numbers).collect();
         let mut states = self.flat(&self.states);
         let order: Vec<u32> = (0..ROWS as u32).map(|k| (k * 3 + 1) % ROWS as u32).collect();
         for (k, batch) in order.chunks(self.capacity as usize).enumerate() {
@@ -351,34 +362,41 @@ impl Case {
             match what {
                 Compare::Circuit => self.against_circuit(&memory, batch, &states, k as u64 + 1)?,
                 Compare::Native | Compare::OtherNative => {
-                    store.put(Region::Params, &self.flat(&self.params));
-                    store.put(Region::States, &states);
-                    let columns: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
-                    store.run(built, &columns, batch, &words);
+                    store.put(Region::Params, &T::numbers(self.flat(&self.params)));
+                    store.put(Region::States, &T::numbers(states.clone()));
+                    store.run(built, &columns.iter().collect::<Vec<_>>(), batch, &words);
                     self.bits(built, &memory, &store, batch.len())?;
                 }
             }
             if !states.is_empty() {
                 states = memory.region(Region::States).to_vec();
-                states.resize(self.states.len, 0.0);
+                states.resize(self.states.len, T::of(0.0));
             }
         }
         Ok(())
     }
 
-    fn against_circuit(&self, memory: &Memory, batch: &[u32], states: &[f32], step: u64) -> Held {
-        let bindings = self.bindings::<f64>(&self.simple.circuit, batch, states, step);
-        let expected = bounded(&self.simple.circuit, &roots(&self.simple), &bindings, SINGLE);
+    fn against_circuit<T: Element>(
+        &self,
+        memory: &Memory<T>,
+        batch: &[u32],
+        states: &[T],
+        step: u64,
+    ) -> Held {
+        let states: Vec<f64> = states.iter().map(|x| x.get()).collect();
+        let bindings = self.bindings::<f64>(&self.simple.circuit, batch, &states, step);
+        let precision = if T::DTYPE == Dtype::F64 { DOUBLE } else { SINGLE };
+        let expected = bounded(&self.simple.circuit, &roots(&self.simple), &bindings, precision);
         for ((value, region, offset, name), expected) in self.simple.wanted.iter().zip(&expected) {
             let len = self.simple.circuit.shape(*value).size_for(batch.len());
             let found = &memory.region(*region)[*offset as usize..][..len];
-            let found: Vec<f64> = found.iter().map(|&x| x.into()).collect();
+            let found: Vec<f64> = found.iter().map(|x| x.get()).collect();
             self.close(name, &found, expected).map_err(|what| format!("batch of {}: {what}", batch.len()))?;
         }
         Ok(())
     }
 
-    fn bits(&self, built: &Built, memory: &Memory, store: &Store, n: usize) -> Held {
+    fn bits<T: Element>(&self, built: &Built, memory: &Memory<T>, store: &Store, n: usize) -> Held {
         for (value, region, offset, name) in &self.simple.wanted {
             let len = built.circuits[0].shape(*value).size_for(n);
             let range = *offset as usize..*offset as usize + len;
@@ -391,28 +409,28 @@ impl Case {
 
 /// Steps of training: forward, backward and update in one schedule, the last batch short where the capacity does not
 /// divide the examples. Native code runs all in one call.
-fn trains(subject: &Subject) -> Held {
+fn trains<T: Element>(subject: &Subject) -> Held {
     let (case, Some(update)) = (&subject.training, &subject.models.update) else { return Ok(()) };
     if case.model.loss.is_none() {
         return Ok(());
     }
     let params = Layout::of(&case.model.circuit, &update.order);
     let stages = step_stages(&case.model, &params, &case.states, update);
-    let built = build(stages, case.capacity, case.seed)?;
+    let built = build(stages, case.setup(T::DTYPE))?;
     nnc::plan::verify::verify(&built.schedule).map_err(|wrong| wrong.join("; "))?;
-    let inputs = case.columns();
+    let inputs = case.columns::<T>();
     let order: Vec<u32> = (0..ROWS as u32).rev().collect();
     let batches = order.chunks(case.capacity as usize);
     let mut store = Store::new(&built, batches.len(), ROWS);
     let mut memory = Memory::new(&built.schedule);
-    let mut begin = |region, values: &[f32]| {
-        store.put(region, values);
-        put(&mut memory, region, values);
+    let mut begin = |region, values: Vec<T>| {
+        put(&mut memory, region, &values);
+        store.put(region, &T::numbers(values));
     };
-    begin(Region::Params, &case.flat(&params));
-    begin(Region::States, &case.flat(&case.states));
+    begin(Region::Params, case.flat(&params));
+    begin(Region::States, case.flat(&case.states));
     for (k, moment) in update.moments().enumerate() {
-        begin(Region::Moments(k as u16), &vec![moment.initial as f32; case.params.len]);
+        begin(Region::Moments(k as u16), vec![T::of(moment.initial); case.params.len]);
     }
     let (mut words, mut log) = (vec![], vec![]);
     for (k, batch) in batches.clone().enumerate() {
@@ -422,8 +440,8 @@ fn trains(subject: &Subject) -> Held {
         interpret_step(&built, &mut memory, batch, &inputs, &words[known..]);
         log.extend_from_slice(memory.region(Region::Log));
     }
-    let columns: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
-    store.run(&built, &columns, &order, &words);
+    let columns: Vec<Numbers> = inputs.into_iter().map(T::numbers).collect();
+    store.run(&built, &columns.iter().collect::<Vec<_>>(), &order, &words);
     same_bits("the log", &log, store.region(Region::Log))?;
     let lasting = |region: &Region| !matches!(region, Region::Log | Region::Arena | Region::Input(_));
     for region in built.schedule.regions().into_iter().filter(lasting) {
@@ -433,20 +451,31 @@ fn trains(subject: &Subject) -> Held {
 }
 
 /// Copies values to the beginning of a region, as many as it holds.
-fn put(memory: &mut Memory, region: Region, values: &[f32]) {
+fn put<T: Element>(memory: &mut Memory<T>, region: Region, values: &[T]) {
     let held = memory.region_mut(region);
     let len = held.len().min(values.len());
     held[..len].copy_from_slice(&values[..len]);
 }
 
 /// Runs a step by the schedule's interpreter.
-fn interpret_step(built: &Built, memory: &mut Memory, batch: &[u32], inputs: &[Vec<f32>], words: &[u32]) {
+fn interpret_step<T: Element>(
+    built: &Built,
+    memory: &mut Memory<T>,
+    batch: &[u32],
+    inputs: &[Vec<T>],
+    words: &[u32],
+) {
     for (k, column) in inputs.iter().enumerate() {
         put(memory, Region::Input(k as u16), &rows(column, batch).copied().collect::<Vec<_>>());
     }
-    let (scalars, keys) = words.split_at(built.schedule.scalars.len());
+    let each = T::DTYPE.size() / 4;
+    let (scalars, keys) = words.split_at(built.schedule.scalars.len() * each);
+    let scalar = |words: &[u32]| match *words {
+        [low, high] => f64::from_bits(u64::from(low) | u64::from(high) << 32),
+        _ => f32::from_bits(words[0]).into(),
+    };
     let record = Record {
-        scalars: scalars.iter().map(|&word| f32::from_bits(word)).collect(),
+        scalars: scalars.chunks(each).map(|words| T::of(scalar(words))).collect(),
         keys: keys.chunks(2).map(|pair| [pair[0], pair[1]]).collect(),
         examples: batch,
     };
@@ -454,8 +483,9 @@ fn interpret_step(built: &Built, memory: &mut Memory, batch: &[u32], inputs: &[V
 }
 
 /// All NaNs are one.
-fn same_bits(name: &str, schedule: &[f32], native: &[f32]) -> Held {
+fn same_bits<T: Element>(name: &str, schedule: &[T], native: &[T]) -> Held {
     for (k, (a, b)) in schedule.iter().zip(native).enumerate() {
+        let (a, b) = (a.get(), b.get());
         if a.to_bits() != b.to_bits() && !(a.is_nan() && b.is_nan()) {
             return Err(format!("{name}[{k}]: schedule {a:e}, native {b:e}"));
         }
@@ -527,8 +557,8 @@ fn rows<'a, T>(column: &'a [T], examples: &'a [u32]) -> impl Iterator<Item = &'a
     examples.iter().flat_map(move |&example| &column[example as usize * row..][..row])
 }
 
-fn narrow(values: &[f64]) -> Vec<f32> {
-    values.iter().map(|&x| x as f32).collect()
+fn rounded<T: Element>(values: &[f64]) -> Vec<T> {
+    values.iter().map(|&x| T::of(x)).collect()
 }
 
 /// Holds results against values with their bounds.
@@ -579,7 +609,7 @@ fn single(case: &Case) -> Held {
         let found = evaluate(
             &stage.circuit,
             &roots(stage),
-            &case.bindings::<f32>(&stage.circuit, &examples, &states, 1),
+            &case.bindings::<f32>(&stage.circuit, &examples, &case.flat(&case.states), 1),
         );
         for ((found, expected), wanted) in found.iter().zip(&expected).zip(&stage.wanted) {
             let found: Vec<f64> = found.data.iter().map(|&x| x.into()).collect();
@@ -623,7 +653,7 @@ fn is_finite(circuit: &Circuit, of: ValueId, bindings: &Bindings<f64>) -> bool {
 }
 
 fn scheduled(case: &Case) -> Held {
-    nnc::plan::verify::verify(&case.planned()?.schedule).map_err(|wrong| wrong.join("; "))
+    nnc::plan::verify::verify(&case.planned(Dtype::F32)?.schedule).map_err(|wrong| wrong.join("; "))
 }
 
 /// A gradient by the model's own backward circuit and by the printed one, both in native code.

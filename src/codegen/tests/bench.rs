@@ -63,7 +63,7 @@ fn measure(schedule: &Schedule, elements: usize, optimise: bool) -> (f64, f64) {
     });
     let compiled = compile_time.fold(f64::INFINITY, f64::min);
     let steps = (200_000 / elements.max(50)).clamp(4, 1000);
-    let case = Case::new(schedule, steps * schedule.capacity as usize, 1, Random::number);
+    let case = Case::<f32>::new(schedule, steps * schedule.capacity as usize, 1, Random::number);
     (compiled, case.time(options, 100) * 1e9 / (steps * elements) as f64)
 }
 
@@ -111,9 +111,9 @@ fn small_contractions() {
         for (batch, layout) in [(Some(0), 0), (Some(0), 2), (Some(2), 0)] {
             let schedule = steps::small_product(extents, batch, layout);
             let Step::Contract(contract) = &schedule.steps[0] else { panic!("a contraction") };
-            let case = Case::new(&schedule, 1000 * schedule.capacity as usize, 1, Random::number);
+            let case = Case::<f32>::new(&schedule, 1000 * schedule.capacity as usize, 1, Random::number);
             let in_place = case.time(Options { verify: false, ..Options::default() }, 100) * 1e6;
-            let task = Task::prepare(contract, schedule.capacity);
+            let task = Task::prepare::<f32>(contract, schedule.capacity);
             let [m, n, k] = extents.map(|extent| extent as usize);
             let (a, b, mut out) = (vec![0.5f32; m * k], vec![0.25f32; n * k], vec![0f32; m * n]);
             let mut scratch = vec![0f32; task.scratch_len()];
@@ -141,7 +141,7 @@ fn small_contractions() {
 fn each_step(schedule: &Schedule) {
     let time = |step: Step, name: &str| {
         let alone = Schedule { steps: vec![step], ..schedule.clone() };
-        let case = Case::new(&alone, 10 * schedule.capacity as usize, 1, Random::number);
+        let case = Case::<f32>::new(&alone, 10 * schedule.capacity as usize, 1, Random::number);
         let time = case.time(Options { verify: false, ..Options::default() }, 20) / 10.0;
         println!("{:8.3} ms  {name}", time * 1e3);
     };
@@ -172,7 +172,7 @@ fn gated_recurrent_unit() {
     let (n, m, capacity) = (32, 128, 32);
     for t in [4, 32] {
         let schedule = crate::plan::tests::recurrences::gru_schedule([t, n, m], capacity);
-        let case = Case::new(&schedule, 10 * capacity as usize, 1, Random::number);
+        let case = Case::<f32>::new(&schedule, 10 * capacity as usize, 1, Random::number);
         let step = case.time(Options { verify: false, ..Options::default() }, 30) / 10.0;
         let operations = crate::plan::cost::cost(&schedule, capacity as usize).operations as f64;
         println!("{t}: {:.2} ms for a step, {:.1} GF", step * 1e3, operations / step / 1e9);

@@ -36,7 +36,7 @@ fn every_monoid_order_and_tail() {
                 if extent % 3 == 1 {
                     check(&rows(with, order, extent), 4, u64::from(extent), Random::extreme);
                 }
-                let case = Case::new(&rows(with, order, extent), 2, u64::from(extent), Random::number);
+                let case = Case::<f32>::new(&rows(with, order, extent), 2, u64::from(extent), Random::number);
                 compare(&case, &case.interpreted(), &case.native(checked()), "ordinary numbers");
             }
         }
@@ -58,7 +58,7 @@ fn folds_over_the_batch() {
                 Stmt::Fold { acc, with, order, var: b, extent: Batch, hint: Hint::Vector, body, value };
             d.nest(vec![fold, Stmt::Store { at: at(log, 0, &[]), value: acc }]);
             for rows in 1..=40 {
-                let case = Case::new(&d.schedule, rows, rows as u64, Random::number);
+                let case = Case::<f32>::new(&d.schedule, rows, rows as u64, Random::number);
                 compare(&case, &case.interpreted(), &case.native(checked()), "a batch");
             }
             check(&d.schedule, 93, 7, Random::extreme);

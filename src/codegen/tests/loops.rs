@@ -7,7 +7,7 @@ use Extent::{Batch, Fixed};
 /// `out[i] = sum[u] x[(i + pad - u) / stride] * w[u] else fill`: conditions with and without a divisor.
 #[test]
 fn reads_under_conditions() {
-    for (stride, fill) in [(1, 0.0), (2, -1.5), (3, f32::NAN)] {
+    for (stride, fill) in [(1, 0.0), (2, -1.5), (3, f64::NAN)] {
         for extent in [1, 5, 8, 13] {
             let mut d = Draft::new(1);
             let x = d.buffer(Region::Params, false, &[8]);

@@ -9,6 +9,7 @@ mod steps;
 
 use super::*;
 use crate::circuit::{Gate, draw};
+use crate::interpret::Element;
 use crate::plan::interpret::{self, Record};
 use crate::plan::memory::Memory;
 
@@ -130,23 +131,32 @@ pub fn for_loop(var: Var, extent: Extent, hint: Hint, body: Vec<Stmt>) -> Stmt {
 }
 
 /// Data, an order of examples and records for a schedule.
-pub struct Case {
+pub struct Case<T = f32> {
     pub schedule: Schedule,
-    columns: Vec<Vec<f32>>,
+    columns: Vec<Vec<T>>,
     order: Vec<u32>,
-    scalars: Vec<Vec<f32>>,
+    scalars: Vec<Vec<T>>,
     keys: Vec<Vec<[u32; 2]>>,
-    memory: Memory,
+    memory: Memory<T>,
+}
+
+/// A number as the words of a record.
+fn words<T: Element>(number: T) -> Vec<u32> {
+    match T::DTYPE {
+        Dtype::F32 => vec![(number.get() as f32).to_bits()],
+        Dtype::F64 => vec![number.get().to_bits() as u32, (number.get().to_bits() >> 32) as u32],
+    }
 }
 
 /// Examples in the data of a case.
 const EXAMPLES: usize = 50;
 
-impl Case {
+impl<T: Element> Case<T> {
     /// Everything filled by `value`; `rows` examples to go through.
-    pub fn new(schedule: &Schedule, rows: usize, seed: u64, value: fn(&mut Random) -> f32) -> Case {
+    pub fn new(schedule: &Schedule, rows: usize, seed: u64, value: fn(&mut Random) -> f32) -> Case<T> {
+        let schedule = &Schedule { dtype: T::DTYPE, ..schedule.clone() };
         let mut random = Random(seed);
-        let mut fill = |len: usize| (0..len).map(|_| value(&mut random)).collect::<Vec<f32>>();
+        let mut fill = |len: usize| (0..len).map(|_| T::of(value(&mut random).into())).collect::<Vec<T>>();
         let steps = rows.div_ceil(schedule.capacity as usize);
         let mut memory = Memory::new(schedule);
         // Native code's own memory begins with zeros, and so does the interpreter's here.
@@ -170,9 +180,9 @@ impl Case {
 
     /// What all regions but arena and inputs hold at the end, by the interpreter. Results of steps follow each
     /// other.
-    pub fn interpreted(&self) -> Vec<(Region, Vec<f32>)> {
+    pub fn interpreted(&self) -> Vec<(Region, Vec<T>)> {
         let mut memory = self.memory.clone();
-        let mut results: Vec<(Region, Vec<f32>)> = self.results();
+        let mut results: Vec<(Region, Vec<T>)> = self.results();
         results.iter_mut().for_each(|result| result.1.clear());
         for (step, examples) in self.order.chunks(self.schedule.capacity as usize).enumerate() {
             for (region, held) in memory.iter_mut() {
@@ -200,7 +210,7 @@ impl Case {
     }
 
     /// The same by native code.
-    pub fn native(&self, options: Options) -> Vec<(Region, Vec<f32>)> {
+    pub fn native(&self, options: Options) -> Vec<(Region, Vec<T>)> {
         let mut results = self.results();
         self.run(&compile(&self.schedule, options).expect("it compiles"), &mut results);
         results
@@ -218,27 +228,27 @@ impl Case {
         (0..runs).map(&mut once).fold(f64::INFINITY, f64::min)
     }
 
-    fn run(&self, module: &Module, results: &mut [(Region, Vec<f32>)]) {
+    fn run(&self, module: &Module, results: &mut [(Region, Vec<T>)]) {
         let records: Vec<u32> = (self.scalars.iter().zip(&self.keys))
             .flat_map(|(scalars, keys)| {
-                scalars.iter().map(|scalar| scalar.to_bits()).chain(keys.iter().flatten().copied())
+                scalars.iter().flat_map(|&scalar| words(scalar)).chain(keys.iter().flatten().copied())
             })
             .collect();
-        let columns: Vec<&[f32]> = self.columns.iter().map(Vec::as_slice).collect();
+        let columns: Vec<&[T]> = self.columns.iter().map(Vec::as_slice).collect();
         let regions = results.iter_mut().map(|(region, held)| (*region, held.as_mut_slice())).collect();
         let call = Call { regions, columns: &columns, order: &self.order, records: &records };
         module.run(&mut module.workspace(), call);
     }
 
     /// Room for what a run leaves, with what is there before.
-    fn results(&self) -> Vec<(Region, Vec<f32>)> {
+    fn results(&self) -> Vec<(Region, Vec<T>)> {
         let steps = self.order.len().div_ceil(self.schedule.capacity as usize);
         let given = |region: &Region| !matches!(region, Region::Arena | Region::Input(_));
         let room = |region: Region| {
             let row = self.schedule.region_row(region);
             match region {
-                Region::Log => vec![0.0; steps * self.schedule.region_len(region, 1)],
-                Region::Output(_) if row > 0 => vec![0.0; row * self.order.len()],
+                Region::Log => vec![T::of(0.0); steps * self.schedule.region_len(region, 1)],
+                Region::Output(_) if row > 0 => vec![T::of(0.0); row * self.order.len()],
                 _ => self.memory.region(region).to_vec(),
             }
         };
@@ -252,20 +262,30 @@ pub fn checked() -> Options {
 }
 
 /// Compares two runs.
-pub fn compare(case: &Case, expected: &[(Region, Vec<f32>)], found: &[(Region, Vec<f32>)], what: &str) {
+pub fn compare<T: Element>(
+    case: &Case<T>,
+    expected: &[(Region, Vec<T>)],
+    found: &[(Region, Vec<T>)],
+    what: &str,
+) {
     for ((region, expected), (_, found)) in expected.iter().zip(found) {
         assert_eq!(expected.len(), found.len());
         for (k, (x, y)) in expected.iter().zip(found).enumerate() {
-            let same = x.to_bits() == y.to_bits() || (x.is_nan() && y.is_nan());
+            let same = x.get().to_bits() == y.get().to_bits() || (x.is_nan() && y.is_nan());
             let plan = || crate::plan::print::print(&case.schedule);
             assert!(same, "{what}: {region:?}[{k}] is {y:?} and should be {x:?}\n{}", plan());
         }
     }
 }
 
-/// Native code gives the interpreter's bits for this schedule, whatever the options and hints.
+/// Native code gives the interpreter's bits for this schedule, whatever the type of numbers, the options and hints.
 pub fn check(schedule: &Schedule, rows: usize, seed: u64, value: fn(&mut Random) -> f32) {
-    let mut case = Case::new(schedule, rows, seed, value);
+    check_in::<f32>(schedule, rows, seed, value);
+    check_in::<f64>(schedule, rows, seed, value);
+}
+
+fn check_in<T: Element>(schedule: &Schedule, rows: usize, seed: u64, value: fn(&mut Random) -> f32) {
+    let mut case = Case::<T>::new(schedule, rows, seed, value);
     let expected = case.interpreted();
     compare(&case, &expected, &case.native(checked()), "as hinted");
     compare(

@@ -93,7 +93,7 @@ impl Drawing {
 
     fn leaf(&mut self) -> Stmt {
         let op = match self.random.below(5) {
-            0 => Op::Number(self.random.extreme()),
+            0 => Op::Number(self.random.extreme().into()),
             1 => Op::Index(self.linear()),
             2 => Op::Scalar(self.random.below(2) as u32),
             3 => Op::BatchSize,
@@ -157,7 +157,7 @@ impl Drawing {
             .collect();
         let reg = self.assign();
         self.known.push(reg);
-        Stmt::Load { reg, at, when, fill: self.random.extreme() }
+        Stmt::Load { reg, at, when, fill: self.random.extreme().into() }
     }
 
     fn load_at(&mut self) -> Stmt {
@@ -244,7 +244,7 @@ fn compare_plans(seeds: std::ops::Range<u64>) {
     for seed in seeds {
         let schedule = crate::plan::tests::random::schedule(seed);
         for rows in [1, 3, 16] {
-            let case = Case::new(&schedule, rows, seed, value);
+            let case = Case::<f32>::new(&schedule, rows, seed, value);
             compare(&case, &case.interpreted(), &case.native(checked()), &format!("plan of seed {seed}"));
         }
     }
@@ -254,7 +254,7 @@ fn compare_seeds(seeds: std::ops::Range<u64>) {
     for seed in seeds {
         let (schedule, rows) = random_schedule(seed);
         let value = if seed % 2 == 0 { Random::number } else { Random::extreme };
-        let case = Case::new(&schedule, rows, seed, value);
+        let case = Case::<f32>::new(&schedule, rows, seed, value);
         let options = Options { optimise: seed % 4 == 0, ..checked() };
         compare(&case, &case.interpreted(), &case.native(options), &format!("seed {seed}"));
     }

@@ -108,7 +108,7 @@ fn without_fused_multiply_add() {
     for name in ["exp", "tanh", "log", "sin", "floor", "ceil"] {
         let gate = Gate::named(name).expect("a gate of the table");
         let schedule = pointwise(&|_| Op::Gate(gate), gate.row().arity, 61);
-        let case = Case::new(&schedule, 1, 8, Random::extreme);
+        let case = Case::<f32>::new(&schedule, 1, 8, Random::extreme);
         let found = case.native(Options { without_fma: true, ..checked() });
         compare(&case, &case.interpreted(), &found, name);
     }

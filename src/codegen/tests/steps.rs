@@ -110,7 +110,7 @@ fn products_in_place() {
                 let Step::Contract(contract) = &schedule.steps[0] else { panic!("a contraction") };
                 assert!(product::in_place(contract, schedule.capacity));
                 for rows in 1..=extents[batch.unwrap_or(0)] as usize {
-                    let case = Case::new(&schedule, rows, 4, Random::number);
+                    let case = Case::<f32>::new(&schedule, rows, 4, Random::number);
                     compare(&case, &case.interpreted(), &case.native(checked()), "in place");
                 }
             }

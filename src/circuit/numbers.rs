@@ -1,0 +1,164 @@
+//! Arrays of numbers of a type that is known only in the running compiler: data, parameters, results.
+
+use std::fmt::{Display, Formatter};
+
+/// The type of number in which a program computes. Integers and conditions are stored as such numbers too.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Dtype {
+    /// 32 bits.
+    #[default]
+    F32,
+    /// 64 bits.
+    F64,
+}
+
+impl Dtype {
+    /// All of them.
+    pub const ALL: [Dtype; 2] = [Dtype::F32, Dtype::F64];
+
+    /// Bytes of one number.
+    pub fn size(self) -> usize {
+        match self {
+            Dtype::F32 => 4,
+            Dtype::F64 => 8,
+        }
+    }
+
+    /// As programs write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Dtype::F32 => "f32",
+            Dtype::F64 => "f64",
+        }
+    }
+
+    /// The nearest number of the type.
+    pub fn rounded(self, number: f64) -> f64 {
+        match self {
+            Dtype::F32 => f64::from(number as f32),
+            Dtype::F64 => number,
+        }
+    }
+}
+
+impl Display for Dtype {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Numbers of one type, one after another.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Numbers {
+    /// 32 bits each.
+    F32(Vec<f32>),
+    /// 64 bits each.
+    F64(Vec<f64>),
+}
+
+/// Does the same with the numbers of either type.
+macro_rules! either {
+    ($numbers:expr, $values:ident => $result:expr) => {
+        match $numbers {
+            Numbers::F32($values) => $result,
+            Numbers::F64($values) => $result,
+        }
+    };
+}
+
+impl Default for Numbers {
+    fn default() -> Self {
+        Numbers::F32(vec![])
+    }
+}
+
+impl Numbers {
+    /// So many zeros.
+    pub fn zeros(dtype: Dtype, len: usize) -> Numbers {
+        match dtype {
+            Dtype::F32 => Numbers::F32(vec![0.0; len]),
+            Dtype::F64 => Numbers::F64(vec![0.0; len]),
+        }
+    }
+
+    /// Each rounded once.
+    pub fn rounded(dtype: Dtype, values: impl IntoIterator<Item = f64>) -> Numbers {
+        match dtype {
+            Dtype::F32 => Numbers::F32(values.into_iter().map(|value| value as f32).collect()),
+            Dtype::F64 => Numbers::F64(values.into_iter().collect()),
+        }
+    }
+
+    /// Of which type they are.
+    pub fn dtype(&self) -> Dtype {
+        match self {
+            Numbers::F32(_) => Dtype::F32,
+            Numbers::F64(_) => Dtype::F64,
+        }
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        either!(self, values => values.len())
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number at a place.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn get(&self, at: usize) -> f64 {
+        match self {
+            Numbers::F32(values) => f64::from(values[at]),
+            Numbers::F64(values) => values[at],
+        }
+    }
+
+    /// In order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = f64> + '_ {
+        (0..self.len()).map(|at| self.get(at))
+    }
+
+    /// Some of them.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    pub fn part(&self, range: std::ops::Range<usize>) -> Numbers {
+        match self {
+            Numbers::F32(values) => Numbers::F32(values[range].to_vec()),
+            Numbers::F64(values) => Numbers::F64(values[range].to_vec()),
+        }
+    }
+
+    /// Puts numbers in place of those from `at` on; those for which there is no place are left out.
+    pub fn put(&mut self, at: usize, from: &Numbers) {
+        let count = from.len().min(self.len().saturating_sub(at));
+        match (self, from) {
+            (Numbers::F32(to), Numbers::F32(from)) => to[at..at + count].copy_from_slice(&from[..count]),
+            (Numbers::F64(to), Numbers::F64(from)) => to[at..at + count].copy_from_slice(&from[..count]),
+            (Numbers::F32(to), Numbers::F64(from)) => {
+                to[at..at + count].iter_mut().zip(from).for_each(|(to, &from)| *to = from as f32);
+            }
+            (Numbers::F64(to), Numbers::F32(from)) => {
+                to[at..at + count].iter_mut().zip(from).for_each(|(to, &from)| *to = from.into());
+            }
+        }
+    }
+
+    /// Makes all of them one number.
+    pub fn fill(&mut self, value: f64) {
+        match self {
+            Numbers::F32(values) => values.fill(value as f32),
+            Numbers::F64(values) => values.fill(value),
+        }
+    }
+
+    /// Adds zeros until there are so many.
+    pub fn lengthen(&mut self, len: usize) {
+        either!(self, values => values.resize(len.max(values.len()), 0.0))
+    }
+}
