@@ -31,6 +31,28 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
+/// Copies of all examples, and the data as it lies.
+fn all_examples() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let data = Path::new("examples/data").canonicalize().expect("the data");
+    std::os::unix::fs::symlink(data, folder.path().join("data")).expect("a link");
+    for name in example_names() {
+        let file = format!("{name}.nn");
+        fs::copy(Path::new("examples").join(&file), folder.path().join(file)).expect("an example");
+    }
+    folder
+}
+
+fn example_names() -> Vec<String> {
+    let entries = fs::read_dir("examples").expect("the examples");
+    let paths = entries.map(|entry| entry.expect("readable").path());
+    let programs = paths.filter(|path| path.extension().is_some_and(|ending| ending == "nn"));
+    let mut names: Vec<String> =
+        programs.map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
 #[test]
 fn parameters_go_out_and_come_back() {
     let folder = folder();
@@ -105,8 +127,8 @@ fn other_statistics_are_told() {
 
 #[test]
 fn the_printed_gradient_gives_the_same_bits_when_it_is_read_back() {
-    let folder = folder();
-    for example in ["xor", "iris", "digits"] {
+    let folder = all_examples();
+    for example in example_names() {
         let model = folder.path().join(format!("{example}.nn")).display().to_string();
         let derived = folder.path().join(format!("{example}_g.nn")).display().to_string();
         fs::write(&derived, printed(&["grad", &model])).expect("it can be written");
@@ -114,15 +136,86 @@ fn the_printed_gradient_gives_the_same_bits_when_it_is_read_back() {
         for program in [&[][..], &["--training"]] {
             let [first, second] = [(&model, Some("--grad")), (&derived, None)].map(|(path, grad)| {
                 let out = folder.path().join("out.safetensors");
-                let args = ["eval", path, "--out", out.to_str().expect("a plain path")];
+                let args = ["eval", path, "--batch", "2", "--out", out.to_str().expect("a plain path")];
                 let args: Vec<&str> = args.into_iter().chain(grad).chain(program.iter().copied()).collect();
                 printed(&args);
                 fs::read(out).expect("it was written")
             });
             assert!(gradients(&first) >= 4, "{example}: parameters have gradients");
-            assert_eq!(tensors(&first), tensors(&second), "{example} {program:?}");
+            let (first, second) = (tensors(&first), tensors(&second));
+            let differs = |name: &&String| first[*name] != second[*name];
+            assert_eq!(first.keys().collect::<Vec<_>>(), second.keys().collect::<Vec<_>>(), "{example}");
+            assert_eq!(first.keys().find(differs), None, "{example} {program:?}");
         }
     }
+}
+
+#[test]
+fn every_line_of_a_gradient_tells_its_line_and_its_rule() {
+    for example in ["xor", "lenet", "char_gru", "transformer"] {
+        let printed = printed(&["grad", &format!("examples/{example}.nn")]);
+        let (_, backward) = printed.split_once("# The gradient of the loss").expect("the lines");
+        let (backward, _) = backward.split_once("\n  output ").expect("the outputs");
+        let lines: Vec<&str> = backward.lines().collect();
+        for (k, line) in lines.iter().enumerate().filter(|(_, line)| {
+            let word = line.trim_start().split(['[', ' ']).next().unwrap_or_default();
+            line.starts_with("  ") && !line.starts_with("   ") && word.ends_with("_bar")
+        }) {
+            let tells = |line: &str| line.contains("# line ") && line.contains("y");
+            assert!(tells(line) || tells(lines[k - 1]), "{example}: {line}");
+        }
+    }
+}
+
+#[test]
+fn a_gradient_is_of_what_is_asked_and_by_what_is_asked() {
+    let outputs = |args: &[&str]| -> Vec<String> {
+        let text = printed(&[&["grad"], args].concat());
+        assert!(text.contains("# The gradient of "), "{text}");
+        let (_, lines) = text.split_once("# The gradient of ").expect("just seen");
+        lines.lines().filter_map(|line| line.strip_prefix("  output ")).map(String::from).collect()
+    };
+    assert_eq!(outputs(&["examples/xor.nn", "--wrt", "p.dense.W"]), ["p_dense_W_bar"]);
+    assert_eq!(outputs(&["examples/xor.nn", "--wrt", "h", "--wrt", "x"]), ["h_bar", "x_bar"]);
+    assert_eq!(outputs(&["examples/heat.nn", "--of", "error", "--wrt", "u"]), ["u_bar"]);
+    assert_eq!(outputs(&["examples/xor.nn", "--of", "loss", "--raw"]).len(), 5);
+    let refusals = [
+        (&["--wrt", "p.dense.V"][..], "E0201", "did you mean `p.dense.W`?"),
+        (&["--of", "h"], "E0504", "`h` is an array"),
+        (&["--of", "p.dense.b"], "E0504", "`p.dense.b` is an array"),
+    ];
+    for (args, code, words) in refusals {
+        let (status, message) = refused(&[&["grad", "examples/xor.nn"], args].concat());
+        assert_eq!(status, 1);
+        assert!(message.contains(code) && message.contains(words), "{args:?}: {message}");
+    }
+    let (_, message) = refused(&["grad", "examples/iris.nn", "--of", "accuracy"]);
+    assert!(message.contains("E0506"), "{message}");
+}
+
+/// A stage repeated three times.
+const REPEATED: &str = "layer stage(x[N]) -> y[N] {
+  u = x |> dense(N) |> tanh
+  y = x + u
+}
+net deep {
+  input x[4]
+  y    = x |> stages: repeat(3) stage
+  loss = sum[i] y[i]^2
+}
+";
+
+#[test]
+fn copies_of_a_repeated_layer_print_once_with_their_count() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let model = folder.path().join("deep.nn").display().to_string();
+    fs::write(&model, REPEATED).expect("it can be written");
+    let (whole, folded) = (printed(&["grad", &model]), printed(&["grad", "--fold", &model]));
+    let said = "# stages.0, copy 3 of 3: the same lines as for stages.2.";
+    assert!(whole.contains(said) && folded.contains(said), "{whole}");
+    let defined = |text: &str, name: &str| text.contains(&format!("  {name}["));
+    assert!(defined(&whole, "stages_0_u_dense_W_bar") && defined(&whole, "stages_2_u_dense_W_bar"));
+    assert!(!defined(&folded, "stages_0_u_dense_W_bar") && defined(&folded, "stages_2_u_dense_W_bar"), "{folded}");
 }
 
 /// The tensors of a safetensors file by name, as bytes.

@@ -176,7 +176,7 @@ fn examples() {
 
 /// Cases whose gradients have a condition on positions that is a mask as derived and a comparison as written, or that
 /// read by a lag outside of its recurrence what is there an ordinary read: the same bits, but not the same nodes.
-const OTHER_FORM: [&str; 2] = ["embedding", "recurrences"];
+const OTHER_FORM: [&str; 3] = ["conv", "embedding", "recurrences"];
 
 #[test]
 fn cases() {

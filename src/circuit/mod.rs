@@ -17,6 +17,7 @@
 //! - [`graph`]: the circuit as a graph, for petgraph.
 //! - [`kinds`]: numbers, integers and conditions: of which kind a value is.
 //! - [`known`]: which values are known once a step.
+//! - `wording`: how a gate and its rule are written for a reader.
 //! - [`recurrence`]: cycles that lags close, and the order in which values can be computed.
 //! - [`verify`]: what must hold of every circuit.
 
@@ -36,6 +37,7 @@ pub mod samples;
 pub mod shape;
 pub mod verify;
 pub mod view;
+mod wording;
 
 pub use gates::Gate;
 pub use node::{AxisSet, F64, Kind, Leaf, Node, Reducer, Slot, SlotId, SlotRole, StepValue, Variable};
@@ -58,12 +60,33 @@ impl ValueId {
     }
 }
 
+/// A statement of a program in one call of its owner.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// Path of the call that it belongs to, `h.gru`; empty for the net.
+    pub owner: String,
+    /// Name of what is called there, `gru`.
+    pub callee: Option<String>,
+    /// What the statement defines, `c`; `None` for a body of one expression.
+    pub equation: Option<String>,
+    /// The statement, or the expression.
+    pub span: Span,
+    /// Where that is in the user's own text: itself, or the innermost call there that it belongs to.
+    pub line: Span,
+}
+
+/// Handle of a [`Place`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub struct PlaceId(pub u32);
+
 /// Where a value came from: shown beside printed lines, never part of a value's identity.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Origin {
     /// The source that it was elaborated from; for a cotangent, that of the forward value.
     pub span: Option<Span>,
-    /// For a derived gate, the rule that made it (`"chain rule of tanh"`).
+    /// The statement of which that is a part.
+    pub place: Option<PlaceId>,
+    /// For a derived gate, the rule that made it (`"y = tanh(a): a_bar = y_bar * (1 - y * y)"`).
     pub rule: Option<&'static str>,
 }
 
@@ -91,6 +114,8 @@ pub struct CotangentName {
     pub of: String,
     /// The equation that its (first) share came from, and by which rule.
     pub origin: Origin,
+    /// How.
+    pub derivation: Derivation,
     /// Whether it belongs to a derivative that the net itself asks for, not to that of its loss.
     pub inner: bool,
 }
@@ -107,7 +132,29 @@ pub struct Circuit {
     variables: Vec<Option<ValueId>>,
     names: Vec<Named>,
     cotangents: Vec<CotangentName>,
+    hints: FxHashMap<ValueId, Hint>,
+    places: Vec<Place>,
     origin: Origin,
+}
+
+/// How a cotangent came from others with a name.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Derivation {
+    /// By which rules, one after another.
+    pub chain: Vec<Origin>,
+    /// Where its shares came from, in the order of the text, if it is a sum of several.
+    pub uses: Vec<Origin>,
+}
+
+/// What a cotangent without a name is a cotangent of: what it may be called where it needs a name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Hint {
+    /// The forward expression.
+    pub of: Origin,
+    /// What that is: `sum`, `tanh`.
+    pub noun: &'static str,
+    /// How it came.
+    pub derivation: Derivation,
 }
 
 impl Circuit {
@@ -118,7 +165,8 @@ impl Circuit {
 
     /// A circuit with the slots of another, in their order, and their leaves, and with its variables, still open.
     pub fn with_slots_of(other: &Circuit) -> Self {
-        let mut circuit = Self { variables: vec![None; other.variables.len()], ..Self::new() };
+        let variables = vec![None; other.variables.len()];
+        let mut circuit = Self { variables, places: other.places.clone(), ..Self::new() };
         for slot in &other.slots {
             circuit.declare(slot.clone());
         }
@@ -180,6 +228,34 @@ impl Circuit {
         &self.slots[id.0 as usize]
     }
 
+    /// Notes a statement that values may come from.
+    pub fn add_place(&mut self, place: Place) -> PlaceId {
+        self.places.push(place);
+        PlaceId(self.places.len() as u32 - 1)
+    }
+
+    /// The statement that something came from, if that is known.
+    pub fn place(&self, origin: Origin) -> Option<&Place> {
+        origin.place.map(|place| &self.places[place.0 as usize])
+    }
+
+    /// What a cotangent without a name may be called after.
+    pub fn hint(&self, value: ValueId) -> Option<&Hint> {
+        self.hints.get(&value)
+    }
+
+    /// Notes what a value is the cotangent of. The first note stays.
+    pub fn add_hint(&mut self, value: ValueId, hint: Hint) {
+        self.hints.entry(value).or_insert(hint);
+    }
+
+    /// Every note of what an unnamed cotangent is a cotangent of.
+    pub fn hints(&self) -> impl Iterator<Item = (ValueId, &Hint)> {
+        let mut all: Vec<(ValueId, &Hint)> = self.hints.iter().map(|(&value, hint)| (value, hint)).collect();
+        all.sort_unstable_by_key(|(value, _)| *value);
+        all.into_iter()
+    }
+
     /// Every name, in the order in which they were given.
     pub fn names(&self) -> &[Named] {
         &self.names
@@ -196,14 +272,14 @@ impl Circuit {
         &self.cotangents
     }
 
-    /// The name of the cotangent of the value called `of` by the loss, if it was given one.
+    /// The name of the cotangent of the value called `of` by the objective, if it was given one.
     pub fn cotangent_of(&self, of: &str) -> Option<&CotangentName> {
         self.cotangents.iter().find(|cotangent| !cotangent.inner && cotangent.of == of)
     }
 
-    /// Names the cotangent of the value called `of`; `inner` for a derivative that the net itself asks for.
-    pub fn name_cotangent(&mut self, named: Named, of: String, origin: Origin, inner: bool) {
-        self.cotangents.push(CotangentName { name: self.names.len(), of, origin, inner });
+    /// Names a cotangent; which of the names it is to be is found here.
+    pub fn name_cotangent(&mut self, named: Named, cotangent: CotangentName) {
+        self.cotangents.push(CotangentName { name: self.names.len(), ..cotangent });
         self.name(named);
     }
 

@@ -219,6 +219,20 @@ pub enum Reducer {
     Argmin,
 }
 
+impl Reducer {
+    /// As the language calls it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Reducer::Sum => "sum",
+            Reducer::Max => "max",
+            Reducer::Min => "min",
+            Reducer::Prod => "prod",
+            Reducer::Argmax => "argmax",
+            Reducer::Argmin => "argmin",
+        }
+    }
+}
+
 /// A set of dimensions, as bits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct AxisSet(pub u32);

@@ -1,31 +1,69 @@
 //! `nnc grad`
 
 use super::common::{Failed, Source, missing};
-use crate::listing;
+use crate::diagnostic::{Diagnostic, codes};
+use crate::listing::{self, Request, Unmet};
 
 /// Print the gradient of a network as a program.
 ///
 /// The model's own text, followed by the backward circuit that nnc derives from it and runs: one line for the
-/// cotangent of each value (x_bar is the derivative of the loss by x), each with the forward line and the rule that
-/// it comes from. What is printed is legal .nn: nnc check and nnc eval read it back.
+/// cotangent of each value (x_bar is the derivative of the loss by x), in sections, each under the line of the model
+/// that it comes from, each line with the rule that gave it. What is printed is legal .nn: nnc check and nnc eval read
+/// it back.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
     source: Source,
+    /// The gradient by this value only: a parameter, an input, or any value by its path; may be repeated.
+    #[arg(long, value_name = "PATH")]
+    wrt: Vec<String>,
+    /// Of this value instead of the loss: a metric, an output, or any single number.
+    #[arg(long, value_name = "PATH")]
+    of: Option<String>,
+    /// As the chain rule gives it, before anything is simplified.
+    #[arg(long)]
+    raw: bool,
+    /// Print what the copies of a repeated layer share once, with their count: shorter to read, and no program.
+    #[arg(long)]
+    fold: bool,
 }
 
 /// Runs it.
 pub fn run(args: Args) -> Result<(), Failed> {
     let session = args.source.open()?;
-    let (training, inference) = (session.model(true)?, session.model(false)?);
-    if training.loss.is_none() {
-        let help = "add `loss = ...` to the net";
-        return Err(
-            session.fail(&missing("the net has no loss: there is nothing to take a gradient of", help))
-        );
-    }
-    let text =
-        listing::gradient_program(&session.program.sources, &session.program.file, &training, &inference);
+    let models = (&session.model(true)?, &session.model(false)?);
+    let request = Request { of: args.of, wrt: args.wrt, raw: args.raw };
+    let program = &session.program;
+    let text = listing::requested_program(&program.sources, &program.file, models, &request, args.fold);
+    let text = text.map_err(|unmet| session.fail(&[refusal(&unmet)]))?;
     super::common::write_out(format_args!("{text}"));
     Ok(())
+}
+
+/// What is told of a request that cannot be met.
+fn refusal(unmet: &Unmet) -> Diagnostic {
+    match unmet {
+        Unmet::NoLoss => {
+            let what = "the net has no loss: there is nothing to take a gradient of";
+            missing(what, "add `loss = ...` to the net, or name another value: `--of y`").remove(0)
+        }
+        Unmet::Unknown(path, near) => {
+            let message = format!("the net has no value `{path}`");
+            let diagnostic = Diagnostic::error(codes::UNKNOWN_NAME, message);
+            diagnostic.help(match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "a value is named by its path: `out.W`, `h`".into(),
+            })
+        }
+        Unmet::NotScalar(path) => {
+            let message = format!("only a single number has a gradient, and `{path}` is an array");
+            Diagnostic::error(codes::EXPECTED_SCALAR, message)
+                .help("define a number in the net: a sum, or one element")
+        }
+        Unmet::NotReal(path) => {
+            let message = format!("`{path}` has no gradient: it is no real number");
+            Diagnostic::error(codes::GRADIENT_UNDEFINED, message)
+                .help("a gradient is of a real number, by real numbers")
+        }
+    }
 }

@@ -11,7 +11,7 @@ use super::names::Naming;
 use super::rules::permuted;
 use crate::circuit::view::{Affine, Guard};
 use crate::circuit::{
-    AxisSet, Circuit, Named, Node, Reducer, Shape, Slot, SlotRole, ValueId, Variable, View, gates,
+    AxisSet, Circuit, CotangentName, Named, Node, Reducer, Shape, Slot, SlotRole, ValueId, Variable, View, gates,
 };
 use rustc_hash::FxHashMap;
 
@@ -232,7 +232,7 @@ impl Lift {
         for cotangent in self.circuit.cotangents() {
             let named = &self.circuit.names()[cotangent.name];
             let named = Named { value: map[&named.value], ..named.clone() };
-            to.name_cotangent(named, cotangent.of.clone(), cotangent.origin, true);
+            to.name_cotangent(named, CotangentName { inner: true, ..cotangent.clone() });
         }
         to.set_origin(before);
         Some(map[&found])

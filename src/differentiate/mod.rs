@@ -27,13 +27,13 @@ mod lift;
 mod names;
 #[cfg(test)]
 pub(crate) mod oracle;
-mod rules;
+pub(crate) mod rules;
 mod term;
 #[cfg(test)]
 mod tests;
 
 use crate::circuit::graph::{ValueSet, reachable};
-use crate::circuit::{Circuit, F64, Kind, Node, Origin, ValueId, Variable, View};
+use crate::circuit::{Circuit, Derivation, F64, Hint, Kind, Node, Origin, ValueId, Variable, View};
 use rustc_hash::{FxHashMap, FxHashSet};
 use term::Term;
 
@@ -67,16 +67,19 @@ fn gradients(
     let mut shares: Vec<Vec<Share>> = (0..circuit.len()).map(|_| vec![]).collect();
     let turned = turned_lags(circuit, &needed, &depends, &mut shares);
     let one = circuit.fill(1.0, &circuit.shape(of).clone());
-    let seed = Origin { span: circuit.origin(of).span, rule: Some("the objective itself") };
-    shares[of.index()].push(Share { term: Term::of(one), origin: seed });
+    let seed = Origin { rule: Some("the objective itself: y_bar = 1"), ..circuit.origin(of) };
+    shares[of.index()].push(Share { term: Term::of(one), origin: seed, derivation: Derivation::default() });
 
     for value in needed.iter().rev().filter(|value| depends[value.index()]) {
         // Shares arrive from the last use to the first; they are added as the uses stand in the text.
         let mut uses = std::mem::take(&mut shares[value.index()]);
         uses.reverse();
-        let Some(mut origin) = uses.first().map(|share| share.origin) else { continue };
+        let Some(Share { origin, derivation, .. }) = uses.first() else { continue };
+        let (mut origin, mut derivation) = (*origin, derivation.clone());
         if uses.len() > 1 {
-            origin = Origin { span: circuit.origin(value).span, rule: Some("sum over its uses") };
+            origin.rule = Some(rules::USES);
+            let uses = uses.iter().map(|share| share.origin).collect();
+            derivation = Derivation { chain: vec![origin], uses };
         }
         circuit.set_origin(origin);
         let mut term = term::sum(circuit, uses.into_iter().map(|share| share.term).collect());
@@ -87,7 +90,12 @@ fn gradients(
             term = term.grounded(circuit);
         }
         if is_named {
-            naming.name(circuit, value, term.value, origin);
+            naming.name(circuit, value, term.value, (origin, derivation));
+            // A derivation goes from name to name.
+            derivation = Derivation::default();
+        } else if let Some(noun) = rules::noun(circuit.node(value)) {
+            let derivation = derivation.clone();
+            circuit.add_hint(term.value, Hint { of: circuit.origin(value), noun, derivation });
         }
         if let Some(variable) = variable {
             circuit.close(variable, term.value);
@@ -95,7 +103,7 @@ fn gradients(
         if is_wanted {
             found[value.index()] = Some(term.value);
         }
-        for (operand, share) in propagate(circuit, value, term, origin, &depends) {
+        for (operand, share) in propagate(circuit, value, term, (origin, &derivation), &depends) {
             shares[operand.index()].push(share);
         }
     }
@@ -118,21 +126,19 @@ fn turned_lags(
         let Node::Lag { variable, axis, by, ref shape, .. } = *circuit.node(lag) else { continue };
         let shape = shape.clone();
         let source = circuit.source(variable).expect("a variable that is read is closed");
-        let origin = Origin { span: circuit.origin(lag).span, rule: Some(TURNED) };
+        let origin = Origin { rule: Some(rules::TURNED), ..circuit.origin(lag) };
         circuit.set_origin(origin);
         let variable = circuit.variable();
         let value = circuit.lag(variable, axis.into(), -by, 0.0, &shape);
         let inside = View::lagged(&shape, axis.into(), -by, F64::new(0.0)).inside(&shape);
         let one = circuit.number(1.0);
         let guard = Some(circuit.view(one, inside));
-        shares[source.index()].push(Share { term: Term { guard, ..Term::of(value) }, origin });
+        let derivation = Derivation { chain: vec![origin], uses: vec![] };
+        shares[source.index()].push(Share { term: Term { guard, ..Term::of(value) }, origin, derivation });
         turned.insert(lag, variable);
     }
     turned
 }
-
-/// What the rule is called by which a lag's source gets its share.
-const TURNED: &str = "the lag turned round";
 
 /// Nothing flows back to lags that the objective depends on by positions and conditions only.
 fn close_unreached(circuit: &mut Circuit, turned: &FxHashMap<ValueId, Variable>) {
@@ -148,36 +154,48 @@ fn close_unreached(circuit: &mut Circuit, turned: &FxHashMap<ValueId, Variable>)
 struct Share {
     term: Term,
     origin: Origin,
+    derivation: Derivation,
 }
 
+/// No derivation is told in more rules than these, its last.
+const TOLD: usize = 6;
+
 /// What the cotangent of `value` gives to those of its operands that matter, one share each: in `x * x` both factors
-/// are the same use.
+/// are the same use. It came by a rule itself (`from`), of which is told what a read, or a mere sum, makes of it: that
+/// is what a person looks for.
 fn propagate(
     circuit: &mut Circuit,
     value: ValueId,
     term: Term,
-    from: Origin,
+    (from, derivation): (Origin, &Derivation),
     depends: &[bool],
 ) -> Vec<(ValueId, Share)> {
     let node = circuit.node(value).clone();
-    // A read passes on what came through it from a gate: that is what a person looks for.
-    let origin = match rules::name(&node) {
-        Some(rule) => Origin { span: circuit.origin(value).span, rule: Some(rule) },
-        None => from,
-    };
-    circuit.set_origin(origin);
-    let mut shares: Vec<(ValueId, Vec<Term>)> = vec![];
+    let own = circuit.origin(value);
+    let is_begun = derivation.chain.iter().any(|origin| origin.rule != Some(rules::USES));
+    let mut shares: Vec<(ValueId, Share)> = vec![];
     for (k, operand) in
         node.operands().into_iter().enumerate().filter(|(_, operand)| depends[operand.index()])
     {
+        let rule = rules::name(&node, k).map(|rule| Origin { rule: Some(rule), ..own });
+        let origin = match rule {
+            None => from,
+            Some(_) if is_begun && rules::only_passes_on(&node) => from,
+            Some(origin) => origin,
+        };
+        circuit.set_origin(origin);
         let Some(term) = rules::share(circuit, value, k, term) else { continue };
-        match shares.iter_mut().find(|(known, _)| *known == operand) {
-            Some((_, terms)) => terms.push(term),
-            None => shares.push((operand, vec![term])),
+        if let Some((_, share)) = shares.iter_mut().find(|(known, _)| *known == operand) {
+            share.term = term::sum(circuit, vec![share.term, term]);
+            continue;
         }
+        let mut derivation = derivation.clone();
+        derivation.chain.extend(rule);
+        let more = derivation.chain.len().saturating_sub(TOLD);
+        derivation.chain.drain(..more);
+        shares.push((operand, Share { term, origin, derivation }));
     }
-    let share = |(operand, terms)| (operand, Share { term: term::sum(circuit, terms), origin });
-    shares.into_iter().map(share).collect()
+    shares
 }
 
 /// Which of the values are numbers that depend on any of `wrt` in a way along which a gradient flows. Integers and

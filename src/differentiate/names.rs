@@ -1,7 +1,7 @@
 //! Names of cotangents.
 
 use super::each::Request;
-use crate::circuit::{Circuit, Named, Origin, ValueId};
+use crate::circuit::{Circuit, CotangentName, Derivation, Named, Origin, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Knows what is named, and which names are taken.
@@ -37,7 +37,7 @@ impl Naming {
     }
 
     /// Names the cotangent of a named value: `h.dense.W` gives `h_dense_W_bar`, or `.._bar_2` if that is taken.
-    pub fn name(&mut self, circuit: &mut Circuit, value: ValueId, cotangent: ValueId, origin: Origin) {
+    pub fn name(&mut self, circuit: &mut Circuit, value: ValueId, cotangent: ValueId, from: (Origin, Derivation)) {
         let named = &self.named[&value];
         let base = format!("{}_bar", named.path.replace('.', "_"));
         let base = self.prefix.as_ref().map_or(base.clone(), |prefix| format!("{prefix}_{base}"));
@@ -47,6 +47,9 @@ impl Naming {
         self.taken.insert(path.clone());
         let cotangent =
             Named { path, value: cotangent, indices: named.indices.clone(), mapped: 0, span: named.span };
-        circuit.name_cotangent(cotangent, named.path.clone(), origin, self.prefix.is_some());
+        let (origin, derivation) = from;
+        let of = named.path.clone();
+        let inner = self.prefix.is_some();
+        circuit.name_cotangent(cotangent, CotangentName { name: 0, of, origin, derivation, inner });
     }
 }

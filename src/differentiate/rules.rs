@@ -4,25 +4,65 @@ use super::term::Term;
 use crate::circuit::formula::{self, Formula};
 use crate::circuit::view::{Affine, Guard};
 use crate::circuit::{AxisSet, Circuit, F64, Gate, Node, Reducer, Shape, ValueId, View, gates};
-use std::sync::LazyLock;
 
-/// What a rule is called beside the lines that it made; a read has none.
-pub(super) fn name(node: &Node) -> Option<&'static str> {
-    static CHAIN: LazyLock<Vec<String>> =
-        LazyLock::new(|| Gate::all().map(|gate| format!("chain rule of {}", gate.row().name)).collect());
+/// What is said of a value of several uses.
+pub(crate) const USES: &str = "the sum of what its uses give";
+
+/// What the rule is called by which a lag's source gets its share.
+pub(crate) const TURNED: &str = "y[t] = a[t - k]: a_bar[t] = y_bar[t + k]";
+
+/// A square, whose two factors are one operand.
+const SQUARE: &str = "y = a^2: a_bar = 2 * a * y_bar";
+
+const MEAN: &str = "y = mean[batch] a: a_bar = y_bar";
+const SUM: &str = "y = sum[i] a[i]: a_bar[i] = y_bar";
+
+/// Gates that give what they get to their operands, with no more than a sign.
+const PLAIN: [Gate; 4] = [gates::ADD, gates::SUB, gates::NEG, gates::SAME];
+
+/// Whether a rule is one of those, or of a sum.
+pub(crate) fn is_plain(rule: &str) -> bool {
+    let of = |gate: &Gate| (0..gate.row().arity).any(|k| gate.rule(k) == rule);
+    rule == MEAN || rule == SUM || PLAIN.iter().any(of)
+}
+
+/// What the rule for operand number `k` says beside the lines that it made; a read has none.
+pub(super) fn name(node: &Node, k: usize) -> Option<&'static str> {
     Some(match node {
         Node::Leaf(_) | Node::View { .. } | Node::Merge { .. } | Node::Lag { .. } => return None,
-        Node::Gate { gate, .. } => &CHAIN[gate.index()],
+        Node::Gate { gate, args } if *gate == gates::MUL && args[0] == args[1] => SQUARE,
+        Node::Gate { gate, .. } => gate.rule(k),
         Node::Reduce { reducer, batch, .. } => match reducer {
-            Reducer::Sum if *batch => "each example has its share of a mean",
-            Reducer::Sum => "every term has its share of a sum",
-            Reducer::Max | Reducer::Min => "the first extreme takes all",
-            Reducer::Prod => "the product of the other factors",
+            Reducer::Sum if *batch => MEAN,
+            Reducer::Sum => SUM,
+            Reducer::Max => "y = max[i] a[i]: a_bar[i] = y_bar at the first largest",
+            Reducer::Min => "y = min[i] a[i]: a_bar[i] = y_bar at the first smallest",
+            Reducer::Prod => "y = prod[i] a[i]: a_bar[i] = y_bar * (the product of the others)",
             Reducer::Argmax | Reducer::Argmin => "a position has no slope",
         },
-        Node::Gather { .. } => "sum over equal indices",
-        Node::Scatter { .. } => "read where it was added",
+        Node::Gather { .. } => "y = a[k]: a_bar[v] = the sum of y_bar where k == v",
+        Node::Scatter { .. } => "y[v] = the sum of a where k == v: a_bar = y_bar[k]",
     })
+}
+
+/// Whether a node gives what it gets to its operands with no more than a sign.
+pub(super) fn only_passes_on(node: &Node) -> bool {
+    match node {
+        Node::Gate { gate, .. } => PLAIN.contains(gate),
+        Node::Reduce { reducer, .. } => *reducer == Reducer::Sum,
+        _ => false,
+    }
+}
+
+/// What the value of a node may be called; a read is called by nothing of its own.
+pub(crate) fn noun(node: &Node) -> Option<&'static str> {
+    match node {
+        Node::Leaf(_) | Node::View { .. } | Node::Merge { .. } | Node::Lag { .. } => None,
+        Node::Gate { gate, .. } => Some(gate.noun()),
+        Node::Reduce { reducer, .. } => Some(reducer.word()),
+        Node::Gather { .. } => Some("row"),
+        Node::Scatter { .. } => Some("sums"),
+    }
 }
 
 /// What a value's cotangent may give something to: its operands, in order, with repeats, or what a lag reads.

@@ -272,5 +272,5 @@ fn named_values_have_named_cotangents() {
     assert_eq!(cotangents[1].indices, ["m"]);
     assert_eq!(cotangents[2].value, gradient);
     assert_eq!(circuit.cotangents()[2].of, "x");
-    assert_eq!(circuit.cotangents()[2].origin.rule, Some("chain rule of exp"));
+    assert_eq!(circuit.cotangents()[2].origin.rule, Some("y = exp(a): a_bar = y_bar * y"));
 }

@@ -423,6 +423,7 @@ impl<'p> Elaborator<'p> {
         }
         match &definition.body {
             Body::Expr(expr) => {
+                self.enter_place(None, expr.span);
                 let value = self.expr(expr)?;
                 match definition.outputs.as_slice() {
                     [] => Ok(vec![value]),

@@ -4,7 +4,7 @@
 use super::program::{COMMAND_LINE, Definitions, Program};
 use super::scope::Frame;
 use super::values::{Array, Failed, Home, Tried, Var, VarId};
-use crate::circuit::{Circuit, Named, Origin, Shape, SlotId, ValueId};
+use crate::circuit::{Circuit, Named, Origin, Place, PlaceId, Shape, SlotId, ValueId};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, FileId, Label, Severity, Span, codes};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -234,11 +234,32 @@ impl<'p> Elaborator<'p> {
     pub fn at<T>(&mut self, span: Span, f: impl FnOnce(&mut Self) -> T) -> T {
         let before = self.circuit.current_origin();
         if span.file != COMMAND_LINE {
-            self.circuit.set_origin(Origin { span: Some(span), rule: None });
+            let place = self.frames.iter().rev().find_map(|frame| frame.place);
+            let place = place.filter(|_| self.home == Home::Main);
+            self.circuit.set_origin(Origin { span: Some(span), place, rule: None });
         }
         let result = f(self);
         self.circuit.set_origin(before);
         result
+    }
+
+    /// Notes the statement of the body being elaborated that values come from now, or its expression; returns what it
+    /// was before.
+    pub fn enter_place(&mut self, equation: Option<&str>, span: Span) -> Option<PlaceId> {
+        let calls = self.frames.iter().rev().filter_map(|frame| frame.call);
+        let mut places = std::iter::once(span).chain(calls);
+        let line = places.find(|span| !self.is_library_file(span.file)).unwrap_or(span);
+        let frame = self.here();
+        let place = Place {
+            owner: frame.path.clone(),
+            callee: frame.callee.map(str::to_string),
+            equation: equation.map(str::to_string),
+            span,
+            line,
+        };
+        let main = if self.home == Home::Main { &mut self.circuit } else { &mut self.other };
+        let place = main.add_place(place);
+        self.frame().place.replace(place)
     }
 
     /// Builds into the circuit of initial values while `f` runs.

@@ -5,7 +5,7 @@ use super::scope::Bound;
 use super::values::{Failed, Tried, Value, VarId};
 use super::walk::{for_each_child, mentions, ungrouped};
 use crate::diagnostic::{Diagnostic, Span, codes};
-use crate::syntax::ast::{Expr, ExprKind, Index, IndexArg, Name};
+use crate::syntax::ast::{Expr, ExprKind, GroupPart, Index, IndexArg, Name};
 
 /// Where an index got a range.
 #[derive(Clone)]
@@ -71,10 +71,10 @@ impl<'p> Elaborator<'p> {
                     all.push(self.want(&mut wanted, name, range.as_ref(), sizes)?);
                 }
                 // The parts of a group share one declared size: their own come from elsewhere.
-                Index::Group { names, .. } => {
+                Index::Group { parts, .. } => {
                     declared_at(1);
-                    for name in names {
-                        all.push(self.want(&mut wanted, name, None, None)?);
+                    for GroupPart { name, range } in parts {
+                        all.push(self.want(&mut wanted, name, range.as_ref(), None)?);
                     }
                 }
                 Index::Pack(name) => {
@@ -304,7 +304,7 @@ pub fn index_names(index: &Index) -> Vec<&str> {
         Index::Name { name, .. } | Index::Pack(name) | Index::PackGroup { pack: name, .. } => {
             vec![&name.text]
         }
-        Index::Group { names, .. } => names.iter().map(|name| name.text.as_str()).collect(),
+        Index::Group { parts, .. } => parts.iter().map(|part| part.name.text.as_str()).collect(),
     }
 }
 

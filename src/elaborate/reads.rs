@@ -254,7 +254,7 @@ impl<'p> Elaborator<'p> {
         otherwise: Otherwise<'p>,
     ) -> Tried<Array> {
         let mut forms = vec![];
-        let mut gathers: Vec<(VarId, Array, Span)> = vec![];
+        let mut gathers: Vec<(VarId, Array)> = vec![];
         let mut batch = self.is_per_example(array);
         for (k, coordinate) in coordinates.into_iter().enumerate() {
             let extent = array.dims[k];
@@ -265,7 +265,7 @@ impl<'p> Elaborator<'p> {
                     batch |= self.is_per_example(&index);
                     let var = self.new_var("v", extent);
                     forms.push((AffineForm::var(var), coordinate.span));
-                    gathers.push((var, index, coordinate.span));
+                    gathers.push((var, index));
                 }
             }
         }
@@ -275,8 +275,8 @@ impl<'p> Elaborator<'p> {
         vars.dedup();
         let (view, escapes) = self.read_view(array, &forms, &vars, batch, base, otherwise)?;
         let mut result = self.apply_view(array, view, &vars, forms.len(), escapes, otherwise)?;
-        for (var, index, span) in gathers {
-            result = self.at(span, |this| this.gather(&result, var, &index))?;
+        for (var, index) in gathers {
+            result = self.gather(&result, var, &index)?;
         }
         Ok(result)
     }

@@ -4,7 +4,7 @@ use super::context::Elaborator;
 use super::recurrence::Cycle;
 use super::statics::{Number, Static};
 use super::values::{Array, Sort, Tried, Value, VarId};
-use crate::circuit::{Leaf, StepValue};
+use crate::circuit::{Leaf, PlaceId, StepValue};
 use crate::diagnostic::{Diagnostic, Span, codes};
 use crate::syntax::ast::{self, Decl, Name, Stmt, StmtKind};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -116,6 +116,8 @@ pub struct Frame<'p> {
     pub cycles: Vec<Cycle<'p>>,
     /// The statement being elaborated.
     pub current: Option<&'p Stmt>,
+    /// Where values built now come from.
+    pub place: Option<PlaceId>,
 }
 
 impl<'p> Frame<'p> {
@@ -146,6 +148,7 @@ impl<'p> Frame<'p> {
             read: FxHashSet::default(),
             cycles: vec![],
             current: None,
+            place: None,
         }
     }
 

@@ -58,9 +58,11 @@ impl<'p> Elaborator<'p> {
         let current = frame.current.replace(statement);
         let in_metric = std::mem::replace(&mut self.in_metric, false);
         let quiet = std::mem::replace(&mut self.quiet, false);
+        let place = self.enter_place(defined_by(statement), statement.span);
         self.at(statement.span, |this| this.statement(statement));
         self.in_metric = in_metric;
         let frame = self.frame();
+        frame.place = place;
         frame.current = current;
         frame.indices = indices;
         frame.equation = equation;
@@ -308,9 +310,9 @@ impl<'p> Elaborator<'p> {
         for index in &target.indices {
             match index {
                 Index::Name { name, .. } => names.push(name.text.clone()),
-                Index::Group { names: parts, .. } => {
+                Index::Group { parts, .. } => {
                     self.merge(&mut array, names.len(), parts.len());
-                    names.push(parts.iter().map(|part| part.text.as_str()).collect::<Vec<_>>().join("_"));
+                    names.push(parts.iter().map(|part| part.name.text.as_str()).collect::<Vec<_>>().join("_"));
                 }
                 Index::PackGroup { pack, .. } => {
                     let count = self.here().packs.get(&pack.text).map_or(0, Vec::len);
@@ -352,4 +354,13 @@ pub fn size_letters(decl: &Decl) -> Vec<String> {
     };
     let letters: Option<Vec<String>> = decl.sizes.iter().map(letter).collect();
     letters.unwrap_or_default()
+}
+
+/// The first name that a statement defines.
+fn defined_by(statement: &Stmt) -> Option<&str> {
+    match &statement.kind {
+        StmtKind::Define { targets, .. } => targets.first().map(|target| target.name.text.as_str()),
+        StmtKind::Output { name, .. } | StmtKind::Metric { name, .. } => Some(&name.text),
+        StmtKind::Declare { .. } | StmtKind::If { .. } => None,
+    }
 }

@@ -35,11 +35,7 @@ pub fn for_each_child<'p>(expr: &'p Expr, f: &mut impl FnMut(&'p Expr)) {
             f(right);
         }
         ExprKind::Reduce { indices, body, .. } => {
-            for index in indices {
-                if let Index::Name { range: Some(range), .. } = index {
-                    f(range);
-                }
-            }
+            indices.iter().flat_map(Index::ranges).for_each(&mut *f);
             f(body);
         }
         ExprKind::If { condition, then, otherwise } => {

@@ -1,6 +1,7 @@
 //! Which values get a line of their own, and in which order the lines stand.
 
-use super::names::{DEPTH, Names};
+use super::groups::{Aligned, Groups};
+use super::names::Names;
 use crate::circuit::gates::Form;
 use crate::circuit::{Circuit, Gate, Node, Reducer, Shape, ValueId, View, gates};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -26,8 +27,11 @@ pub(super) fn lines(
             walk.users.iter().filter(|&(&value, &users)| users > 1 && is_heavy(circuit, names, value));
         // A root may be anything, even a number.
         let unnamed = walk.lines.iter().copied().filter(|&value| names.get(value).is_none());
-        let mut next: Vec<ValueId> =
-            unnamed.chain(walk.forced.iter().copied()).chain(shared.map(|(&v, _)| v)).collect();
+        let mut next: Vec<ValueId> = unnamed.chain(shared.map(|(&v, _)| v)).collect();
+        // What must have a name is known when it is known which expressions there are.
+        if next.is_empty() {
+            next = walk.forced.clone();
+        }
         if next.is_empty() {
             return ordered(circuit, names, &walk.lines, &made);
         }
@@ -36,8 +40,8 @@ pub(super) fn lines(
         let lagged = walk.lagged;
         for value in next {
             names.make(circuit, value);
-            // What lags read has no first user that it must stand before.
-            if !lagged.contains(&value) {
+            // A value of the model that is needed again stands where it is needed.
+            if circuit.origin(value).rule.is_none() && !lagged.contains(&value) {
                 made.insert(value);
             }
         }
@@ -45,23 +49,67 @@ pub(super) fn lines(
     }
 }
 
-/// Lines in forward order, but what was named for the listing only right before its first user.
+/// Lines in an order that keeps to a statement of the model as long as it can, operands before users; what was named
+/// for the listing only, right before its first user.
 fn ordered(
     circuit: &Circuit,
     names: &Names,
     lines: &FxHashSet<ValueId>,
     made: &FxHashSet<ValueId>,
 ) -> Vec<ValueId> {
-    type Reads<'a> = &'a dyn Fn(ValueId) -> Vec<ValueId>;
-    fn visit(value: ValueId, reads: Reads<'_>, seen: &mut FxHashSet<ValueId>, order: &mut Vec<ValueId>) {
-        if seen.insert(value) {
-            reads(value).into_iter().for_each(|read| visit(read, reads, seen, order));
-            order.push(value);
-        }
+    let reads = reads(circuit, names, lines);
+    let mut waiting: Vec<ValueId> = lines.iter().copied().filter(|value| !made.contains(value)).collect();
+    waiting.sort();
+    let mut order = vec![];
+    let mut seen: FxHashSet<ValueId> = FxHashSet::default();
+    let mut place = None;
+    while !waiting.is_empty() {
+        // What a line made for the listing reads, its user reads.
+        let is_ready = |value: &ValueId| {
+            let mut open = vec![*value];
+            while let Some(value) = open.pop() {
+                for read in &reads[&value] {
+                    match (seen.contains(read), made.contains(read)) {
+                        (true, _) => {}
+                        (false, true) => open.push(*read),
+                        (false, false) => return false,
+                    }
+                }
+            }
+            true
+        };
+        let here = |value: &&ValueId| names.place(circuit, **value) == place;
+        let ready: Vec<ValueId> = waiting.iter().copied().filter(is_ready).collect();
+        let next = *ready.iter().find(here).or(ready.first()).expect("operands come before users");
+        place = names.place(circuit, next);
+        waiting.retain(|&value| value != next);
+        emit(next, &reads, &mut seen, &mut order);
     }
-    let reads = |value: ValueId| {
+    order
+}
+
+/// A line after those that it reads.
+fn emit(
+    value: ValueId,
+    reads: &FxHashMap<ValueId, Vec<ValueId>>,
+    seen: &mut FxHashSet<ValueId>,
+    order: &mut Vec<ValueId>,
+) {
+    if seen.insert(value) {
+        reads[&value].iter().for_each(|&read| emit(read, reads, seen, order));
+        order.push(value);
+    }
+}
+
+/// Which lines each line reads, but by a lag.
+pub(super) fn reads(
+    circuit: &Circuit,
+    names: &Names,
+    lines: &FxHashSet<ValueId>,
+) -> FxHashMap<ValueId, Vec<ValueId>> {
+    let of = |line: &ValueId| {
         let mut found = vec![];
-        let mut open = circuit.node(value).operands();
+        let mut open = circuit.node(*line).operands();
         while let Some(value) = open.pop() {
             if names.get(value).is_none() {
                 open.extend(circuit.node(value).operands());
@@ -70,13 +118,10 @@ fn ordered(
             }
         }
         found.sort();
-        found
+        found.dedup();
+        (*line, found)
     };
-    let mut starts: Vec<ValueId> = lines.iter().copied().collect();
-    starts.sort_by_key(|value| (made.contains(value), *value));
-    let (mut seen, mut order) = (FxHashSet::default(), vec![]);
-    starts.into_iter().for_each(|value| visit(value, &reads, &mut seen, &mut order));
-    order
+    lines.iter().map(of).collect()
 }
 
 /// What the lines found so far need.
@@ -97,8 +142,6 @@ struct Walk<'a> {
 /// Where an expression stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// Right of a line's `=`.
-    Line,
     /// Right of `argmax[i, j]`, which joins dimensions by itself.
     Position,
     /// Anywhere else.
@@ -117,14 +160,15 @@ impl<'a> Walk<'a> {
         let mut walk = Walk { circuit, names, lines, users, forced: vec![], lagged, open: roots.to_vec() };
         while let Some(value) = walk.open.pop() {
             if !given.contains(&value) && walk.lines.insert(value) {
-                walk.operands(value, Place::Line);
+                let (mut groups, aligned) = Groups::of(&circuit.shape(value).dims);
+                walk.operands(value, Place::Within, &mut groups, &aligned);
             }
         }
         walk
     }
 
     /// What stands in the expression of a value.
-    fn operands(&mut self, value: ValueId, place: Place) {
+    fn operands(&mut self, value: ValueId, place: Place, groups: &mut Groups, aligned: &Aligned) {
         let circuit = self.circuit;
         let mut inner = Place::Within;
         match circuit.node(value) {
@@ -136,33 +180,47 @@ impl<'a> Walk<'a> {
             },
             Node::Lag { variable, .. } => self.read_by_lag(circuit.source(*variable)),
             Node::Reduce { reducer: Reducer::Argmax | Reducer::Argmin, .. } => inner = Place::Position,
-            // The left side of a line can join dimensions, an expression cannot.
-            Node::Merge { .. } if place == Place::Within => self.only_read(value),
-            Node::Merge { arg, .. } => {
-                inner = place;
-                if place == Place::Line && !self.tells_ranges(*arg) {
-                    self.forced.push(*arg);
-                }
-            }
+            Node::Merge { .. } => inner = place,
             _ => {}
         }
+        let below = match place {
+            Place::Position if matches!(circuit.node(value), Node::Merge { .. }) => None,
+            _ => {
+                let below = groups.below(circuit, value, aligned);
+                if below.is_none() {
+                    self.only_read(value);
+                }
+                below
+            }
+        };
         let mut operands = circuit.node(value).operands();
         operands.dedup();
-        for operand in operands {
-            self.operand(operand, inner);
+        for (k, operand) in operands.into_iter().enumerate() {
+            let unknown = || vec![None; circuit.shape(operand).dims.len()];
+            let aligned = below.as_ref().map_or_else(unknown, |below| below[k].clone());
+            self.operand(operand, inner, groups, &aligned);
         }
     }
 
     /// A value that stands in an expression.
-    fn operand(&mut self, value: ValueId, place: Place) {
+    fn operand(&mut self, value: ValueId, place: Place, groups: &mut Groups, aligned: &Aligned) {
         if self.names.get(value).is_some() {
             return self.open.push(value);
         }
         let users = self.users.entry(value).or_insert(0);
         *users += 1;
-        if *users == 1 {
-            self.operands(value, place);
+        let first = *users == 1;
+        // Written at each of its uses, it must be possible at each.
+        if first || !is_heavy(self.circuit, self.names, value) && self.joins(value) {
+            self.operands(value, place, groups, aligned);
         }
+    }
+
+    /// Whether dimensions are joined in the expression of a value.
+    fn joins(&self, value: ValueId) -> bool {
+        let node = self.circuit.node(value);
+        matches!(node, Node::Merge { .. })
+            || node.operands().iter().any(|&arg| self.names.get(arg).is_none() && self.joins(arg))
     }
 
     /// A value that a lag reads: by its name, from wherever it is defined.
@@ -188,21 +246,6 @@ impl<'a> Walk<'a> {
         if self.names.get(value).is_none() && !stands {
             self.forced.push(value);
         }
-    }
-
-    /// Whether the ranges of all indices are told by the reads of an expression: the indices of a group have no others.
-    fn tells_ranges(&self, value: ValueId) -> bool {
-        let circuit = self.circuit;
-        if let Node::Merge { .. } = circuit.node(value) {
-            // Judged when its own operand is.
-            return true;
-        }
-        circuit.shape(value).dims.iter().enumerate().all(|(axis, extent)| {
-            let mut found = vec![];
-            self.names.direct(circuit, value, axis, DEPTH, &mut found)
-                && !found.is_empty()
-                && found.iter().all(|other| other == extent)
-        })
     }
 }
 

@@ -1,12 +1,13 @@
 //! Values as expressions of the language.
 
 use super::cuts::escapes;
+use super::groups::{Groups, PartId};
 use super::names::{DEPTH, Names, Reference};
 use super::scope::Scope;
 use crate::circuit::gates::{self, Form};
 use crate::circuit::view::{Affine, Guard};
 use crate::circuit::{AxisSet, Circuit, Gate, Kind, Leaf, Node, Reducer, StepValue, ValueId, View};
-use crate::syntax::ast::{self, BinaryOp, Expr, Index, Stmt};
+use crate::syntax::ast::{self, BinaryOp, Expr, GroupPart, Index, Stmt};
 use crate::syntax::build;
 
 /// Writes one equation.
@@ -33,16 +34,45 @@ pub(super) fn equation_as(
     indices: &[String],
 ) -> Stmt {
     let mut writer = Writer { circuit, names, scope: Scope::new(names), defined: value };
-    if let Node::Merge { .. } = circuit.node(value) {
-        return writer.grouped(value, name, indices);
+    let groups = Groups::wanted(circuit, names, value);
+    let dims = groups.dims();
+    let mut env = vec![];
+    for (parts, index) in dims.iter().zip(indices) {
+        let whole = (parts.len() == 1).then_some(index.as_str());
+        let bound = |&part: &PartId| {
+            let suggested = whole.or_else(|| groups.name(part));
+            (writer.scope.bind(suggested, groups.extent(part)), groups.extent(part))
+        };
+        env.push(row_major(parts.iter().map(bound).collect()));
     }
-    let dims = &circuit.shape(value).dims;
-    let env: Vec<Affine> =
-        dims.iter().zip(indices).map(|(&extent, index)| writer.scope.bind(Some(index), extent)).collect();
     let right = writer.right_side(value, &env);
-    let mut left = writer.scope.indices(0);
-    left.truncate(dims.len());
+    let mut bound = writer.scope.indices(0).into_iter();
+    let left = dims.iter().map(|parts| joined(bound.by_ref().take(parts.len()).collect())).collect();
     build::define(name, left, right)
+}
+
+/// `a * d + b` for the group `(a, b)`, each index with its extent.
+fn row_major(indices: Vec<(Affine, u32)>) -> Affine {
+    let rank = indices.iter().map(|(index, _)| index.c.len()).max().unwrap_or(0);
+    let mut whole = Affine { c: vec![0; rank], b: 0, d: 1 };
+    let mut stride = 1;
+    for (index, extent) in indices.iter().rev() {
+        index.c.iter().zip(&mut whole.c).for_each(|(c, sum)| *sum += c * stride);
+        stride *= i64::from(*extent);
+    }
+    whole
+}
+
+/// `i`, or `(i: 5, k)` for several.
+fn joined(mut indices: Vec<Index>) -> Index {
+    if indices.len() == 1 {
+        return indices.remove(0);
+    }
+    let part = |index| match index {
+        Index::Name { name, range } => GroupPart { name, range },
+        _ => unreachable!("a scope binds single indices"),
+    };
+    Index::Group { parts: indices.into_iter().map(part).collect(), span: build::NOWHERE }
 }
 
 /// `other[i, j] = name[i, j]`
@@ -56,13 +86,10 @@ pub(super) fn alias(circuit: &Circuit, names: &Names, value: ValueId, name: &str
     build::define(name, writer.scope.indices(0), right)
 }
 
-/// `name[m: 3] = 0`, of the shape of a value.
-pub(super) fn constant(circuit: &Circuit, names: &Names, like: ValueId, name: &str, number: f64) -> Stmt {
+/// `name[i: 3] = 0`
+pub(super) fn constant(names: &Names, dims: &[u32], name: &str, number: f64) -> Stmt {
     let mut scope = Scope::new(names);
-    let indices = names.get(like).map(|reference| reference.indices.clone()).unwrap_or_default();
-    for (&extent, index) in circuit.shape(like).dims.iter().zip(&indices) {
-        scope.bind(Some(index), extent);
-    }
+    dims.iter().for_each(|&extent| drop(scope.bind(None, extent)));
     build::define(name, scope.indices(0), build::number(number))
 }
 
@@ -315,44 +342,6 @@ impl Writer<'_> {
         let mut at = at.to_vec();
         at.splice(axis..=axis, [outer, inner]);
         self.sorted(arg, &at, sort)
-    }
-
-    /// `y[(c, i), k] = x[c, i, k]`
-    fn grouped(&mut self, value: ValueId, name: &str, indices: &[String]) -> Stmt {
-        // Each dimension's parts, from the value inwards.
-        let mut parts: Vec<Vec<usize>> =
-            (0..self.circuit.shape(value).dims.len()).map(|axis| vec![axis]).collect();
-        let mut inner = value;
-        while let Node::Merge { arg, axis } = *self.circuit.node(inner) {
-            let axis = usize::from(axis);
-            parts.iter_mut().flatten().filter(|part| **part > axis).for_each(|part| *part += 1);
-            let group =
-                parts.iter_mut().find(|group| group.contains(&axis)).expect("every dimension is of a group");
-            let place = group.iter().position(|&part| part == axis).expect("just found") + 1;
-            group.insert(place, axis + 1);
-            inner = arg;
-            if self.names.get(inner).is_some() {
-                break;
-            }
-        }
-        let dims = self.circuit.shape(inner).dims.clone();
-        let mut env = vec![];
-        for (axis, &extent) in dims.iter().enumerate() {
-            let own = parts.iter().position(|group| group == &[axis]).map(|k| indices[k].clone());
-            let suggested = own.or_else(|| self.names.suggestion(self.circuit, inner, axis, DEPTH));
-            env.push(self.scope.bind(suggested.as_deref(), extent));
-        }
-        let right = self.right_side(inner, &env);
-        let all = self.scope.indices(0);
-        let names = self.scope.index_names(0);
-        let left = parts.iter().map(|group| match group[..] {
-            [axis] => all[axis].clone(),
-            _ => Index::Group {
-                names: group.iter().map(|&axis| build::word(&names[axis])).collect(),
-                span: build::NOWHERE,
-            },
-        });
-        build::define(name, left.collect(), right)
     }
 
     /// `sum[t] (if token[t] == v then g[t, d] else 0)`

@@ -8,36 +8,75 @@
 
 mod cuts;
 mod equations;
+mod groups;
 mod names;
 mod program;
+mod repeats;
 mod scope;
+mod sections;
 #[cfg(test)]
 mod tests;
 
-pub use program::{Derived, derived, gradient_program};
+pub use program::{Derived, Request, Unmet, derivative, derived, gradient_program, requested_program};
 
-use crate::circuit::{Circuit, Leaf, Node, Origin, SlotId, ValueId, graph};
+use crate::circuit::{Circuit, CotangentName, Derivation, Leaf, Node, Origin, Place, ValueId, graph};
+use crate::diagnostic::Span;
+use crate::differentiate::rules;
 use crate::syntax::ast::Stmt;
 use crate::syntax::stmt_to_string;
 use names::Names;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// A gradient to print.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Gradient {
-    /// What it is taken by.
-    pub slot: SlotId,
-    /// Its value; `None` where the objective does not depend on the slot.
+    /// Path of what it is taken by.
+    pub path: String,
+    /// Dimensions of that.
+    pub dims: Vec<u32>,
+    /// Its definition.
+    pub span: Option<Span>,
+    /// Its value; `None` where the objective does not depend on what it is taken by.
     pub value: Option<ValueId>,
 }
 
-/// A statement of the derived program.
+/// A statement of the derived program, and where it comes from.
 #[derive(Clone, Debug)]
 pub struct Line {
     /// The statement.
     pub stmt: Stmt,
-    /// The equation that it was derived from, and by which rule.
-    pub origin: Origin,
+    /// The statement of the model that it was derived from.
+    pub place: Option<Place>,
+    /// By which rules, one after another; none for a value of the model that is needed again.
+    pub rules: Vec<&'static str>,
+    /// The expression of the model that is needed again, or of which this is the cotangent, where no name tells that.
+    pub span: Option<Span>,
+    /// If it is a sum over uses: the expression of each.
+    pub uses: Vec<Span>,
+}
+
+impl Line {
+    /// A line by one rule, or none.
+    fn new(circuit: &Circuit, stmt: Stmt, origin: Origin) -> Line {
+        let rules = origin.rule.into_iter().collect();
+        let span = origin.span.filter(|_| origin.rule.is_none());
+        Line { stmt, place: circuit.place(origin).cloned(), rules, span, uses: vec![] }
+    }
+
+    /// The line of a cotangent. The rules by which the lines that it reads came are told there.
+    fn derived(circuit: &Circuit, stmt: Stmt, origin: Origin, derivation: &Derivation, read: &[Origin]) -> Line {
+        let chain = &derivation.chain;
+        let begin = chain.iter().rposition(|step| read.contains(step)).map_or(0, |k| k + 1);
+        let rest: Vec<&'static str> = chain[begin..].iter().filter_map(|origin| origin.rule).collect();
+        let mut rules: Vec<&str> =
+            rest.iter().copied().filter(|rule| *rule != rules::USES && !rules::is_plain(rule)).collect();
+        rules.dedup();
+        if rules.is_empty() {
+            rules.extend(rest.last().copied().or(origin.rule));
+        }
+        let uses = derivation.uses.iter().filter_map(|origin| origin.span).collect();
+        Line { rules, uses, span: None, ..Line::new(circuit, stmt, origin) }
+    }
 }
 
 /// The equations of gradients in a simplified circuit, operands before their users, then an `output` of each.
@@ -48,8 +87,8 @@ pub fn backward(
     taken: impl IntoIterator<Item = String>,
 ) -> Vec<Line> {
     let mut names = Names::of(circuit, taken);
-    let cotangents: FxHashMap<&str, Origin> = (circuit.cotangents().iter())
-        .map(|cotangent| (circuit.names()[cotangent.name].path.as_str(), cotangent.origin))
+    let cotangents: FxHashMap<&str, &CotangentName> = (circuit.cotangents().iter())
+        .map(|cotangent| (circuit.names()[cotangent.name].path.as_str(), cotangent))
         .collect();
     names.read_spread(circuit, |path| !cotangents.contains_key(path));
     let forward = circuit.values().filter(|&value| {
@@ -61,18 +100,29 @@ pub fn backward(
     let roots: Vec<ValueId> =
         gradients.iter().filter_map(|gradient| gradient.value).filter(computed).collect();
     let defined = cuts::lines(circuit, &roots, &mut names, &forward);
-    let origin = |value: ValueId| {
+    let reads = cuts::reads(circuit, &names, &defined.iter().copied().collect());
+    let line = |&value: &ValueId| {
+        let stmt = equations::equation(circuit, &names, value);
         let path = names.get(value).map(|reference| reference.path.as_str());
-        path.and_then(|path| cotangents.get(path)).copied().unwrap_or_else(|| circuit.origin(value))
+        let read: Vec<Origin> = reads[&value].iter().map(|&read| circuit.origin(read)).collect();
+        let named = path.and_then(|path| cotangents.get(path));
+        match (named, circuit.hint(value)) {
+            (Some(cotangent), _) => {
+                Line::derived(circuit, stmt, cotangent.origin, &cotangent.derivation, &read)
+            }
+            (None, Some(hint)) => {
+                let line = Line::derived(circuit, stmt, circuit.origin(value), &hint.derivation, &read);
+                Line { span: hint.of.span, ..line }
+            }
+            (None, None) => Line::new(circuit, stmt, circuit.origin(value)),
+        }
     };
-    let line =
-        |&value: &ValueId| Line { stmt: equations::equation(circuit, &names, value), origin: origin(value) };
     let mut lines: Vec<Line> = defined.iter().map(line).collect();
     let mut outputs = vec![];
     for gradient in gradients {
         let (name, line) = result(circuit, &names, gradient);
         lines.extend(line);
-        outputs.push(Line { stmt: program::output(&name), origin: Origin::default() });
+        outputs.push(Line::new(circuit, program::output(&name), Origin::default()));
     }
     lines.extend(outputs);
     lines
@@ -80,25 +130,26 @@ pub fn backward(
 
 /// What a gradient is called as an output, and the line that defines that name, if there is none yet.
 fn result(circuit: &Circuit, names: &Names, gradient: &Gradient) -> (String, Option<Line>) {
-    let slot = circuit.slot(gradient.slot);
-    let named = circuit.cotangent_of(&slot.name);
+    let named = circuit.cotangent_of(&gradient.path);
     let name = match named {
         Some(cotangent) => circuit.names()[cotangent.name].path.clone(),
-        None => format!("{}_bar", slot.name.replace('.', "_")),
+        None => format!("{}_bar", gradient.path.replace('.', "_")),
     };
     let number = match gradient.value {
         Some(value) => names::number(circuit, value),
         None => Some(0.0),
     };
     let (Some(value), None) = (gradient.value, number) else {
-        let leaf = circuit.find(&Node::Leaf(Leaf::Slot(gradient.slot))).expect("a slot has its leaf");
-        let stmt = equations::constant(circuit, names, leaf, &name, number.unwrap_or(0.0));
-        let unreached = Origin { span: slot.span, rule: Some("the loss does not depend on it") };
-        return (name, Some(Line { stmt, origin: named.map_or(unreached, |cotangent| cotangent.origin) }));
+        let stmt = equations::constant(names, &gradient.dims, &name, number.unwrap_or(0.0));
+        let unreached = Origin { span: gradient.span, place: None, rule: Some("nothing depends on it") };
+        let origin = named.map_or(unreached, |cotangent| cotangent.origin);
+        return (name, Some(Line::new(circuit, stmt, origin)));
     };
     let defined = names.get(value).is_some_and(|reference| reference.path == name);
-    let alias =
-        || Line { stmt: equations::alias(circuit, names, value, &name), origin: circuit.origin(value) };
+    let alias = || {
+        let stmt = equations::alias(circuit, names, value, &name);
+        Line::new(circuit, stmt, circuit.origin(value))
+    };
     (name.clone(), (!defined).then(alias))
 }
 

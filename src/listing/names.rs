@@ -1,7 +1,7 @@
 //! What values are called in a listing.
 
-use crate::circuit::gates::Form;
-use crate::circuit::{Circuit, Leaf, Node, Reducer, ValueId, gates};
+use crate::circuit::{Circuit, Leaf, Node, Origin, Place, PlaceId, ValueId, gates};
+use crate::differentiate::rules;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Words of the language that name no value and no index.
@@ -70,6 +70,8 @@ pub(super) struct Reference {
 pub(super) struct Names {
     of: FxHashMap<ValueId, Reference>,
     taken: FxHashSet<String>,
+    /// Where the cotangents with a name came from.
+    origins: FxHashMap<String, Origin>,
 }
 
 impl Names {
@@ -79,6 +81,9 @@ impl Names {
         names.taken.extend(RESERVED.iter().map(ToString::to_string));
         for named in circuit.names() {
             names.take(&named.path);
+        }
+        for cotangent in circuit.cotangents() {
+            names.origins.insert(circuit.names()[cotangent.name].path.clone(), cotangent.origin);
         }
         for value in circuit.values() {
             if let Node::Leaf(Leaf::Slot(id)) = circuit.node(value) {
@@ -162,17 +167,25 @@ impl Names {
         self.of.get(&value)
     }
 
-    /// Gives a value a name of its own: `exp_1`, `sum_2`, ... by what it is.
+    /// Gives a value a name of its own: `h_gru_c_sum_bar` for the cotangent of the sum in `h.gru.c`, `h_tanh` for the tanh
+    /// in `h` that is needed again, `.._share` for what is a part of a cotangent.
     pub fn make(&mut self, circuit: &Circuit, value: ValueId) {
-        let base = match circuit.node(value) {
-            Node::Gate { gate, .. } if gate.row().form == Form::Call => gate.row().name.to_string(),
-            Node::Reduce { reducer: Reducer::Sum, batch: true, .. } => "mean".into(),
-            Node::Reduce { reducer, .. } => format!("{reducer:?}").to_lowercase(),
-            Node::Scatter { .. } => "sums".into(),
-            _ => "term".into(),
+        let origin = circuit.origin(value);
+        let noun = rules::noun(circuit.node(value)).unwrap_or("read");
+        let base = match circuit.hint(value) {
+            Some(hint) => format!("{}_bar", named_after(circuit.place(hint.of), true, hint.noun)),
+            None if origin.rule.is_some() => format!("{}_share", named_after(circuit.place(origin), true, noun)),
+            None => named_after(circuit.place(origin), false, noun),
         };
-        let path = self.free(|k| format!("{base}_{k}"));
+        let path = self.free(|k| if k == 1 { base.clone() } else { format!("{base}_{k}") });
         self.name(circuit, value, path);
+    }
+
+    /// The statement that a line belongs to.
+    pub fn place(&self, circuit: &Circuit, value: ValueId) -> Option<PlaceId> {
+        let path = self.of.get(&value).map(|reference| reference.path.as_str());
+        let named = path.and_then(|path| self.origins.get(path));
+        named.copied().unwrap_or_else(|| circuit.origin(value)).place
     }
 
     /// The first of numbered words that is free; takes it.
@@ -189,33 +202,6 @@ impl Names {
         let indices = indices.map(Option::unwrap_or_default).collect();
         self.take(&path);
         self.of.insert(value, Reference { path, indices, spread: None });
-    }
-
-    /// Notes the extents of what is read by the index of a dimension alone: what tells the index's range. False if that
-    /// leads too far.
-    pub fn direct(
-        &self,
-        circuit: &Circuit,
-        value: ValueId,
-        axis: usize,
-        depth: usize,
-        found: &mut Vec<u32>,
-    ) -> bool {
-        if self.of.contains_key(&value) {
-            found.push(circuit.shape(value).dims[axis]);
-            return true;
-        }
-        let Some(depth) = depth.checked_sub(1) else { return false };
-        match circuit.node(value) {
-            Node::Gate { args, .. } => args.iter().all(|&arg| self.direct(circuit, arg, axis, depth, found)),
-            Node::View { arg, view } => (view.coords.iter().enumerate())
-                .filter(|(_, coord)| coord.as_axis() == Some(axis))
-                .all(|(read, _)| self.direct(circuit, *arg, read, depth, found)),
-            Node::Reduce { arg, .. } => self.direct(circuit, *arg, axis, depth, found),
-            // The ranges of a recurrence are told outside of it.
-            Node::Leaf(_) | Node::Lag { .. } => true,
-            _ => false,
-        }
     }
 
     /// What the index of a dimension is called where the value comes from.
@@ -248,6 +234,24 @@ impl Names {
             _ => None,
         }
     }
+}
+
+/// A path of more characters is long.
+const LONG: usize = 20;
+
+/// A word for a part of a statement, in a call of its owner: by the statement too, if that is to be told.
+fn named_after(place: Option<&Place>, whole: bool, noun: &str) -> String {
+    let Some(place) = place else { return noun.to_string() };
+    let equation = place.equation.as_deref().filter(|_| whole || place.owner.is_empty());
+    // A value needed again is called after its function where the whole path is long.
+    let owner = match &place.callee {
+        Some(callee) if !whole && place.owner.len() > LONG => callee.as_str(),
+        _ => place.owner.as_str(),
+    };
+    let parts = [Some(owner), equation, Some(noun)];
+    let parts: Vec<String> =
+        parts.into_iter().flatten().filter(|part| !part.is_empty()).map(|part| part.replace('.', "_")).collect();
+    parts.join("_")
 }
 
 /// The number that every element of a value is, if it is one number spread.

@@ -1,65 +1,182 @@
 //! The derived program: a model's own source followed by its backward lines.
 
+use super::sections::Sections;
 use super::{Gradient, Line, backward};
-use crate::circuit::{Circuit, Kind, Leaf, Node, SlotId, SlotRole};
-use crate::diagnostic::{Sources, Span};
+use crate::circuit::{Circuit, Kind, Leaf, Node, SlotId, SlotRole, ValueId};
+use crate::diagnostic::{Sources, Span, nearest};
 use crate::differentiate::differentiate;
 use crate::elaborate::Model;
 use crate::simplify::simplify;
 use crate::syntax::ast::{Item, ItemKind, Stmt, StmtKind};
-use crate::syntax::{ast, build, stmt_to_string};
+use crate::syntax::{ast, build};
 
-/// A net whose loss was differentiated by its parameters and inputs, simplified: what [`gradient_program`] prints.
+/// What is differentiated, and by what.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// Path of a value of the net; its loss if `None`.
+    pub of: Option<String>,
+    /// Paths of values of the net; if empty, every parameter and every input that holds numbers.
+    pub wrt: Vec<String>,
+    /// As the chain rule gives it, not simplified.
+    pub raw: bool,
+}
+
+/// Why a request cannot be met.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Unmet {
+    /// The net has no loss.
+    NoLoss,
+    /// There is no value of this path, but perhaps one like it.
+    Unknown(String, Option<String>),
+    /// What is differentiated is no single number.
+    NotScalar(String),
+    /// What is differentiated, or what it is differentiated by, is no real number.
+    NotReal(String),
+}
+
+/// A value of a net that was differentiated, simplified: what [`requested_program`] prints.
 pub struct Derived {
     /// Forward values that the gradients need, and the gradients.
     pub circuit: Circuit,
-    /// By each parameter, then by each input that holds numbers.
+    /// By what was asked for, in that order.
     pub gradients: Vec<Gradient>,
 }
 
 /// Differentiates a model's loss by all parameters and inputs. `None` if it has no loss.
 pub fn derived(model: &Model) -> Option<Derived> {
-    let loss = model.loss?;
-    let mut circuit = model.circuit.clone();
-    let real = |id: &&SlotId| {
-        let slot = circuit.slot(**id);
-        slot.role == SlotRole::Param || (slot.role == SlotRole::Input && slot.kind == Kind::Real)
-    };
-    let slots: Vec<SlotId> = model.params.iter().chain(&model.inputs).filter(real).copied().collect();
-    let leaf = |id: &SlotId| circuit.find(&Node::Leaf(Leaf::Slot(*id))).expect("a slot has its leaf");
-    let leaves: Vec<_> = slots.iter().map(leaf).collect();
-    let found = differentiate(&mut circuit, loss, &leaves);
-    let roots: Vec<_> = found.iter().flatten().copied().collect();
-    let (circuit, simple) = simplify(&circuit, &roots);
-    let mut simple = simple.into_iter();
-    let gradients = slots
-        .iter()
-        .zip(found)
-        .map(|(slot, found)| Gradient { slot: *slot, value: found.and_then(|_| simple.next()) });
-    Some(Derived { gradients: gradients.collect(), circuit })
+    derivative(model, &Request::default()).ok()
 }
 
-/// The text of the model's file with the lines of its gradient at the end of the net: the derived program, which
-/// reads back. `training` and `inference` are the net's two programs; the lines in which they differ stand under
-/// `if training`.
+/// Differentiates a value of a model.
+///
+/// # Errors
+/// What the request asks for and the model has not.
+pub fn derivative(model: &Model, request: &Request) -> Result<Derived, Unmet> {
+    let objective = match &request.of {
+        None => model.loss.ok_or(Unmet::NoLoss)?,
+        Some(path) => Wanted::by_path(model, path)?.value,
+    };
+    let circuit = &model.circuit;
+    let path = || request.of.clone().unwrap_or_else(|| "loss".into());
+    if !circuit.shape(objective).dims.is_empty() {
+        return Err(Unmet::NotScalar(path()));
+    }
+    if circuit.kind(objective) != Kind::Real {
+        return Err(Unmet::NotReal(path()));
+    }
+    let wanted = match request.wrt.as_slice() {
+        [] => Wanted::all(model),
+        paths => paths.iter().map(|path| Wanted::by_path(model, path)).collect::<Result<_, _>>()?,
+    };
+    if let Some(other) = wanted.iter().find(|wanted| circuit.kind(wanted.value) != Kind::Real) {
+        return Err(Unmet::NotReal(other.path.clone()));
+    }
+    let mut circuit = circuit.clone();
+    let leaves: Vec<ValueId> = wanted.iter().map(|wanted| wanted.value).collect();
+    let found = differentiate(&mut circuit, objective, &leaves);
+    let roots: Vec<_> = found.iter().flatten().copied().collect();
+    let (circuit, roots) = if request.raw { (circuit, roots) } else { simplify(&circuit, &roots) };
+    let mut roots = roots.into_iter();
+    let gradients = wanted.into_iter().zip(found).map(|(wanted, found)| Gradient {
+        path: wanted.path,
+        dims: wanted.dims,
+        span: wanted.span,
+        value: found.and_then(|_| roots.next()),
+    });
+    Ok(Derived { gradients: gradients.collect(), circuit })
+}
+
+/// What a gradient is taken by.
+struct Wanted {
+    path: String,
+    value: ValueId,
+    dims: Vec<u32>,
+    span: Option<Span>,
+}
+
+impl Wanted {
+    /// Every parameter, then every input that holds numbers.
+    fn all(model: &Model) -> Vec<Wanted> {
+        let real = |id: &&SlotId| {
+            let slot = model.circuit.slot(**id);
+            slot.role == SlotRole::Param || (slot.role == SlotRole::Input && slot.kind == Kind::Real)
+        };
+        let slots = model.params.iter().chain(&model.inputs).filter(real);
+        slots.map(|&id| Wanted::slot(&model.circuit, id)).collect()
+    }
+
+    fn slot(circuit: &Circuit, id: SlotId) -> Wanted {
+        let slot = circuit.slot(id);
+        let value = circuit.find(&Node::Leaf(Leaf::Slot(id))).expect("a slot has its leaf");
+        Wanted { path: slot.name.clone(), value, dims: slot.shape.dims.clone(), span: slot.span }
+    }
+
+    fn by_path(model: &Model, path: &str) -> Result<Wanted, Unmet> {
+        let circuit = &model.circuit;
+        let slots = model.params.iter().chain(&model.inputs).chain(&model.states);
+        if let Some(&id) = slots.into_iter().find(|id| circuit.slot(**id).name == path) {
+            return Ok(Wanted::slot(circuit, id));
+        }
+        let results = model.outputs.iter().chain(&model.metrics).map(|o| (o.name.as_str(), o.value, o.span));
+        let named = circuit.names().iter().filter_map(|n| Some((n.path.as_str(), n.value, n.span?)));
+        let mut all = named.chain(results);
+        if let Some((path, value, span)) = all.clone().find(|(name, _, _)| *name == path) {
+            let dims = circuit.shape(value).dims.clone();
+            return Ok(Wanted { path: path.into(), value, dims, span: Some(span) });
+        }
+        let slots = circuit.slots().iter().map(|slot| slot.name.as_str());
+        let names: Vec<&str> = all.by_ref().map(|(name, _, _)| name).chain(slots).collect();
+        Err(Unmet::Unknown(path.into(), nearest(path, names).map(String::from)))
+    }
+}
+
+/// The text of the model's file with the lines of the gradient of its loss: [`requested_program`] as it is mostly asked
+/// for.
 ///
 /// # Panics
 /// If the file has no such net, or the net no loss.
 pub fn gradient_program(sources: &Sources, file: &ast::File, training: &Model, inference: &Model) -> String {
+    let request = Request::default();
+    requested_program(sources, file, (training, inference), &request, false).expect("the net has a loss")
+}
+
+/// The text of the model's file with the lines of a gradient at the end of the net: the derived program, which
+/// reads back. `training` and `inference` are the net's two programs; the lines in which they differ stand under
+/// `if training`. What layers of a repeat share is printed once if `folded`, and told: that is for reading only.
+///
+/// # Errors
+/// What the request asks for and the models have not.
+///
+/// # Panics
+/// If the file has no such net.
+pub fn requested_program(
+    sources: &Sources,
+    file: &ast::File,
+    (training, inference): (&Model, &Model),
+    request: &Request,
+    folded: bool,
+) -> Result<String, Unmet> {
     let is_net =
         |item: &&Item| matches!(&item.kind, ItemKind::Net { name, .. } if name.text == inference.name);
     let net = file.items.iter().find(is_net).expect("the model's net is in the file");
     let taken = taken(&[inference, training], &net.kind);
-    let lines = |model: &Model| {
-        let derived = derived(model).expect("the net has a loss");
-        backward(&derived.circuit, &derived.gradients, taken.iter().cloned())
+    let lines = |model: &Model| -> Result<Vec<Line>, Unmet> {
+        let derived = derivative(model, request)?;
+        Ok(backward(&derived.circuit, &derived.gradients, taken.iter().cloned()))
     };
-    let lines = block(sources, net.span, &lines(inference), &lines(training));
+    let (training, inference) = (lines(training)?, lines(inference)?);
+    let writer = Sections { sources, file: net.span.file, folded };
+    let lines = writer.block(&inference, &training);
     let source = &sources.get(net.span.file).text;
     let (before, after) = source.split_at(net.span.end as usize - 1);
     let before = before.trim_end_matches([' ', '\t']);
     let line_break = if before.ends_with('\n') { "" } else { "\n" };
-    format!("{before}{line_break}\n  # The gradient of the loss, by the chain rule.\n{lines}{after}")
+    let of = request.of.as_deref().unwrap_or("the loss");
+    let title = format!(
+        "# The gradient of {of}, by the chain rule, from the end to the beginning.\n  \
+         # x_bar is the derivative of {of} by x; each section begins with the line that it comes from."
+    );
+    Ok(format!("{before}{line_break}\n  {title}\n{lines}{after}"))
 }
 
 /// Every word at the top of the net that an index or a new name must not be.
@@ -93,106 +210,6 @@ fn defined(stmt: &Stmt, taken: &mut Vec<String>) {
             taken.extend(decls.iter().map(|declared| declared.decl.name.text.clone()))
         }
     }
-}
-
-/// The lines of both programs: first what they share, then what is different, then the outputs.
-fn block(sources: &Sources, net: Span, inference: &[Line], training: &[Line]) -> String {
-    let shown = |line: &Line, indent: usize| {
-        (stmt_to_string(&line.stmt, indent).trim_end().to_string(), comment(sources, net, line))
-    };
-    let text = |line: &Line| stmt_to_string(&line.stmt, 0);
-    let within = |line: &Line, others: &[Line]| others.iter().any(|other| text(other) == text(line));
-    // An output of both programs comes last; one of a parameter that only one of them has, with what defines it.
-    let is_output = |line: &&Line| {
-        let output = matches!(line.stmt.kind, StmtKind::Output { .. });
-        output && within(line, inference) && within(line, training)
-    };
-    let equations =
-        |lines: &'_ [Line]| -> Vec<Line> { lines.iter().filter(|line| !is_output(line)).cloned().collect() };
-    let (ours, theirs) = (equations(inference), equations(training));
-
-    let only = |lines: &[Line], others: &[Line]| -> Vec<Line> {
-        lines.iter().filter(|line| !within(line, others)).cloned().collect()
-    };
-    let (only_theirs, only_ours) = (only(&theirs, &ours), only(&ours, &theirs));
-    let mut choice = vec![];
-    if !only_theirs.is_empty() || !only_ours.is_empty() {
-        choice.push(("  if training {".into(), None));
-        choice.extend(only_theirs.iter().map(|line| shown(line, 4)));
-        choice.push(("  } else {".into(), None));
-        choice.extend(only_ours.iter().map(|line| shown(line, 4)));
-        choice.push(("  }".into(), None));
-    }
-    // The choice stands where the first line differs.
-    let mut rows: Vec<(String, Option<String>)> = vec![];
-    for line in &theirs {
-        if within(line, &ours) {
-            rows.push(shown(line, 2));
-        } else {
-            rows.append(&mut choice);
-        }
-    }
-    rows.append(&mut choice);
-    rows.push((String::new(), None));
-    rows.extend(inference.iter().filter(is_output).map(|line| shown(line, 2)));
-    aligned(&rows)
-}
-
-/// Rows with their comments in one column, but for rows that are long or of several lines.
-fn aligned(rows: &[(String, Option<String>)]) -> String {
-    const LONG: usize = 72;
-    let short = |code: &str| !code.contains('\n') && code.chars().count() <= LONG;
-    let widths = rows.iter().filter(|(code, comment)| comment.is_some() && short(code));
-    let column = widths.map(|(code, _)| code.chars().count()).max().unwrap_or(0);
-    let mut text = String::new();
-    for (code, comment) in rows {
-        match comment {
-            Some(comment) if short(code) => {
-                text.push_str(&format!("{code:column$}  # {comment}\n"));
-            }
-            Some(comment) => {
-                let indent: String = code.chars().take_while(|c| *c == ' ').collect();
-                text.push_str(&format!("{indent}# {comment}\n{code}\n"));
-            }
-            None => text.push_str(&format!("{code}\n")),
-        }
-    }
-    text
-}
-
-/// How much of a source line a comment shows.
-const SHOWN: usize = 60;
-
-/// `chain rule of tanh in line 14: h = x |> dense(8) |> tanh`; for library code, in which entry of it.
-fn comment(sources: &Sources, net: Span, line: &Line) -> Option<String> {
-    let span = line.origin.span?;
-    let number = sources.line(span);
-    let text = &sources.get(span.file).text;
-    let written = |number: usize| {
-        let line = text.lines().nth(number - 1).unwrap_or_default();
-        line.split('#').next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
-    };
-    let shortened = |line: String| match line.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{} ...", line[..end].trim_end()),
-        None => line,
-    };
-    let place = if span.file == net.file {
-        format!("line {number}")
-    } else {
-        (1..=number)
-            .rev()
-            .find_map(|number| entry(&written(number)))
-            .unwrap_or_else(|| sources.get(span.file).name.clone())
-    };
-    let rule = line.origin.rule.map(|rule| format!("{rule} in ")).unwrap_or_default();
-    let rule = rule.replace("sum over its uses in", "sum over its uses, defined in");
-    Some(format!("{rule}{place}: {}", shortened(written(number))))
-}
-
-/// The name of the function or layer that a line begins.
-fn entry(line: &str) -> Option<String> {
-    let rest = line.strip_prefix("fn ").or_else(|| line.strip_prefix("layer "))?;
-    Some(rest.split('(').next().unwrap_or(rest).to_string())
 }
 
 /// `output head_W_bar`

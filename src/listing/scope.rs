@@ -70,15 +70,6 @@ impl<'n> Scope<'n> {
         self.variables[first..].iter().enumerate().filter_map(index).collect()
     }
 
-    /// The names of the indices from number `first` on.
-    pub fn index_names(&self, first: usize) -> Vec<String> {
-        let name = |variable: &Variable| match variable {
-            Variable::Index { name, .. } => Some(name.clone()),
-            Variable::Integer(_) => None,
-        };
-        self.variables[first..].iter().filter_map(name).collect()
-    }
-
     fn variable(&self, k: usize) -> Expr {
         match &self.variables[k] {
             Variable::Index { name, .. } => build::name(name),

@@ -177,10 +177,13 @@ fn rename(from: &Circuit, to: &mut Circuit, renamed: impl Fn(ValueId) -> Option<
         let Some(value) = renamed(named.value) else { continue };
         let named = Named { value, ..named.clone() };
         match cotangent {
-            Some(cotangent) => {
-                to.name_cotangent(named, cotangent.of.clone(), cotangent.origin, cotangent.inner)
-            }
+            Some(cotangent) => to.name_cotangent(named, cotangent.clone()),
             None => to.name(named),
+        }
+    }
+    for (value, hint) in from.hints() {
+        if let Some(value) = renamed(value) {
+            to.add_hint(value, hint.clone());
         }
     }
 }

@@ -210,12 +210,43 @@ pub struct Target {
 pub enum Index {
     /// `k`, or `u: K` with an explicit range
     Name { name: Name, range: Option<Expr> },
-    /// `(c, i, j)`: grouped in row-major order
-    Group { names: Vec<Name>, span: Span },
+    /// `(c, i, j: N)`: grouped in row-major order
+    Group { parts: Vec<GroupPart>, span: Span },
     /// `(..S)`: all axes of a pack, grouped in row-major order
     PackGroup { pack: Name, span: Span },
     /// `..S`
     Pack(Name),
+}
+
+impl Index {
+    /// The ranges that are written.
+    pub fn ranges(&self) -> impl Iterator<Item = &Expr> {
+        let (single, parts) = match self {
+            Index::Name { range, .. } => (range.as_ref(), &[][..]),
+            Index::Group { parts, .. } => (None, parts.as_slice()),
+            Index::Pack(_) | Index::PackGroup { .. } => (None, &[][..]),
+        };
+        single.into_iter().chain(parts.iter().filter_map(|part| part.range.as_ref()))
+    }
+
+    /// The same, to be changed.
+    pub fn ranges_mut(&mut self) -> impl Iterator<Item = &mut Expr> {
+        let (single, parts) = match self {
+            Index::Name { range, .. } => (range.as_mut(), &mut [][..]),
+            Index::Group { parts, .. } => (None, parts.as_mut_slice()),
+            Index::Pack(_) | Index::PackGroup { .. } => (None, &mut [][..]),
+        };
+        single.into_iter().chain(parts.iter_mut().filter_map(|part| part.range.as_mut()))
+    }
+}
+
+/// One index of a group: `i`, or `i: N`.
+#[derive(Clone, Debug)]
+pub struct GroupPart {
+    /// Its name.
+    pub name: Name,
+    /// Its range, where one is written.
+    pub range: Option<Expr>,
 }
 
 /// A statement of a data block.

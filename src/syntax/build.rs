@@ -33,7 +33,8 @@ pub fn path<'a>(parts: impl IntoIterator<Item = &'a str>) -> Expr {
     parts.fold(first, |base, part| expr(ExprKind::Field { base: Box::new(base), name: word(part) }))
 }
 
-/// A number in the fewest digits that read back as it: `0.1`, `1e-7`, `-(3)`, `inf`, and `inf - inf` for NaN.
+/// A number that reads back as it: in the fewest digits, `0.1`, `1e-7`, `-(3)`; as what it is where that is shorter,
+/// `1 / 64`, `pi`; `inf`, and `inf - inf` for NaN.
 pub fn number(value: f64) -> Expr {
     if value.is_nan() {
         return binary(BinaryOp::Sub, name("inf"), name("inf"));
@@ -44,7 +45,14 @@ pub fn number(value: f64) -> Expr {
     if value.is_infinite() {
         return name("inf");
     }
+    if value == std::f64::consts::PI {
+        return name("pi");
+    }
     let text = format!("{value:?}");
+    let part = value.recip().round();
+    if text.len() > 6 && part > 1.0 && part < 1e9 && 1.0 / part == value {
+        return binary(BinaryOp::Div, number(1.0), number(part));
+    }
     let text = text.strip_suffix(".0").unwrap_or(&text).to_string();
     expr(ExprKind::Number { value, text })
 }

@@ -157,9 +157,7 @@ impl Editor {
     }
 
     fn index(&mut self, index: &mut Index) {
-        if let Index::Name { range: Some(range), .. } = index {
-            self.size(range);
-        }
+        index.ranges_mut().for_each(|range| self.size(range));
     }
 
     /// Sizes stay positive: empty arrays are a matter of their own.

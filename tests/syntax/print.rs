@@ -3,7 +3,7 @@
 use super::{FILE, Random, cases, parse_text, tree};
 use nnc::syntax::ast::{
     Arg, BinaryOp, Body, Cell, DataStmt, DataStmtKind, Decl, DeclRole, Declared, Definition, DefinitionKind,
-    Expr, ExprKind, File, How, Index, IndexArg, Item, ItemKind, Reducer, Setting, Size, Stmt, StmtKind,
+    Expr, ExprKind, File, GroupPart, How, Index, IndexArg, Item, ItemKind, Reducer, Setting, Size, Stmt, StmtKind,
     Table, TableRow, Target, TrainSetting,
 };
 use nnc::syntax::build::{self, NOWHERE, expr, name, word};
@@ -266,7 +266,10 @@ impl Make<'_> {
 
     fn index(&mut self) -> Index {
         match self.random.below(5) {
-            0 => Index::Group { names: self.many(1, Self::word), span: NOWHERE },
+            0 => {
+                let part = |m: &mut Self| GroupPart { name: m.word(), range: m.maybe(Self::expr) };
+                Index::Group { parts: self.many(1, part), span: NOWHERE }
+            }
             1 => Index::Pack(self.word()),
             2 => Index::PackGroup { pack: self.word(), span: NOWHERE },
             _ => Index::Name { name: self.word(), range: self.maybe(Self::expr) },

@@ -85,9 +85,7 @@ pub fn link(equations: &mut [Equation<'_>]) {
         let mut reads = walk.reads;
         for index in equation.targets.iter().flat_map(|target| &target.indices) {
             let mut walk = Walk { of: &of, left: vec![], bound: vec![], reads: vec![] };
-            if let Index::Name { range: Some(range), .. } = index {
-                walk.expr(range);
-            }
+            index.ranges().for_each(|range| walk.expr(range));
             reads.append(&mut walk.reads);
         }
         equation.reads = reads;

@@ -122,7 +122,7 @@ impl<'p> Elaborator<'p> {
         for index in indices {
             match index {
                 Index::Name { .. } => dims.extend(extents.next()),
-                Index::Group { names, .. } => dims.push(extents.by_ref().take(names.len()).product()),
+                Index::Group { parts, .. } => dims.push(extents.by_ref().take(parts.len()).product()),
                 Index::Pack(pack) => {
                     let count = self.here().packs.get(&pack.text).map_or(0, Vec::len);
                     dims.extend(extents.by_ref().take(count));

@@ -4,7 +4,9 @@
 
 use super::{Brackets, MAX_DEPTH, Parsed, Parser};
 use crate::diagnostic::Span;
-use crate::syntax::ast::{Arg, BinaryOp, Expr, ExprKind, Index, IndexArg, Name, Reducer, UnaryOp};
+use crate::syntax::ast::{
+    Arg, BinaryOp, Expr, ExprKind, GroupPart, Index, IndexArg, Name, Reducer, UnaryOp,
+};
 use crate::syntax::lexer::{Token, TokenKind};
 
 const ARGUMENTS: Brackets = Brackets::round("`(` and the arguments", "an argument");
@@ -456,15 +458,15 @@ impl Parser<'_> {
         self.grow(span, ExprKind::Array(elements), below)
     }
 
-    /// `index = NAME [ ":" sum ] | "(" NAME { "," NAME } ")" | ".." NAME`, where an index is bound
+    /// `index = one | "(" one { "," one } ")" | ".." NAME`, `one = NAME [ ":" sum ]`, where an index is bound
     pub(super) fn index(&mut self) -> Parsed<Index> {
         self.index_under(&mut 0)
     }
 
-    /// `"(" NAME { "," NAME } ")" | "(" ".." NAME ")"`
-    fn index_group(&mut self) -> Parsed<Index> {
+    /// `"(" one { "," one } ")" | "(" ".." NAME ")"`
+    fn index_group(&mut self, below: &mut u32) -> Parsed<Index> {
         let (mut first, mut pack) = (true, None);
-        let (names, span) = self.list1(TUPLE, |p| {
+        let (parts, span) = self.list1(TUPLE, |p| {
             if std::mem::take(&mut first) && p.eat(TokenKind::DotDot) {
                 let name = p.expect_name("the name of the remaining axes")?;
                 pack = Some(name.clone());
@@ -472,12 +474,13 @@ impl Parser<'_> {
                     let help = "a pack is grouped by itself: `y[(..S)]`".into();
                     return Err(p.unexpected_with("`)`", Some(help)));
                 }
-                return Ok(name);
+                return Ok(GroupPart { name, range: None });
             }
-            p.expect_name("the name of an index")
+            let name = p.expect_name("the name of an index")?;
+            Ok(GroupPart { name, range: p.index_range(below)? })
         })?;
         Ok(match pack {
-            None => Index::Group { names, span },
+            None => Index::Group { parts, span },
             Some(pack) => Index::PackGroup { pack, span },
         })
     }
@@ -489,22 +492,27 @@ impl Parser<'_> {
                 self.bump();
                 Ok(Index::Pack(self.expect_name("the name of the remaining axes")?))
             }
-            TokenKind::OpenParen => self.index_group(),
+            TokenKind::OpenParen => self.index_group(below),
             TokenKind::Name => {
                 let name = self.expect_name("the name of an index")?;
                 if self.kind().is_binary_operator() {
                     let help = "an index is bound by its name alone; arithmetic on it stands in reads".into();
                     return Err(self.unexpected_with("`,` or `]`", Some(help)));
                 }
-                if !self.eat(TokenKind::Colon) {
-                    return Ok(Index::Name { name, range: None });
-                }
-                let range = self.size()?;
-                *below = range.height.max(*below);
-                Ok(Index::Name { name, range: Some(range.expr) })
+                Ok(Index::Name { name, range: self.index_range(below)? })
             }
             _ => Err(self.unexpected_with("the name of an index", self.index_help())),
         }
+    }
+
+    /// `[ ":" sum ]`
+    fn index_range(&mut self, below: &mut u32) -> Parsed<Option<Expr>> {
+        if !self.eat(TokenKind::Colon) {
+            return Ok(None);
+        }
+        let range = self.size()?;
+        *below = range.height.max(*below);
+        Ok(Some(range.expr))
     }
 
     fn index_help(&self) -> Option<String> {

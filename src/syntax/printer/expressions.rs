@@ -1,7 +1,7 @@
 //! Expressions to text, with the parentheses that the precedence asks for and no others.
 
 use super::layout::Doc;
-use crate::syntax::ast::{BinaryOp, Expr, ExprKind, Index, IndexArg, Reducer, UnaryOp};
+use crate::syntax::ast::{BinaryOp, Expr, ExprKind, Index, IndexArg, Name, Reducer, UnaryOp};
 
 /// How tightly an expression binds; the order is that of the grammar.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -303,13 +303,16 @@ fn index_arg_doc(arg: &IndexArg) -> Doc {
 
 /// `[t: T, m]`, on a left side or after a reducer
 pub(super) fn indices_doc(indices: &[Index]) -> Doc {
-    let index_doc = |index: &Index| match index {
-        Index::Name { name, range: None } => Doc::text(&name.text),
-        Index::Name { name, range: Some(range) } => {
+    let one = |name: &Name, range: &Option<Expr>| match range {
+        None => Doc::text(&name.text),
+        Some(range) => {
             Doc::Concat(vec![Doc::Text(format!("{}: ", name.text)), expr_doc(range, Level::Sum)])
         }
-        Index::Group { names, .. } => {
-            Doc::list("(", names.iter().map(|name| Doc::text(&name.text)).collect(), ")")
+    };
+    let index_doc = |index: &Index| match index {
+        Index::Name { name, range } => one(name, range),
+        Index::Group { parts, .. } => {
+            Doc::list("(", parts.iter().map(|part| one(&part.name, &part.range)).collect(), ")")
         }
         Index::Pack(name) => Doc::Text(format!("..{}", name.text)),
         Index::PackGroup { pack, .. } => Doc::Text(format!("(..{})", pack.text)),
