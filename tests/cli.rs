@@ -215,7 +215,10 @@ fn copies_of_a_repeated_layer_print_once_with_their_count() {
     assert!(whole.contains(said) && folded.contains(said), "{whole}");
     let defined = |text: &str, name: &str| text.contains(&format!("  {name}["));
     assert!(defined(&whole, "stages_0_u_dense_W_bar") && defined(&whole, "stages_2_u_dense_W_bar"));
-    assert!(!defined(&folded, "stages_0_u_dense_W_bar") && defined(&folded, "stages_2_u_dense_W_bar"), "{folded}");
+    assert!(
+        !defined(&folded, "stages_0_u_dense_W_bar") && defined(&folded, "stages_2_u_dense_W_bar"),
+        "{folded}"
+    );
 }
 
 /// The tensors of a safetensors file by name, as bytes.

@@ -11,7 +11,8 @@ use super::names::Naming;
 use super::rules::permuted;
 use crate::circuit::view::{Affine, Guard};
 use crate::circuit::{
-    AxisSet, Circuit, CotangentName, Named, Node, Reducer, Shape, Slot, SlotRole, ValueId, Variable, View, gates,
+    AxisSet, Circuit, CotangentName, Named, Node, Reducer, Shape, Slot, SlotRole, ValueId, Variable, View,
+    gates,
 };
 use rustc_hash::FxHashMap;
 

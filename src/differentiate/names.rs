@@ -37,7 +37,13 @@ impl Naming {
     }
 
     /// Names the cotangent of a named value: `h.dense.W` gives `h_dense_W_bar`, or `.._bar_2` if that is taken.
-    pub fn name(&mut self, circuit: &mut Circuit, value: ValueId, cotangent: ValueId, from: (Origin, Derivation)) {
+    pub fn name(
+        &mut self,
+        circuit: &mut Circuit,
+        value: ValueId,
+        cotangent: ValueId,
+        from: (Origin, Derivation),
+    ) {
         let named = &self.named[&value];
         let base = format!("{}_bar", named.path.replace('.', "_"));
         let base = self.prefix.as_ref().map_or(base.clone(), |prefix| format!("{prefix}_{base}"));

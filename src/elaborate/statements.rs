@@ -312,7 +312,8 @@ impl<'p> Elaborator<'p> {
                 Index::Name { name, .. } => names.push(name.text.clone()),
                 Index::Group { parts, .. } => {
                     self.merge(&mut array, names.len(), parts.len());
-                    names.push(parts.iter().map(|part| part.name.text.as_str()).collect::<Vec<_>>().join("_"));
+                    names
+                        .push(parts.iter().map(|part| part.name.text.as_str()).collect::<Vec<_>>().join("_"));
                 }
                 Index::PackGroup { pack, .. } => {
                     let count = self.here().packs.get(&pack.text).map_or(0, Vec::len);

@@ -64,7 +64,13 @@ impl Line {
     }
 
     /// The line of a cotangent. The rules by which the lines that it reads came are told there.
-    fn derived(circuit: &Circuit, stmt: Stmt, origin: Origin, derivation: &Derivation, read: &[Origin]) -> Line {
+    fn derived(
+        circuit: &Circuit,
+        stmt: Stmt,
+        origin: Origin,
+        derivation: &Derivation,
+        read: &[Origin],
+    ) -> Line {
         let chain = &derivation.chain;
         let begin = chain.iter().rposition(|step| read.contains(step)).map_or(0, |k| k + 1);
         let rest: Vec<&'static str> = chain[begin..].iter().filter_map(|origin| origin.rule).collect();

@@ -174,7 +174,9 @@ impl Names {
         let noun = rules::noun(circuit.node(value)).unwrap_or("read");
         let base = match circuit.hint(value) {
             Some(hint) => format!("{}_bar", named_after(circuit.place(hint.of), true, hint.noun)),
-            None if origin.rule.is_some() => format!("{}_share", named_after(circuit.place(origin), true, noun)),
+            None if origin.rule.is_some() => {
+                format!("{}_share", named_after(circuit.place(origin), true, noun))
+            }
             None => named_after(circuit.place(origin), false, noun),
         };
         let path = self.free(|k| if k == 1 { base.clone() } else { format!("{base}_{k}") });
@@ -249,8 +251,12 @@ fn named_after(place: Option<&Place>, whole: bool, noun: &str) -> String {
         _ => place.owner.as_str(),
     };
     let parts = [Some(owner), equation, Some(noun)];
-    let parts: Vec<String> =
-        parts.into_iter().flatten().filter(|part| !part.is_empty()).map(|part| part.replace('.', "_")).collect();
+    let parts: Vec<String> = parts
+        .into_iter()
+        .flatten()
+        .filter(|part| !part.is_empty())
+        .map(|part| part.replace('.', "_"))
+        .collect();
     parts.join("_")
 }
 

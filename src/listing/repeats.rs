@@ -57,7 +57,9 @@ fn chunks(lines: &[Option<(&Line, &str)>]) -> Vec<Chunk> {
         let owner = line.and_then(|(line, _)| line.place.as_ref()).map(|place| place.owner.as_str());
         let Some((repeat, copy)) = owner.and_then(copy_of) else { continue };
         match chunks.last_mut() {
-            Some(last) if last.rows.end == k && last.repeat == repeat && last.copy == copy => last.rows.end = k + 1,
+            Some(last) if last.rows.end == k && last.repeat == repeat && last.copy == copy => {
+                last.rows.end = k + 1
+            }
             _ => chunks.push(Chunk { repeat, copy, rows: k..k + 1 }),
         }
     }
@@ -103,7 +105,8 @@ fn words(line: &str) -> impl Iterator<Item = &str> {
     let mut rest = line.trim_start();
     std::iter::from_fn(move || {
         let first = rest.chars().next()?;
-        let end = if is_word(first) { rest.find(|c| !is_word(c)).unwrap_or(rest.len()) } else { first.len_utf8() };
+        let end =
+            if is_word(first) { rest.find(|c| !is_word(c)).unwrap_or(rest.len()) } else { first.len_utf8() };
         let (word, after) = rest.split_at(end);
         rest = after.trim_start();
         Some(word)

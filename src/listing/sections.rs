@@ -140,7 +140,9 @@ impl Sections<'_> {
         let mut text = String::new();
         for row in &shown {
             match row {
-                (code, _, Some(remark)) if short(&row) => text.push_str(&format!("{code:column$}  # {remark}\n")),
+                (code, _, Some(remark)) if short(&row) => {
+                    text.push_str(&format!("{code:column$}  # {remark}\n"))
+                }
                 (code, indent, Some(remark)) => text.push_str(&format!("{indent}# {remark}\n{code}\n")),
                 (code, _, None) => text.push_str(&format!("{code}\n")),
             }

@@ -3,8 +3,8 @@
 use super::{FILE, Random, cases, parse_text, tree};
 use nnc::syntax::ast::{
     Arg, BinaryOp, Body, Cell, DataStmt, DataStmtKind, Decl, DeclRole, Declared, Definition, DefinitionKind,
-    Expr, ExprKind, File, GroupPart, How, Index, IndexArg, Item, ItemKind, Reducer, Setting, Size, Stmt, StmtKind,
-    Table, TableRow, Target, TrainSetting,
+    Expr, ExprKind, File, GroupPart, How, Index, IndexArg, Item, ItemKind, Reducer, Setting, Size, Stmt,
+    StmtKind, Table, TableRow, Target, TrainSetting,
 };
 use nnc::syntax::build::{self, NOWHERE, expr, name, word};
 use nnc::syntax::{expr_to_string, format, print, stmt_to_string};

@@ -4,9 +4,7 @@
 
 use super::{Brackets, MAX_DEPTH, Parsed, Parser};
 use crate::diagnostic::Span;
-use crate::syntax::ast::{
-    Arg, BinaryOp, Expr, ExprKind, GroupPart, Index, IndexArg, Name, Reducer, UnaryOp,
-};
+use crate::syntax::ast::{Arg, BinaryOp, Expr, ExprKind, GroupPart, Index, IndexArg, Name, Reducer, UnaryOp};
 use crate::syntax::lexer::{Token, TokenKind};
 
 const ARGUMENTS: Brackets = Brackets::round("`(` and the arguments", "an argument");

@@ -305,9 +305,7 @@ fn index_arg_doc(arg: &IndexArg) -> Doc {
 pub(super) fn indices_doc(indices: &[Index]) -> Doc {
     let one = |name: &Name, range: &Option<Expr>| match range {
         None => Doc::text(&name.text),
-        Some(range) => {
-            Doc::Concat(vec![Doc::Text(format!("{}: ", name.text)), expr_doc(range, Level::Sum)])
-        }
+        Some(range) => Doc::Concat(vec![Doc::Text(format!("{}: ", name.text)), expr_doc(range, Level::Sum)]),
     };
     let index_doc = |index: &Index| match index {
         Index::Name { name, range } => one(name, range),
