@@ -158,7 +158,7 @@ impl Groups {
     }
 
     /// Splits an index of one element off the end of a row of parts, or off its beginning.
-    fn one_beside(&mut self, row: &mut Vec<PartId>, first: bool) -> Option<PartId> {
+    fn one_beside(&mut self, row: &mut [PartId], first: bool) -> Option<PartId> {
         let at = if first { 0 } else { row.len().checked_sub(1)? };
         let part = *row.get(at)?;
         let (one, rest) = (self.add(1), self.add(self.extent(part)));
