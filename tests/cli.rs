@@ -161,7 +161,7 @@ fn every_line_of_a_gradient_tells_its_line_and_its_rule() {
             let word = line.trim_start().split(['[', ' ']).next().unwrap_or_default();
             line.starts_with("  ") && !line.starts_with("   ") && word.ends_with("_bar")
         }) {
-            let tells = |line: &str| line.contains("# line ") && line.contains("y");
+            let tells = |line: &str| line.contains("# line ") && line.contains(", ");
             assert!(tells(line) || tells(lines[k - 1]), "{example}: {line}");
         }
     }
