@@ -101,7 +101,8 @@ fn report(failures: &BTreeMap<u64, Failure>) -> String {
 
 /// The oracle, and what it said without names and numbers.
 fn kind(failure: &Failure) -> (&'static str, String) {
-    let line = failure.what.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let lines = || failure.what.lines().filter(|line| !line.trim().is_empty());
+    let line = lines().find(|line| line.starts_with("error")).or(lines().next()).unwrap_or_default();
     let words = line.split_whitespace().filter(|word| word.chars().all(|c| c.is_ascii_lowercase()));
     (failure.oracle, words.take(6).collect::<Vec<_>>().join(" "))
 }
@@ -152,6 +153,9 @@ fn every_example_and_case_holds() {
 /// How often each thing must occur among the programs of [`COVERING`] seeds.
 const OFTEN: usize = 3;
 
+/// Forms that stand in the text.
+const WORDS: [&str; 5] = ["grad(", "repeat(", "concat(", "categorical(", "truncated_normal("];
+
 /// Seeds that together cover the language.
 const COVERING: u64 = 300;
 
@@ -166,9 +170,10 @@ fn random_programs_cover_every_production_gate_reducer_and_kind_of_node() {
         let read =
             elaborate::from_text("random.nn", &text).unwrap_or_else(|(_, wrong)| panic!("{seed}: {wrong:?}"));
         let choices = Choices { training: true, ..Choices::default() };
+        let words = WORDS.into_iter().filter(|word| text.contains(word)).map(String::from);
         let kinds = elaborate::model(&read, None, &choices)
             .map_or_else(|_| BTreeSet::new(), |(m, _)| kinds(&m.circuit));
-        for what in reducers.chain(kinds).chain(productions.into_iter().map(String::from)) {
+        for what in reducers.chain(words).chain(kinds).chain(productions.into_iter().map(String::from)) {
             *seen.entry(what).or_default() += 1;
         }
     }
@@ -188,7 +193,11 @@ fn random_programs_cover_every_production_gate_reducer_and_kind_of_node() {
         "mean over the batch",
     ];
     let productions = examples().into_iter().map(String::from);
-    let wanted = gates.chain(reducers).chain(nodes.map(String::from)).chain(productions);
+    let wanted = gates
+        .chain(WORDS.map(String::from))
+        .chain(reducers)
+        .chain(nodes.map(String::from))
+        .chain(productions);
     let rare: Vec<String> = wanted.filter(|what| seen.get(what).is_none_or(|&count| count < OFTEN)).collect();
     assert!(rare.is_empty(), "seldom or never generated: {rare:?}\n{seen:?}");
 }

@@ -11,6 +11,8 @@ pub struct Definition {
     pub call: String,
     /// Whether it owns parameters.
     pub layer: bool,
+    /// Whether its examples meet in it: what it gives for one may depend on the others of the batch.
+    pub across: bool,
     /// What it takes.
     pub inputs: Vec<Input>,
     /// What it gives.
@@ -145,6 +147,7 @@ impl Generator {
         self.definitions.push(Definition {
             call: format!("{name}{given}"),
             layer: false,
+            across: self.body.across,
             inputs: vec![input; inputs.len()],
             outputs: vec![Output { dims: vec![], low: body.low, high: body.high }],
         });
@@ -178,9 +181,11 @@ impl Generator {
         self.text += "}\n\n";
         let fixed = |dims: Vec<u32>| Input { dims: dims.into_iter().map(Dim::Fixed).collect(), class: None };
         let call = format!("{name}{given}");
+        let across = self.body.across;
         self.definitions.push(Definition {
             call,
             layer,
+            across,
             inputs: shapes.into_iter().map(fixed).collect(),
             outputs,
         });

@@ -35,6 +35,7 @@ pub fn library() -> Vec<Definition> {
     let definition = |&(call, inputs, output, low, high): &(&str, &[&str], &str, f64, f64)| Definition {
         call: call.to_string(),
         layer: false,
+        across: false,
         inputs: inputs.iter().map(input).collect(),
         outputs: vec![Output { dims: dims(output), low, high }],
     };
@@ -52,7 +53,7 @@ const STAGES: &[Stage] = &[
     (|g, dims| owns(g) && dims.len() == 1, |g, x| normalised(g, x, "rmsnorm")),
     (
         |g, dims| g.in_net() && g.body.indices.is_empty() && dims.len() == 1,
-        |g, x| normalised(g, x, "batchnorm"),
+        |g, x| normalised(g, Term { across: true, ..x }, "batchnorm"),
     ),
     (|_, _| true, |_, x| ("relu".into(), Term { low: 0.0, high: x.high.max(0.0), ..x })),
     (|_, _| true, |_, x| ("tanh".into(), Term { low: -1.0, high: 1.0, ..x })),
@@ -62,6 +63,7 @@ const STAGES: &[Stage] = &[
         |_, x| ("dropout(0.25)".into(), Term { low: x.low * 1.4, high: x.high * 1.4, batch: true, ..x }),
     ),
     (|_, dims| dims.len() == 1, |_, x| ("softmax".into(), Term { low: 0.0, high: 1.0, ..x })),
+    (|g, dims| owns(g) && dims.len() == 1, repeated),
 ];
 
 fn owns(g: &Generator) -> bool {
@@ -74,6 +76,15 @@ fn dense(g: &mut Generator, x: Term) -> (String, Term) {
     let call = format!("dense({}{bias})", g.size(m));
     let size = x.size() * n * (6.0 / (n + f64::from(m))).sqrt();
     (call, Term { low: -size, high: size, dims: vec![m], ..x })
+}
+
+/// Copies of a layer, each with parameters of its own.
+fn repeated(g: &mut Generator, x: Term) -> (String, Term) {
+    let (copies, size) = (g.random.below(4), g.size(x.dims[0]));
+    let nested = if g.random.chance(0.2) { "repeat(2) " } else { "" };
+    let stage = format!("repeat({copies}) {nested}(dense({size}) |> tanh)");
+    // No copy leaves its input as it is.
+    (stage, Term { low: x.low.min(-1.0), high: x.high.max(1.0), ..x })
 }
 
 fn normalised(_: &mut Generator, x: Term, layer: &str) -> (String, Term) {
@@ -90,7 +101,9 @@ impl Generator {
             let definition = self.random.pick(&own).clone();
             let output = &definition.outputs[0];
             let dims = if definition.lifts() { x.dims.clone() } else { output.fixed_dims() };
-            (definition.call, Term { low: output.low, high: output.high, batch: true, dims, ..x })
+            let across = x.across || definition.across;
+            self.body.across |= across;
+            (definition.call, Term { low: output.low, high: output.high, batch: true, across, dims, ..x })
         } else {
             let rows: Vec<&Stage> = STAGES.iter().filter(|(fits, _)| fits(self, &x.dims)).collect();
             let (_, make) = **self.random.pick(&rows);
@@ -163,12 +176,13 @@ impl Generator {
         // A layer may draw.
         let made =
             Term::new(text, Level::Atom, output.low, output.high).of(&parts.iter().collect::<Vec<_>>());
-        Term { batch: true, fixed: false, ..made.with_dims(dims) }
+        Term { batch: true, fixed: false, across: made.across || definition.across, ..made.with_dims(dims) }
     }
 
     /// A call with arguments for its inputs. `dims` is what a function of scalars is lifted over.
     pub fn call_text(&mut self, definition: &Definition, dims: &[u32], depth: u32) -> (String, Vec<Term>) {
         let lifted = definition.lifts();
+        self.body.across |= definition.across;
         let whole = self.random.below(definition.inputs.len().max(1));
         let definition = match self.vector_length() {
             Some(length) => definition.with_vectors_of(length),

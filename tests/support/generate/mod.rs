@@ -7,6 +7,7 @@
 //! - [`conditions`]: true and false; [`wholes`]: classes and indices that the running program computes.
 //! - [`reads`]: what stands between brackets.
 //! - [`statements`]: equations, draws, pipelines, states, branches, and the loss over all of them.
+//! - [`gradients`]: derivatives within the net.
 //! - [`recurrences`]: equations that read earlier or later elements of one another.
 //! - [`definitions`]: functions and layers of the program's own; [`library`]: those that every program knows.
 //! - [`training`]: data in a table, an optimizer and what else a `train` block says.
@@ -17,6 +18,7 @@
 
 pub mod conditions;
 pub mod definitions;
+pub mod gradients;
 pub mod library;
 pub mod reads;
 pub mod reals;
@@ -125,6 +127,8 @@ pub struct Body {
     pub instances: Vec<Definition>,
     /// How many names were given.
     pub names: usize,
+    /// Whether something written so far depends on all examples of a batch.
+    pub across: bool,
 }
 
 impl Body {
@@ -139,6 +143,7 @@ impl Body {
             flags: vec![],
             instances: vec![],
             names: 0,
+            across: false,
         }
     }
 }

@@ -38,6 +38,7 @@ pub const REALS: &[Production<Term>] = &[
         fits: |g, dims| !dims.is_empty() && dims[0] <= 4 && g.has(&dims[1..]),
         make: list,
     },
+    Production { example: "concat(a, b)", weight: 2, fits: |g, dims| can_join(g, dims), make: joined },
     Production {
         example: "i / 3",
         weight: 1,
@@ -190,13 +191,16 @@ fn reduction(g: &mut Generator, dims: &[u32], depth: u32) -> Term {
     let body = g.real(dims, depth);
     let body = if reducer == "prod" { g.within(body, -2.0, 2.0) } else { body };
     let mut indices = g.unbind(begin);
-    if reducer == "mean" && g.random.chance(0.2) {
+    let across = reducer == "mean" && g.random.chance(0.2);
+    if across {
+        g.body.across = true;
         indices = format!("batch, {indices}");
     }
     let elements: u32 = extents.iter().product();
     let (low, high) = range(&body, f64::from(elements));
     let text = format!("{reducer}[{indices}] {}", body.at(Level::Product));
-    Term { fixed: false, ..Term::new(text, Level::Reduction, low, high).of(&[&body]) }
+    let made = Term::new(text, Level::Reduction, low, high).of(&[&body]);
+    Term { fixed: false, across: across || made.across, ..made }
 }
 
 impl Generator {
@@ -267,7 +271,8 @@ fn batch_mean(g: &mut Generator, dims: &[u32], depth: u32) -> Term {
     let body = g.real(dims, depth);
     let text = format!("mean[batch] {}", body.at(Level::Product));
     let made = Term::new(text, Level::Reduction, body.low, body.high).of(&[&body]);
-    Term { batch: false, fixed: false, ..made }
+    g.body.across = true;
+    Term { batch: false, fixed: false, across: true, ..made }
 }
 
 /// An element of what a call gives.
@@ -285,6 +290,23 @@ fn list(g: &mut Generator, dims: &[u32], depth: u32) -> Term {
     let high = parts.iter().map(|part| part.high).fold(f64::NEG_INFINITY, f64::max);
     let made = Term::new(format!("[{}]", text.join(", ")), Level::Atom, low, high)
         .of(&parts.iter().collect::<Vec<_>>());
+    Term { fixed: false, ..made.with_dims(dims) }
+}
+
+fn can_join(g: &Generator, dims: &[u32]) -> bool {
+    !dims.is_empty() && (2..=8).contains(&dims[0]) && g.has(&dims[1..])
+}
+
+/// Two arrays, one after the other along their first axis.
+fn joined(g: &mut Generator, dims: &[u32], depth: u32) -> Term {
+    let first = g.random.between(1, i64::from(dims[0]) - 1) as u32;
+    let parts = [first, dims[0] - first].map(|extent| {
+        let dims = [&[extent], &dims[1..]].concat();
+        if g.has(&dims) { g.real(&dims, depth.min(1)) } else { list(g, &dims, depth) }
+    });
+    let (low, high) = (parts[0].low.min(parts[1].low), parts[0].high.max(parts[1].high));
+    let text = format!("concat({}, {})", parts[0].text, parts[1].text);
+    let made = Term::new(text, Level::Atom, low, high).of(&[&parts[0], &parts[1]]);
     Term { fixed: false, ..made.with_dims(dims) }
 }
 

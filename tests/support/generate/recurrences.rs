@@ -32,7 +32,7 @@ pub fn recurrence(g: &mut Generator) {
     }
     for name in &recurrence.names {
         let made = Term::new("", Level::Atom, -1.0, 1.0).with_dims(&recurrence.dims);
-        g.declare(name, Term { batch: true, ..made });
+        g.declare(name, Term { batch: true, across: g.body.across, ..made });
     }
 }
 
@@ -112,5 +112,5 @@ fn cell(g: &mut Generator, extent: u32, backwards: bool) {
     let taken = format!("(({input}) |> dense({size})) + ({before} |> dense({size}))");
     g.body.lines.push(format!("{name}[{indices}] = tanh({taken})"));
     let made = Term::new("", Level::Atom, -1.0, 1.0).with_dims(&[extent, width]);
-    g.declare(&name, Term { batch: true, ..made });
+    g.declare(&name, Term { batch: true, across: g.body.across, ..made });
 }

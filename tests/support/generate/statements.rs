@@ -1,6 +1,7 @@
 //! Statements: equations, draws, pipelines, states, branches; and the net with its loss over all of them.
 
 use super::definitions::{Definition, Dim, Input, Output};
+use super::gradients::{gradient, has_variable};
 use super::term::{Level, Sort, Term};
 use super::training::Column;
 use super::{Body, Generator, Place, Production};
@@ -51,6 +52,18 @@ pub const STATEMENTS: &[Production<()>] = &[
         make: |g, _, _| super::recurrences::recurrence(g),
     },
     Production {
+        example: "v[i] = tanh(grad(y, x)[i])",
+        weight: 4,
+        fits: has_variable,
+        make: |g, _, _| gradient(g),
+    },
+    Production {
+        example: "z ~ categorical(p)",
+        weight: 1,
+        fits: has_vectors,
+        make: |g, _, _| drawn_class(g),
+    },
+    Production {
         example: "state s[2] = 0 ... s' = ...",
         weight: 1,
         fits: |g, _| g.in_net(),
@@ -64,6 +77,7 @@ const DRAWS: &[(&str, f64, f64)] = &[
     ("normal(0.5, 0.2)", -0.5, 1.5),
     ("uniform(0, 1)", 0.0, 1.0),
     ("uniform(-2, 0.5)", -2.0, 0.5),
+    ("truncated_normal(0, 1)", -2.0, 2.0),
     ("bernoulli(0.5)", 0.0, 1.0),
 ];
 
@@ -251,6 +265,23 @@ fn draw(g: &mut Generator) {
     g.declare(&name, Term { batch: true, ..made });
 }
 
+/// Classes drawn with probabilities that are computed.
+fn drawn_class(g: &mut Generator) {
+    let length = vector_length(g);
+    let probabilities = g.equation(&[], |g| {
+        let of = g.real(&[length], 1);
+        Term { text: format!("softmax({})", of.text), level: Level::Atom, low: 0.0, high: 1.0, ..of }
+    });
+    let dims = g.likely_dims(&[0, 0, 1]);
+    let begin = g.bind(&dims);
+    let indices = g.unbind(begin);
+    let name = g.fresh("z");
+    let left = if dims.is_empty() { name.clone() } else { format!("{name}[{indices}]") };
+    g.body.lines.push(format!("{left} ~ categorical({probabilities})"));
+    let made = Term::new("", Level::Atom, 0.0, f64::from(length - 1)).with_dims(&dims);
+    g.declare(&name, Term { batch: true, ..made.with_sort(Sort::Class(length)) });
+}
+
 /// A block that a static condition chooses; both branches define the same name with the same shape.
 fn branch(g: &mut Generator) {
     let mut conditions = vec!["training".to_string(), "not training".to_string()];
@@ -275,7 +306,24 @@ fn branch(g: &mut Generator) {
     g.body.lines.push(format!("  {second}"));
     g.body.lines.push("}".into());
     let (low, high) = (then.low.min(other.low), then.high.max(other.high));
-    g.declare(&name, Term { low, high, batch: then.batch || other.batch, ..then });
+    let (batch, across) = (then.batch || other.batch, then.across || other.across);
+    g.declare(&name, Term { low, high, batch, across, ..then });
+}
+
+/// `mean[i, j] ...` of what is made of an element of an array.
+pub fn mean_over(g: &mut Generator, array: &Term, make: impl FnOnce(&mut Generator, Term) -> Term) -> Term {
+    let begin = g.bind(&array.dims);
+    g.body.indices[begin..].iter_mut().for_each(|index| index.used = true);
+    let names: Vec<String> = g.body.indices[begin..].iter().map(|index| index.name.clone()).collect();
+    let text =
+        if names.is_empty() { array.text.clone() } else { format!("{}[{}]", array.text, names.join(", ")) };
+    let body = make(g, Term { text, dims: vec![], ..array.clone() });
+    let indices = g.unbind(begin);
+    if names.is_empty() {
+        return body;
+    }
+    let text = format!("mean[{indices}] {}", body.at(Level::Product));
+    Term { text, level: Level::Reduction, ..body }
 }
 
 /// Whether there is an array of numbers.
@@ -324,7 +372,8 @@ fn instance(g: &mut Generator) {
     g.body.lines.push(format!("{name} = {text}"));
     let input = Input { dims: vec![Dim::Fixed(length)], class: None };
     let output = Output { dims: vec![Dim::Fixed(width)], low: -high, high };
-    let instance = Definition { call: name, layer: true, inputs: vec![input], outputs: vec![output] };
+    let instance =
+        Definition { call: name, layer: true, across: false, inputs: vec![input], outputs: vec![output] };
     g.body.instances.push(instance.clone());
     // An instance that is never called would own nothing.
     g.equation(&[], |g| {
@@ -350,12 +399,13 @@ fn several(g: &Generator) -> impl Iterator<Item = &Definition> {
 fn apart(g: &mut Generator) {
     let known: Vec<Definition> = several(g).cloned().collect();
     let definition = g.random.pick(&known).clone();
-    let (call, _) = g.call_text(&definition, &[], 2);
+    let (call, parts) = g.call_text(&definition, &[], 2);
+    let across = definition.across || parts.iter().any(|part| part.across);
     let names: Vec<String> = definition.outputs.iter().map(|_| g.fresh("v")).collect();
     g.body.lines.push(format!("{} = {call}", names.join(", ")));
     for (name, output) in names.iter().zip(&definition.outputs) {
         let made = Term::new("", Level::Atom, output.low, output.high);
-        g.declare(name, Term { batch: true, ..made.with_dims(&output.fixed_dims()) });
+        g.declare(name, Term { batch: true, across, ..made.with_dims(&output.fixed_dims()) });
     }
 }
 

@@ -59,6 +59,8 @@ pub struct Term {
     pub batch: bool,
     /// Whether it is known before training.
     pub fixed: bool,
+    /// Whether one example's may depend on the other examples of its batch.
+    pub across: bool,
 }
 
 impl Term {
@@ -73,6 +75,7 @@ impl Term {
             high,
             batch: false,
             fixed: false,
+            across: false,
         }
     }
 
@@ -99,6 +102,7 @@ impl Term {
             dims: largest.unwrap_or_default(),
             batch: parts.iter().any(|part| part.batch),
             fixed: !parts.is_empty() && parts.iter().all(|part| part.fixed),
+            across: self.across || parts.iter().any(|part| part.across),
             ..self
         }
     }
