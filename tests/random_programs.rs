@@ -230,3 +230,10 @@ fn a_failing_program_becomes_small() {
     let small = shrink(&text, &|text| text.contains("tanh(") && text.contains("loss ="));
     assert!(small.len() < 60 && small.contains("tanh("), "{small}");
 }
+
+/// Prints the program of a seed: for a person who looks into a failure.
+#[test]
+#[ignore = "prints a program: NNC_FROM=<seed> cargo test --test random_programs print -- --ignored --nocapture"]
+fn print_the_program_of_a_seed() {
+    println!("{}", program(setting("NNC_FROM", 0)));
+}

@@ -9,6 +9,9 @@ use crate::interpret::{Bindings, evaluate};
 /// Half the distance between the ends of the wider difference, relative to the element's size.
 const STEP: f64 = 1e-3;
 
+/// Differences that still change by a larger share of themselves tell nothing.
+const MOVING: f64 = 1e-3;
+
 /// How one slot's derived gradient compares with differences.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
@@ -175,10 +178,13 @@ impl Probe {
         let [wide, half, quarter] = slopes;
         let [first, second] = [(4.0 * half - wide) / 3.0, (4.0 * quarter - half) / 3.0];
         let third = (16.0 * second - first) / 15.0;
-        // Each change should be about a quarter of the one before, unless both are nothing but rounding.
-        let settled =
-            (quarter - half).abs() <= 0.5 * (half - wide).abs() + 1e-6 * (1.0 + start.objective.abs());
-        (alike && settled).then_some([third, (third - second).abs()])
+        // Each change should be about a quarter of the one before, unless both are nothing but rounding; and what is
+        // extrapolated says nothing while it still moves.
+        let rounding = 1e-6 * (1.0 + start.objective.abs());
+        let uncertainty = (third - second).abs();
+        let settled = (quarter - half).abs() <= 0.5 * (half - wide).abs() + rounding
+            && uncertainty <= MOVING * third.abs() + rounding;
+        (alike && settled).then_some([third, uncertainty])
     }
 }
 

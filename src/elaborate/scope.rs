@@ -8,6 +8,7 @@ use crate::circuit::{Leaf, PlaceId, StepValue};
 use crate::diagnostic::{Diagnostic, Span, codes};
 use crate::syntax::ast::{self, Decl, Name, Stmt, StmtKind};
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::ops::Range;
 
 /// What a body is the body of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,12 +57,14 @@ pub enum Progress {
 }
 
 /// A statement of the body with its progress.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Pending<'p> {
     /// The statement.
     pub statement: &'p Stmt,
     /// How far it has come.
     pub progress: Progress,
+    /// Of a choice: the statements of the branch that it takes, among those that wait.
+    pub taken: Option<Range<usize>>,
 }
 
 /// A body being elaborated: the net, or a call.
@@ -275,15 +278,22 @@ impl<'p> Elaborator<'p> {
 
     /// Elaborates the statement that defines a name, if it is waiting; a running one would never end.
     pub fn force(&mut self, key: &str, span: Span) -> Tried<()> {
+        self.run_definer(key);
         let Some(&at) = self.here().definers.get(key) else { return Ok(()) };
         match self.here().pending[at].progress {
-            Progress::Done => Ok(()),
-            Progress::Waiting => {
-                self.run_pending(at);
-                Ok(())
+            Progress::Running if !self.here().names.contains_key(key) => {
+                self.endless(key, span, self.here().pending[at].statement.span)
             }
-            Progress::Running if self.here().names.contains_key(key) => Ok(()),
-            Progress::Running => self.endless(key, span, self.here().pending[at].statement.span),
+            _ => Ok(()),
+        }
+    }
+
+    /// Elaborates the statement that defines a name, if it is waiting. If that is a choice, it is one of its branch.
+    pub fn run_definer(&mut self, key: &str) {
+        while let Some(&at) = self.here().definers.get(key)
+            && self.here().pending[at].progress == Progress::Waiting
+        {
+            self.run_pending(at);
         }
     }
 

@@ -11,15 +11,32 @@ use super::walk::ungrouped;
 use crate::diagnostic::{Diagnostic, Span, codes};
 use crate::syntax::ast::{Decl, Expr, ExprKind, How, Index, Name, Size, Stmt, StmtKind, Target};
 use rustc_hash::FxHashMap;
+use std::ops::Range;
 
 impl<'p> Elaborator<'p> {
     /// Elaborates the statements of a block. The order of equations does not matter: what one reads of another
     /// that is still waiting is elaborated first.
     pub fn run_block(&mut self, statements: &'p [Stmt]) {
+        let opened = self.open_block(statements);
+        self.run_opened(opened);
+    }
+
+    /// Elaborates statements in their order, after a choice those of the branch that it takes.
+    fn run_opened(&mut self, opened: Range<usize>) {
+        for k in opened {
+            self.run_pending(k);
+            if let Some(taken) = self.here().pending[k].taken.clone() {
+                self.run_opened(taken);
+            }
+        }
+    }
+
+    /// Has the statements of a block wait; gives their places among those that do.
+    fn open_block(&mut self, statements: &'p [Stmt]) -> Range<usize> {
         let begin = self.here().pending.len();
         let mut seen: FxHashMap<String, Span> = FxHashMap::default();
         for (k, statement) in statements.iter().enumerate() {
-            self.frame().pending.push(Pending { statement, progress: Progress::Waiting });
+            self.frame().pending.push(Pending { statement, progress: Progress::Waiting, taken: None });
             let mut twice = vec![];
             let is_choice = matches!(statement.kind, StmtKind::If { .. });
             let mut defined = vec![];
@@ -40,9 +57,7 @@ impl<'p> Elaborator<'p> {
             }
         }
         self.find_recurrences(statements);
-        for k in begin..begin + statements.len() {
-            self.run_pending(k);
-        }
+        begin..begin + statements.len()
     }
 
     /// Elaborates a waiting statement, apart from whatever is under way.
@@ -59,7 +74,14 @@ impl<'p> Elaborator<'p> {
         let in_metric = std::mem::replace(&mut self.in_metric, false);
         let quiet = std::mem::replace(&mut self.quiet, false);
         let place = self.enter_place(defined_by(statement), statement.span);
-        self.at(statement.span, |this| this.statement(statement));
+        self.at(statement.span, |this| match &statement.kind {
+            StmtKind::If { condition, then, otherwise } => {
+                // Each of its statements waits by itself: what needs one of them early may be what others need.
+                let taken = this.static_choice(condition, then, otherwise.as_deref());
+                this.frame().pending[at].taken = taken.ok();
+            }
+            _ => this.statement(statement),
+        });
         self.in_metric = in_metric;
         let frame = self.frame();
         frame.place = place;
@@ -78,9 +100,7 @@ impl<'p> Elaborator<'p> {
             StmtKind::Declare { role, decls } => self.declare(*role, decls),
             StmtKind::Output { name, value } => self.result(name, value.as_ref(), false, statement.span),
             StmtKind::Metric { name, value } => self.result(name, value.as_ref(), true, statement.span),
-            StmtKind::If { condition, then, otherwise } => {
-                let _ = self.static_choice(condition, then, otherwise.as_deref());
-            }
+            StmtKind::If { .. } => unreachable!("a choice has its branch taken by itself"),
             StmtKind::Define { targets, how, value } => {
                 self.frame().equation = targets.first().map(|target| target.name.text.as_str());
                 if self.is_endless(statement) || self.equation(targets, *how, value).is_err() {
@@ -99,13 +119,13 @@ impl<'p> Elaborator<'p> {
         }
     }
 
-    /// `if condition { ... } else { ... }`
+    /// `if condition { ... } else { ... }`: has the statements of the branch taken wait.
     fn static_choice(
         &mut self,
         condition: &'p Expr,
         then: &'p [Stmt],
         otherwise: Option<&'p [Stmt]>,
-    ) -> Tried<()> {
+    ) -> Tried<Range<usize>> {
         let otherwise = otherwise.unwrap_or(&[]);
         let truth = match self.expr(condition) {
             Ok(Value::Static(Static::Bool(truth))) => Ok(truth),
@@ -138,8 +158,7 @@ impl<'p> Elaborator<'p> {
             forget(self, taken);
             return Err(Failed);
         }
-        self.run_block(taken);
-        Ok(())
+        Ok(self.open_block(taken))
     }
 
     /// `y[m] = e`, `keep[..S] ~ d`, `v' = e`, `a[t], b[t] = cell(...)`

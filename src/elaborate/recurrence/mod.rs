@@ -215,9 +215,7 @@ impl<'p> Elaborator<'p> {
         names.sort_by_key(|(_, place)| *place);
         self.frame().cycles[k].completing = true;
         for (name, _) in &names {
-            if let Some(&at) = self.here().definers.get(name) {
-                self.run_pending(at);
-            }
+            self.run_definer(name);
         }
         let cycle = &mut self.frame().cycles[k];
         cycle.completing = false;
