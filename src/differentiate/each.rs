@@ -55,10 +55,10 @@ pub enum Obstacle {
 pub fn gradient_of_each(circuit: &mut Circuit, request: &Request<'_>) -> Result<OfEach, Obstacle> {
     let Request { of, wrt, .. } = *request;
     let per_example = circuit.shape(of).batch;
-    if let Some(lag) = reachable(circuit, [of]).iter().find(|&value| is_open(circuit, value)) {
+    let path = between(circuit, of, wrt);
+    if let Some(lag) = unfinished(circuit, request, &path) {
         return Err(Obstacle::Unfinished(lag));
     }
-    let path = between(circuit, of, wrt);
     if let Some(meeting) = path.iter().copied().find(|&value| per_example && meets(circuit, value)) {
         return Err(Obstacle::AcrossBatch(meeting));
     }
@@ -77,6 +77,27 @@ pub fn gradient_of_each(circuit: &mut Circuit, request: &Request<'_>) -> Result<
         Lift::new(circuit, &path, request, &apart, each_example)?.gradient(circuit, request)
     };
     Ok(OfEach { value, apart })
+}
+
+/// A lag of a recurrence that is not known to its end, through which `of` might depend on `wrt`.
+///
+/// Where both run along the scanned dimension, each element is differentiated by its own: what a lag reads was made of
+/// other elements. So there is nothing to know, unless a way leads through another lag.
+fn unfinished(circuit: &Circuit, request: &Request<'_>, path: &[ValueId]) -> Option<ValueId> {
+    let Request { of, wrt, same, .. } = *request;
+    let reached = reachable(circuit, [of]);
+    let mut open = reached.iter().filter(|&value| is_open(circuit, value)).peekable();
+    open.peek()?;
+    let through =
+        path.iter().copied().find(|&value| value != wrt && matches!(circuit.node(value), Node::Lag { .. }));
+    through.or_else(|| {
+        open.find(|&lag| {
+            let Node::Lag { axis, .. } = circuit.node(lag) else { unreachable!("it is a lag") };
+            let way = between(circuit, of, lag);
+            let own = |&(a, _): &(usize, usize)| runs_along(circuit, &way, (of, a), (lag, (*axis).into()));
+            wrt != lag && !way.is_empty() && !same.iter().any(own)
+        })
+    })
 }
 
 /// Whether a value reads a recurrence whose equations are not all there.

@@ -246,8 +246,11 @@ impl<'p> Elaborator<'p> {
                         values = vec![Argument { name: None, value, span: *at }];
                     }
                     // A call of the whole is a call of each stage.
-                    results =
-                        self.apply(stage, std::mem::take(&mut values), if k == 0 { span } else { *at })?;
+                    let call = if k == 0 { span } else { *at };
+                    self.stages.push(k);
+                    let called = self.apply(stage, std::mem::take(&mut values), call);
+                    self.stages.pop();
+                    results = called?;
                 }
                 Ok(results)
             }
@@ -284,7 +287,9 @@ impl<'p> Elaborator<'p> {
         frame.outputs = &definition.outputs;
         let slots = self.circuit.slots().len();
         self.frames.push(frame);
+        let stages = std::mem::take(&mut self.stages);
         let results = self.call_body(applied, &args);
+        self.stages = stages;
         self.frames.pop();
         let mut results = results?;
         if !fresh.is_empty() {

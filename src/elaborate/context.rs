@@ -68,7 +68,10 @@ pub struct Elaborator<'p> {
     /// Paths of occurrences of functions and layers.
     pub paths: FxHashMap<(String, Span), String>,
     /// Paths of calls, which differ from those of instances where an instance is called twice.
-    pub call_paths: FxHashMap<(String, Span, String), String>,
+    pub call_paths: FxHashMap<(String, Span, String, Vec<usize>), String>,
+    /// Which stage of a pipeline is being called, which stage of that, and so on: copies of one stage have one place in
+    /// the text.
+    pub stages: Vec<usize>,
     /// Every path given.
     pub used_paths: FxHashSet<String>,
     /// Layers called from the net, for the summary.
@@ -114,6 +117,7 @@ impl<'p> Elaborator<'p> {
             inner: FxHashMap::default(),
             paths: FxHashMap::default(),
             call_paths: FxHashMap::default(),
+            stages: vec![],
             used_paths: FxHashSet::default(),
             layers: vec![],
             data: None,

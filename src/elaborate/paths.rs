@@ -44,7 +44,7 @@ impl<'p> Elaborator<'p> {
     /// The path of a call of an instance: the instance's, but for second calls.
     pub fn call_path(&mut self, instance: &str, call: Span) -> String {
         let (owner, caller) = (self.here().instance.clone(), self.here().path.clone());
-        let key = (instance.to_string(), call, caller.clone());
+        let key = (instance.to_string(), call, caller.clone(), self.stages.clone());
         if let Some(known) = self.call_paths.get(&key) {
             return known.clone();
         }

@@ -5,26 +5,36 @@ use super::term::{Level, Sort, Term};
 use super::{Generator, Place};
 use nnc::circuit::gates;
 
+/// Gradients of gradients of many elements would fill any memory.
+const MOST: usize = 3;
+
+/// Nothing with more elements is differentiated by, for the same reason.
+const LARGEST: u32 = 24;
+
 /// Values that something may be differentiated by: inputs, parameters, and what is computed for each example.
 fn variables(g: &Generator) -> Vec<usize> {
     let varies = |term: &Term| term.batch || term.text.starts_with('w');
-    let fits = |term: &Term| term.sort == Sort::Real && varies(term) && term.dims.len() <= 2;
+    let small = |term: &Term| term.dims.len() <= 2 && term.dims.iter().product::<u32>() <= LARGEST;
+    let fits = |term: &Term| term.sort == Sort::Real && varies(term) && small(term);
     (0..g.body.values.len()).filter(|&k| fits(&g.body.values[k].term)).collect()
 }
 
 /// Whether there is such a value. The arguments of functions may be constants, which nothing is differentiated by.
 pub fn has_variable(g: &Generator, _: &[u32]) -> bool {
-    g.body.place == Place::Net && !variables(g).is_empty()
+    g.body.place == Place::Net && g.body.gradients < MOST && !variables(g).is_empty()
 }
 
 /// `v[i, j] = tanh(0.5 * grad(sin(mean[k] x[k] * w[k]) * y[i], x)[j])`
 pub fn gradient(g: &mut Generator) {
     let known = variables(g);
     let by = g.body.values[*g.random.pick(&known)].term.clone();
-    let mapped = if g.random.chance(0.3) { vec![g.extent()] } else { vec![] };
+    g.body.gradients += 1;
+    let first = g.body.gradients == 1;
+    let mapped = if first && g.random.chance(0.3) { vec![g.extent()] } else { vec![] };
+    let named = if first && g.random.chance(0.7) { None } else { Some(named(g, &by)) };
     // What is differentiated may also depend on the indices that read the gradient: an element of each one's own.
     let begin = g.bind(&[mapped.clone(), by.dims.clone()].concat());
-    let of = differentiated(g, &by);
+    let of = named.unwrap_or_else(|| differentiated(g, &by));
     let read: Vec<String> =
         g.body.indices[begin + mapped.len()..].iter().map(|index| index.name.clone()).collect();
     let indices = g.unbind(begin);
@@ -38,6 +48,17 @@ pub fn gradient(g: &mut Generator) {
     });
     let made = Term::new("", Level::Atom, -1.0, 1.0).of(&[&of, &by]);
     g.declare(&name, Term { fixed: false, ..made.with_dims(&[mapped, by.dims].concat()) });
+}
+
+/// A number that depends on a value, by a name of its own.
+fn named(g: &mut Generator, by: &Term) -> Term {
+    let of = differentiated(g, by);
+    let name = g.fresh("v");
+    g.body.lines.push(format!("{name} = {}", of.text));
+    g.declare(&name, of);
+    let value = g.body.values.last_mut().expect("just declared");
+    value.read = true;
+    value.term.clone()
 }
 
 /// A number that depends on a value: a gate of a mean over it, together with anything.

@@ -127,6 +127,8 @@ pub struct Body {
     pub instances: Vec<Definition>,
     /// How many names were given.
     pub names: usize,
+    /// How many gradients were taken.
+    pub gradients: usize,
     /// Whether something written so far depends on all examples of a batch.
     pub across: bool,
 }
@@ -143,6 +145,7 @@ impl Body {
             flags: vec![],
             instances: vec![],
             names: 0,
+            gradients: 0,
             across: false,
         }
     }
