@@ -6,6 +6,11 @@ use std::process::Command;
 
 /// The parameters after a run of a program: path and values.
 fn trained(program: &str, args: &[&str]) -> Vec<(String, Vec<f64>)> {
+    trained_and_told(program, args).0
+}
+
+/// The same, and what the run printed.
+fn trained_and_told(program: &str, args: &[&str]) -> (Vec<(String, Vec<f64>)>, String) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (model, out) = (folder.path().join("net.nn"), folder.path().join("out.safetensors"));
     fs::write(&model, program).expect("it can be written");
@@ -14,7 +19,8 @@ fn trained(program: &str, args: &[&str]) -> Vec<(String, Vec<f64>)> {
         command.arg("run").arg(&model).arg("--save").arg(&out).args(args).output().expect("nnc starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let loaded = checkpoint::load(&out).expect("a checkpoint");
-    loaded.tensors.into_iter().map(|tensor| (tensor.name, tensor.data)).collect()
+    let parameters = loaded.tensors.into_iter().map(|tensor| (tensor.name, tensor.data)).collect();
+    (parameters, String::from_utf8(output.stdout).expect("text"))
 }
 
 /// The values of one parameter.
@@ -102,4 +108,34 @@ fn turns_follow_one_another_in_a_step() {
     assert_eq!((of(&after, "a"), of(&after, "b")), (&[3.0][..], &[6.0][..]));
     let after = trained(&program(&format!("{b}, {a}")), &[]);
     assert_eq!((of(&after, "b"), of(&after, "a")), (&[2.0][..], &[2.0][..]));
+}
+
+/// The bytes that a run says the backward pass keeps.
+fn kept(told: &str) -> f64 {
+    let (before, _) = told.split_once("B kept for the backward pass").expect("a run says what is kept");
+    let figure = before.rsplit(", ").next().expect("a figure");
+    let (number, unit) = figure.split_once(' ').expect("a number and a unit");
+    number.parse::<f64>().expect("a number") * if unit == "k" { 1e3 } else { 1.0 }
+}
+
+#[test]
+fn what_is_computed_again_is_the_same_and_needs_less_room() {
+    let program = |layer: &str| {
+        format!(
+            "data d = table {{\n x[24] y\n {}\n {}\n {}\n}}\n\
+             net a {{\n input x[24]\n target y\n e[t: 12, n: 2] = x[2 * t + n]\n h = e |> {layer}\n p = h[11] |> dense(1)\n loss = (p[0] - y)^2\n}}\n\
+             train a on d {{\n optimizer = adam(lr = 0.1)\n batch = 2\n epochs = 3\n}}\n",
+            "1 ".repeat(25),
+            "0.5 -0.25 ".repeat(12) + "0.3",
+            "-1 ".repeat(24) + "0.8",
+        )
+    };
+    // Arrays of 12 elements of 8 numbers, for 2 examples.
+    let array = 2.0 * 12.0 * 8.0 * 4.0;
+    for (layer, fewer) in [("gru(8)", 4.0), ("lstm(8)", 5.0), ("rnn(8)", 0.0)] {
+        let [(kept_all, told), (again, told_again)] = ["recompute=false", "recompute=true"]
+            .map(|setting| trained_and_told(&program(layer), &["--set", setting]));
+        assert_eq!(kept_all, again, "{layer}");
+        assert_eq!((kept(&told) - kept(&told_again)).round(), fewer * array, "{layer}: {told}{told_again}");
+    }
 }

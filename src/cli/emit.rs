@@ -92,7 +92,8 @@ fn print(session: &Session, which: Which) -> Result<String, Failed> {
         stages = step_stages(&model, &Layout::of(&model.circuit, &update.order), &states, &update);
     }
     let capacity = session.training.as_ref().map_or(1, |training| training.batch);
-    let setup = Setup { capacity, seed: session.seed(), dtype: session.precision() };
+    let recompute = session.training.as_ref().is_some_and(|training| training.recompute);
+    let setup = Setup { capacity, seed: session.seed(), dtype: session.precision(), recompute };
     let options = Options { listing: true, ..Options::default() };
     let built = build_with(stages, setup, options).expect("Cranelift compiles what the planner makes");
     Ok(match which {

@@ -149,6 +149,9 @@ pub struct Training {
     pub seed: u64,
     /// The type of all numbers.
     pub precision: Dtype,
+    /// Whether the backward pass computes again what recurrences compute on their way, rather than keeping it: less
+    /// memory, more work.
+    pub recompute: bool,
     /// When to stop early.
     pub stop: Option<Stop>,
     /// Which parameters to keep at the end; the last if `None`.

@@ -6,7 +6,8 @@ use super::model::{Best, Part, Stop, Training};
 use super::net::given_settings;
 use super::program::{Definitions, Net, Program, Train};
 use super::scope::{BodyKind, Frame};
-use super::values::Tried;
+use super::statics::Static;
+use super::values::{Tried, Value};
 use super::walk::ungrouped;
 use crate::circuit::Dtype;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes, nearest};
@@ -14,7 +15,7 @@ use crate::syntax::ast::{Arg, Expr, ExprKind, Item, StmtKind};
 
 /// What a `train` block may set. `optimizer`, `freeze` and `clip` are part of the [`super::Update`].
 pub const TRAIN_KEYS: &[&str] =
-    &["optimizer", "freeze", "clip", "batch", "epochs", "seed", "precision", "stop", "keep"];
+    &["optimizer", "freeze", "clip", "batch", "epochs", "seed", "precision", "recompute", "stop", "keep"];
 
 /// Examples a step, where the block does not say.
 const DEFAULT_BATCH: u32 = 32;
@@ -144,6 +145,7 @@ impl<'p> Elaborator<'p> {
         let epochs = self.count(block, given, "epochs", 0);
         let seed = self.count(block, given, "seed", 0);
         let precision = self.precision(block, given);
+        let recompute = self.recompute(block, given);
         let stop = match self.train_setting(block, given, "stop") {
             Some(expr) => self.stop(expr, net).map(Some),
             None => Ok(None),
@@ -161,6 +163,7 @@ impl<'p> Elaborator<'p> {
             epochs: epochs?.map_or(DEFAULT_EPOCHS, fits),
             seed: seed?.unwrap_or(0),
             precision: precision?,
+            recompute: recompute?,
             stop: stop?,
             keep: keep?,
             span: block.span,
@@ -187,6 +190,18 @@ impl<'p> Elaborator<'p> {
         match Dtype::ALL.into_iter().find(|dtype| name == Some(dtype.name())) {
             Some(dtype) => Ok(dtype),
             None => self.bad_value(expr.span, "`precision` is a type of number", "write `f32` or `f64`"),
+        }
+    }
+
+    /// `recompute = true`
+    fn recompute(&mut self, block: Train<'p>, given: &'p [(String, Expr)]) -> Tried<bool> {
+        let Some(expr) = self.train_setting(block, given, "recompute") else { return Ok(false) };
+        match self.expr(expr)? {
+            Value::Static(Static::Bool(truth)) => Ok(truth),
+            _ => {
+                let message = "`recompute` says whether the backward pass computes recurrences again";
+                self.bad_value(expr.span, message, "write `true`, for less memory, or `false`")
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a step costs, counted from its schedule.
 
+use super::arena;
 use super::schedule::{Contract, ContractAxis, Extent, Op, Schedule, Step, Stmt};
 
 /// Operations and memory traffic of one step.
@@ -9,14 +10,18 @@ pub struct Cost {
     pub operations: u64,
     /// Bytes read and written by loops and contractions, each array once a pass, whatever the caches hold.
     pub bytes: u64,
+    /// Bytes that hold something when the loss is known: what the backward pass keeps of the forward one.
+    pub kept: u64,
 }
 
 /// The cost of one step for a batch of `n`.
 pub fn cost(schedule: &Schedule, n: usize) -> Cost {
     let mut total = Cost::default();
     schedule.steps.iter().for_each(|step| count(schedule, step, 1, n, &mut total));
+    total.kept = arena::kept(schedule, n) as u64;
     // Counted in numbers so far.
-    Cost { bytes: total.bytes * schedule.dtype.size() as u64, ..total }
+    let size = schedule.dtype.size() as u64;
+    Cost { bytes: total.bytes * size, kept: total.kept * size, ..total }
 }
 
 fn count(schedule: &Schedule, step: &Step, times: u64, n: usize, total: &mut Cost) {

@@ -60,6 +60,9 @@ pub struct Phase<'a> {
     pub homes: Vec<Home>,
     /// What is wanted.
     pub roots: Vec<Root>,
+    /// Whether what a recurrence computes on its way is computed again by the recurrences that read it, rather than kept
+    /// for all elements.
+    pub recompute: bool,
 }
 
 /// Where a whole value lies: row-major, the example outermost.
@@ -101,7 +104,7 @@ pub fn plan(phases: &[Phase], capacity: u32) -> Schedule {
 }
 
 fn plan_phase(phase: &Phase, number: u32, schedule: &mut Schedule, tables: &mut Tables) {
-    let parted = recurrences::part(phase.circuit, &phase.roots);
+    let parted = recurrences::part(phase.circuit, &phase.roots, phase.recompute);
     let none = Scans::default();
     let mut roots = vec![];
     for (k, root) in phase.roots.iter().enumerate() {

@@ -157,6 +157,8 @@ pub struct Setup {
     pub seed: u64,
     /// The type of all numbers.
     pub dtype: Dtype,
+    /// Whether the backward pass computes again what recurrences compute on their way, rather than keeping it.
+    pub recompute: bool,
 }
 
 /// Simplifies, plans and compiles stages that make up one step.
@@ -180,7 +182,7 @@ pub fn build_with(stages: Vec<Stage>, setup: Setup, options: Options) -> Result<
     };
     let simplified: Vec<Stage> = stages.into_iter().map(simplify_stage).collect();
     lap("simplify");
-    let phases: Vec<Phase> = simplified.iter().map(phase).collect();
+    let phases: Vec<Phase> = simplified.iter().map(|stage| phase(stage, setup.recompute)).collect();
     let schedule = Schedule { dtype: setup.dtype, ..plan(&phases, setup.capacity) };
     lap("plan");
     let module = codegen::compile(&schedule, options)?;
@@ -199,7 +201,7 @@ pub fn simplify_stage(stage: Stage) -> Stage {
 }
 
 /// What the planner is told of a stage.
-fn phase(stage: &Stage) -> Phase<'_> {
+fn phase(stage: &Stage, recompute: bool) -> Phase<'_> {
     let root = |(value, region, offset, name): &(ValueId, Region, u32, String)| Root {
         value: *value,
         home: Home { region: *region, offset: *offset },
@@ -209,5 +211,6 @@ fn phase(stage: &Stage) -> Phase<'_> {
         circuit: &stage.circuit,
         homes: stage.homes.clone(),
         roots: stage.wanted.iter().map(root).collect(),
+        recompute,
     }
 }

@@ -65,7 +65,7 @@ impl Evaluator {
         let wanted: Wanted = cut.before.iter().enumerate().map(result).collect();
         let inputs = input_names(&circuit);
         let homes = homes(&circuit, params, states);
-        let setup = Setup { capacity: CAPACITY, seed, dtype };
+        let setup = Setup { capacity: CAPACITY, seed, dtype, recompute: false };
         let built = build(vec![Stage { circuit, homes, wanted }], setup)?;
         Ok(Evaluator { built, cut, inputs, names })
     }

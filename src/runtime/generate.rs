@@ -117,7 +117,7 @@ impl Generator {
         }
         before.extend(weights.states.iter());
         let before = Numbers::rounded(dtype, before);
-        let built = build_steps(&steps, params, &kept, Setup { capacity: 1, seed, dtype });
+        let built = build_steps(&steps, params, &kept, Setup { capacity: 1, seed, dtype, recompute: false });
         let mut store = Store::new(&built, 1, 1);
         store.put(Region::Params, &weights.params);
         store.put(Region::States, &before);
@@ -245,7 +245,7 @@ fn whole(
         })
         .collect();
     let stage = Stage { circuit: circuit.clone(), homes, wanted };
-    let built = build(vec![stage], Setup { capacity: 1, seed, dtype })
+    let built = build(vec![stage], Setup { capacity: 1, seed, dtype, recompute: false })
         .expect("Cranelift compiles what the planner makes");
     let mut store = Store::new(&built, 1, 1);
     store.put(Region::Params, &weights.params);

@@ -151,7 +151,8 @@ impl Evaluation {
     }
 
     fn native(&self) -> Result<Vec<Vec<f64>>, String> {
-        let setup = Setup { capacity: self.n as u32, seed: self.seed, dtype: self.dtype };
+        let (capacity, seed, dtype) = (self.n as u32, self.seed, self.dtype);
+        let setup = Setup { capacity, seed, dtype, recompute: false };
         let built = build(vec![self.stage()], setup)?;
         let mut store = Store::new(&built, 1, self.n);
         store.put(Region::Params, &self.flat(&self.params));

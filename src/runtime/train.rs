@@ -116,7 +116,7 @@ impl<'a> Trainer<'a> {
         let stages = step_stages(model, &params, &states, update);
         let capacity = training.batch.min(data.train.len().max(1) as u32);
         let (seed, dtype) = (training.seed, training.precision);
-        let built = build(stages, Setup { capacity, seed, dtype })?;
+        let built = build(stages, Setup { capacity, seed, dtype, recompute: training.recompute })?;
         let evaluator = Evaluator::new(inference, &params, &states, seed, dtype)?;
         let mut store = Store::new(&built, 1, capacity as usize);
         let weights = initial_values(model, &params, &states, seed, dtype);

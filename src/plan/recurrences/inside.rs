@@ -195,7 +195,15 @@ impl<'p, 'a> Inside<'p, 'a> {
             return self.part(value, axis);
         }
         let changes = facts.dependence(value).dims.contains(axis);
+        let again = self.parting.marks.is_again(value);
         match source.node(value) {
+            Node::Gate { gate, args } if changes && again => {
+                let args = args.iter().map(|&arg| self.at_element_again(arg, axis)).collect();
+                self.circuit.intern(Node::Gate { gate: *gate, args })
+            }
+            Node::Reduce { arg, axes, .. } if changes && again => {
+                self.reduction_at_element(value, *arg, *axes, axis)
+            }
             Node::View { view, .. } => self.view_at_element(value, view, axis),
             Node::Lag { axis: along, .. } if usize::from(*along) == axis => self.lag(value, axis),
             Node::Gate { gate, args } if changes && self.parting.prices[value.index()] < DEAR => {
@@ -205,6 +213,41 @@ impl<'p, 'a> Inside<'p, 'a> {
             _ if changes => self.part(value, axis),
             _ => self.first(value, axis),
         }
+    }
+
+    /// As [`Self::at_element`], for what is computed again. The sums of products that it needs of values outside of any
+    /// recurrence are computed again too, if nothing but gates is between: they were at hand in the forward pass only.
+    fn at_element_again(&mut self, value: ValueId, axis: usize) -> ValueId {
+        let changes = self.parting.facts.dependence(value).dims.contains(axis);
+        let known =
+            self.parting.facts.known(value).is_some() || self.others.contains_key(&(value, Some(axis)));
+        if known || !changes || self.parting.marks.is_stored(value) {
+            return self.at_element(value, axis);
+        }
+        let found = match self.source().node(value) {
+            Node::Reduce { arg, axes, batch: false, .. } => {
+                self.reduction_at_element(value, *arg, *axes, axis)
+            }
+            Node::Gate { gate, args } => {
+                let args = args.iter().map(|&arg| self.at_element_again(arg, axis)).collect();
+                self.circuit.intern(Node::Gate { gate: *gate, args })
+            }
+            _ => return self.at_element(value, axis),
+        };
+        self.others.insert((value, Some(axis)), found);
+        found
+    }
+
+    /// A reduction at the element of a dimension that it keeps.
+    fn reduction_at_element(&mut self, value: ValueId, arg: ValueId, axes: AxisSet, axis: usize) -> ValueId {
+        let Node::Reduce { reducer, batch, .. } = self.source().node(value) else {
+            unreachable!("it is a reduction")
+        };
+        let rank = self.source().shape(arg).dims.len();
+        let inner = (0..rank).filter(|&k| !axes.contains(k)).nth(axis).expect("a dimension that is kept");
+        let arg = self.at_element(arg, inner);
+        let axes = AxisSet::of(axes.iter().map(|k| k - usize::from(k > inner)));
+        self.circuit.intern(Node::Reduce { reducer: *reducer, arg, axes, batch: *batch })
     }
 
     /// What is stored outside, at the element.
@@ -335,6 +378,11 @@ impl<'p, 'a> Inside<'p, 'a> {
         self.reads.push(slice);
         slot
     }
+}
+
+/// Whether a node of a recurrence can be computed again at one element, from what is stored.
+pub(super) fn has_elements(node: &Node) -> bool {
+    matches!(node, Node::Gate { .. } | Node::Reduce { .. })
 }
 
 /// All but one of them.

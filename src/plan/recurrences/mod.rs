@@ -7,6 +7,8 @@
 //!
 //! A value of a recurrence is stored, for all elements, where a lag reads it or somebody outside does; but views of
 //! what is stored are read through, and gates on it that are cheap are computed again where other gates read them.
+//! With [`Phase::recompute`](super::Phase::recompute) all else that another recurrence reads, as the backward one does,
+//! is computed again there, element by element: it needs room for one element instead of all.
 //!
 //! - `inside`: the circuit of one element.
 //! - `skew`: reads in it that depend on the element in another way than at the element.
@@ -132,14 +134,14 @@ impl Along {
 }
 
 /// Takes the recurrences out of what the roots need; `None` where nothing could be one.
-pub(super) fn part(circuit: &Circuit, roots: &[Root]) -> Option<Parted> {
+pub(super) fn part(circuit: &Circuit, roots: &[Root], recompute: bool) -> Option<Parted> {
     circuit.variables().next()?;
     let wanted: Vec<Wanted> = roots.iter().map(wanted).collect();
     let scans = Scans::default();
     let facts = Facts::of(circuit, &scans, &wanted);
     let values: Vec<ValueId> = roots.iter().map(|root| root.value).collect();
     let units = units(circuit, &values);
-    let marks = Marks::of(circuit, &values, &units);
+    let marks = Marks::of(circuit, &values, &units, recompute);
     let mut parting = Parting {
         facts: &facts,
         prices: prices(circuit, &marks),
@@ -171,13 +173,15 @@ struct Marks {
     whole: Vec<bool>,
     /// Stored for all elements.
     stored: Vec<bool>,
+    /// Computed again at each element of the recurrences that read it.
+    again: Vec<bool>,
 }
 
 impl Marks {
-    fn of(circuit: &Circuit, roots: &[ValueId], units: &[Unit]) -> Marks {
-        let none = vec![false; circuit.len()];
-        let mut marks =
-            Marks { scan: vec![None; circuit.len()], read: none.clone(), whole: none.clone(), stored: none };
+    fn of(circuit: &Circuit, roots: &[ValueId], units: &[Unit], recompute: bool) -> Marks {
+        let none = || vec![false; circuit.len()];
+        let scan = vec![None; circuit.len()];
+        let mut marks = Marks { scan, read: none(), whole: none(), stored: none(), again: none() };
         let recurrences = || {
             units.iter().filter_map(|unit| match unit {
                 Unit::Recurrence(recurrence) => Some(recurrence),
@@ -197,8 +201,33 @@ impl Marks {
                 }
             });
         }
-        recurrences().for_each(|recurrence| marks.decide(circuit, recurrence));
+        let elsewhere =
+            if recompute { marks.elsewhere(circuit, roots, units) } else { vec![true; circuit.len()] };
+        let may = |value: ValueId| !elsewhere[value.index()];
+        recurrences().for_each(|recurrence| marks.decide(circuit, recurrence, &may));
+        // What is made of that on the way to a recurrence.
+        for value in units.iter().flat_map(Unit::values).filter(|value| may(**value)) {
+            let node = circuit.node(*value);
+            if marks.scan[value.index()].is_none() && is_light(node) {
+                let mut again = false;
+                node.for_each_operand(|operand| again |= marks.is_again(operand));
+                marks.again[value.index()] = again;
+            }
+        }
         marks
+    }
+
+    /// Whether each value is needed by other than recurrences, and gates and views on the way to them.
+    fn elsewhere(&self, circuit: &Circuit, roots: &[ValueId], units: &[Unit]) -> Vec<bool> {
+        let mut elsewhere = vec![false; circuit.len()];
+        roots.iter().for_each(|root| elsewhere[root.index()] = true);
+        for value in units.iter().rev().flat_map(|unit| unit.values().iter().rev()) {
+            let passes_on = is_light(circuit.node(*value)) && !elsewhere[value.index()];
+            if self.scan[value.index()].is_none() && !passes_on {
+                circuit.for_each_dependency(*value, |read| elsewhere[read.index()] = true);
+            }
+        }
+        elsewhere
     }
 
     fn is_stored(&self, value: ValueId) -> bool {
@@ -209,8 +238,14 @@ impl Marks {
         self.read[value.index()]
     }
 
-    /// What is stored of a recurrence; the rest of what is read outside is computed there from that.
-    fn decide(&mut self, circuit: &Circuit, recurrence: &Recurrence) {
+    /// Whether a value is computed again at each element of the recurrences that read it.
+    fn is_again(&self, value: ValueId) -> bool {
+        self.again[value.index()]
+    }
+
+    /// What is stored of a recurrence; the rest of what is read outside is computed there from that. `may` tells
+    /// whether that may be much work.
+    fn decide(&mut self, circuit: &Circuit, recurrence: &Recurrence, may: &dyn Fn(ValueId) -> bool) {
         for &member in &recurrence.members {
             if matches!(circuit.node(member), Node::Lag { .. }) {
                 circuit.for_each_dependency(member, |source| self.stored[source.index()] = true);
@@ -221,7 +256,9 @@ impl Marks {
                 continue;
             }
             let node = circuit.node(member);
+            self.again[member.index()] = may(member) && inside::has_elements(node);
             let again = match node {
+                _ if self.is_again(member) => true,
                 Node::Lag { .. } | Node::View { .. } | Node::Merge { .. } => true,
                 Node::Gate { args, .. } => {
                     let cheap = own_price(node) < DEAR && !self.whole[member.index()];
@@ -246,6 +283,11 @@ impl Marks {
         let given = self.scan[value.index()].is_none() || matches!(circuit.node(value), Node::Lag { .. });
         given || self.is_read(value) || self.is_stored(value)
     }
+}
+
+/// Whether a value is computed element by element of its operands.
+fn is_light(node: &Node) -> bool {
+    matches!(node, Node::Gate { .. } | Node::View { .. })
 }
 
 /// What it costs to compute values that are not stored where they are read, in machine operations.

@@ -23,7 +23,7 @@ fn spread(circuit: &mut Circuit, value: ValueId, out: &Shape, axes: &[usize]) ->
 }
 
 fn phase(circuit: &Circuit, roots: Vec<Root>) -> Phase<'_> {
-    Phase { circuit, homes: homes(circuit), roots }
+    Phase { circuit, homes: homes(circuit), roots, recompute: false }
 }
 
 fn root(name: &str, value: ValueId, region: Region, offset: u32) -> Root {

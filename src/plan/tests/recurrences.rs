@@ -360,7 +360,7 @@ fn samples() -> Vec<(&'static str, Sample)> {
 }
 
 fn phase((circuit, roots): &Sample) -> Phase<'_> {
-    Phase { circuit, homes: homes(circuit), roots: roots.clone() }
+    Phase { circuit, homes: homes(circuit), roots: roots.clone(), recompute: false }
 }
 
 /// The plans of all of them, for tests of what runs schedules.
@@ -378,8 +378,11 @@ pub fn gru_schedule(extents: [u32; 3], capacity: u32) -> Schedule {
 fn schedules_of_recurrences_give_what_the_circuits_do() {
     for (k, (name, sample)) in samples().into_iter().enumerate() {
         crate::circuit::verify::verify(&sample.0).unwrap_or_else(|fault| panic!("{name}: {fault}"));
-        let outcome = std::panic::catch_unwind(|| check(&phase(&sample), k as u64));
-        assert!(outcome.is_ok(), "{name}");
+        for recompute in [false, true] {
+            let phase = Phase { recompute, ..phase(&sample) };
+            let outcome = std::panic::catch_unwind(|| check(&phase, k as u64));
+            assert!(outcome.is_ok(), "{name}, recompute = {recompute}");
+        }
     }
 }
 
