@@ -62,6 +62,9 @@ fn run(first: u64, count: u64) -> (BTreeMap<u64, Failure>, Tally) {
                     *total = total.plus(tally);
                 }
                 Err(failure) => {
+                    if count > SAMPLE {
+                        eprintln!("seed {}: it does not hold that {}", first + done, failure.oracle);
+                    }
                     _ = failures.lock().expect("no panic while held").insert(first + done, failure)
                 }
             }
