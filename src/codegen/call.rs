@@ -19,8 +19,10 @@ pub struct Frame {
     pub records: *const u32,
     /// For kernels.
     pub scratch: *mut u8,
-    /// Number of examples in all.
-    pub rows: u64,
+    /// Examples until the first epoch ends.
+    pub left: u64,
+    /// Examples of each further epoch.
+    pub epoch: u64,
     /// Number of steps.
     pub steps: u64,
 }
@@ -54,11 +56,42 @@ pub struct Call<'a, T> {
     pub regions: Vec<(Region, &'a mut [T])>,
     /// The columns of the data, each as long as there are examples times the elements of one.
     pub columns: &'a [&'a [T]],
-    /// Numbers of the examples to go through, in batches of the schedule's capacity; the last may be shorter.
+    /// Numbers of the examples to go through, in batches of the schedule's capacity; the last of an epoch may be
+    /// shorter.
     pub order: &'a [u32],
+    /// Which of them make epochs.
+    pub epochs: Epochs,
     /// For each step its scalars and its keys of draws, by their bits, the lower half first: [`Module::record_len`]
     /// each.
     pub records: &'a [u32],
+}
+
+/// Examples that are gone through more than once; no batch has examples of two epochs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Epochs {
+    /// Examples of one.
+    pub rows: usize,
+    /// Examples of the first one that came before: whole batches.
+    pub begun: usize,
+}
+
+impl Epochs {
+    /// All of so many examples are one epoch.
+    pub fn one(rows: usize) -> Epochs {
+        Epochs { rows, begun: 0 }
+    }
+
+    /// Steps over so many examples, in batches of `capacity`.
+    ///
+    /// # Panics
+    /// If they end within a batch.
+    pub fn steps(self, rows: usize, capacity: usize) -> usize {
+        let first = rows.min(self.rows - self.begun);
+        let (whole, last) = ((rows - first) / self.rows, (rows - first) % self.rows);
+        let end = if last > 0 { last } else { self.begun + first };
+        assert!(end % capacity == 0 || end % self.rows == 0, "a call ends where a batch does");
+        first.div_ceil(capacity) + whole * self.rows.div_ceil(capacity) + last.div_ceil(capacity)
+    }
 }
 
 impl Module {
@@ -79,7 +112,7 @@ impl Module {
         self.record_len
     }
 
-    /// Runs a step for each batch of `call.order`.
+    /// Runs a step for each batch of `call.order`. Panics also if it ends within a batch.
     ///
     /// Parameters, gradients, moments and states are as long as the schedule says; a log has one record for each
     /// step; a per-example output one row for each example, a shared one room for one value.
@@ -91,7 +124,7 @@ impl Module {
         if call.order.is_empty() {
             return;
         }
-        let steps = call.order.len().div_ceil(self.capacity);
+        let steps = call.epochs.steps(call.order.len(), self.capacity);
         assert!(call.records.len() >= steps * self.record_len(), "a record for each of {steps} steps");
         let columns = self.check_columns(&call);
         let mut regions = self.check_regions(workspace, &mut call, steps);
@@ -101,7 +134,8 @@ impl Module {
             order: call.order.as_ptr(),
             records: call.records.as_ptr(),
             scratch: workspace.scratch.as_mut_ptr().cast(),
-            rows: call.order.len() as u64,
+            left: (call.epochs.rows - call.epochs.begun) as u64,
+            epoch: call.epochs.rows as u64,
             steps: steps as u64,
         };
         // SAFETY: every array that the code reads or writes was checked above to reach as far as the schedule's

@@ -35,7 +35,7 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-pub use call::{Call, Workspace};
+pub use call::{Call, Epochs, Workspace};
 
 use crate::circuit::{Dtype, expansions, machine};
 use crate::kernels::Task;

@@ -64,8 +64,24 @@ impl Records {
 
     /// Appends the record of a step.
     pub fn push(&self, at: Moment, to: &mut Vec<u32>) {
+        self.push_all([at], to);
+    }
+
+    /// Appends the records of some steps.
+    pub fn push_all(&self, moments: impl IntoIterator<Item = Moment>, to: &mut Vec<u32>) {
+        if self.is_empty() {
+            return;
+        }
         let mut values = Vec::with_capacity(self.program.len());
         let mut args = vec![];
+        for at in moments {
+            values.clear();
+            self.push_one(at, &mut values, &mut args, to);
+        }
+    }
+
+    /// Appends one record; `values` is empty, `args` anything.
+    fn push_one(&self, at: Moment, values: &mut Vec<f64>, args: &mut Vec<f64>, to: &mut Vec<u32>) {
         for scalar in &self.program {
             let value = match scalar {
                 Scalar::Number(number) => *number,
@@ -75,7 +91,7 @@ impl Records {
                 Scalar::Gate(gate, operands) => {
                     args.clear();
                     args.extend(operands.iter().map(|&k| values[k as usize]));
-                    gate(&args)
+                    gate(args)
                 }
             };
             values.push(value);

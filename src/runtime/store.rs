@@ -2,7 +2,7 @@
 
 use super::build::Built;
 use crate::circuit::{Dtype, Numbers};
-use crate::codegen::{Call, Workspace};
+use crate::codegen::{Call, Epochs, Workspace};
 use crate::interpret::Element;
 use crate::plan::memory::Room;
 use crate::plan::schedule::Region;
@@ -55,19 +55,41 @@ impl Store {
     /// # Panics
     /// If a column is of another type than the schedule.
     pub fn run(&mut self, built: &Built, columns: &[&Numbers], order: &[u32], records: &[u32]) {
+        self.run_epochs(built, columns, order, Epochs::one(order.len()), records);
+    }
+
+    /// As [`Store::run`], `order` being one epoch after another.
+    ///
+    /// # Panics
+    /// As there, and if `order` ends within a batch.
+    pub fn run_epochs(
+        &mut self,
+        built: &Built,
+        columns: &[&Numbers],
+        order: &[u32],
+        epochs: Epochs,
+        records: &[u32],
+    ) {
         match built.schedule.dtype {
-            Dtype::F32 => self.run_in::<f32>(built, columns, order, records),
-            Dtype::F64 => self.run_in::<f64>(built, columns, order, records),
+            Dtype::F32 => self.run_in::<f32>(built, columns, order, epochs, records),
+            Dtype::F64 => self.run_in::<f64>(built, columns, order, epochs, records),
         }
     }
 
-    fn run_in<T: Element>(&mut self, built: &Built, columns: &[&Numbers], order: &[u32], records: &[u32]) {
-        let steps = order.len().div_ceil(built.schedule.capacity as usize);
+    fn run_in<T: Element>(
+        &mut self,
+        built: &Built,
+        columns: &[&Numbers],
+        order: &[u32],
+        epochs: Epochs,
+        records: &[u32],
+    ) {
+        let steps = epochs.steps(order.len(), built.schedule.capacity as usize);
         for (room, held) in &mut self.regions {
             held.lengthen(room.len_for(steps, order.len()));
         }
         let regions = self.regions.iter_mut().map(|(room, held)| (room.region, T::slice_mut(held))).collect();
         let columns: Vec<&[T]> = columns.iter().map(|column| T::slice(column)).collect();
-        built.module.run(&mut self.workspace, Call { regions, columns: &columns, order, records });
+        built.module.run(&mut self.workspace, Call { regions, columns: &columns, order, epochs, records });
     }
 }

@@ -9,6 +9,7 @@ use super::records::Moment;
 use super::store::Store;
 use super::weights::Weights;
 use crate::circuit::Numbers;
+use crate::codegen::Epochs;
 use crate::data::Dataset;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::elaborate::model::{Best, Model, Part, Training, Update};
@@ -17,6 +18,9 @@ use std::time::{Duration, Instant};
 
 /// About how long native code runs before it comes back to report.
 const CHUNK: Duration = Duration::from_millis(100);
+
+/// Examples up to which epochs are one call of native code, if nobody looks between them.
+const TOGETHER: usize = 1 << 16;
 
 /// All that a run needs.
 pub struct Trainer<'a> {
@@ -170,49 +174,37 @@ impl<'a> Trainer<'a> {
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome, Diagnostic> {
         let began = Instant::now();
         let mut training_time = Duration::ZERO;
-        let mut best = Record::new(self.training.keep.as_ref());
-        let mut patience = Record::new(self.training.stop.as_ref().map(|stop| &stop.best));
-        let mut kept = (0, self.weights());
-        let (mut done, mut stopped) = (0, false);
-        for number in 1..=self.training.epochs {
-            let clock = Instant::now();
-            let loss = self.epoch(number, observer)?;
+        let mut watch = Watch {
+            best: Record::new(self.training.keep.as_ref()),
+            patience: Record::new(self.training.stop.as_ref().map(|stop| &stop.best)),
+            kept: (0, self.weights()),
+            stopped: false,
+        };
+        let mut done = 0;
+        while done < self.training.epochs && !watch.stopped && !(done > 0 && observer.interrupted()) {
+            let (clock, before) = (Instant::now(), self.step);
+            let losses = self.epochs(done + 1, self.together(done), observer)?;
             training_time += clock.elapsed();
-            done = number;
-            let weights = self.weights();
-            let figures = self.figures(&weights, Part::Validation);
-            let is_best = best.improves(number, self.watched(&self.training.keep, loss, &figures, &weights));
-            if is_best {
-                kept = (number, weights.clone());
-            }
-            let stop = self.training.stop.as_ref();
-            let best_of_stop = stop.map(|stop| stop.best.clone());
-            patience.improves(number, self.watched(&best_of_stop, loss, &figures, &weights));
-            observer.epoch(&Epoch {
-                number,
-                step: self.step,
-                loss,
-                validation: figures,
-                elapsed: began.elapsed(),
-                best: is_best && self.training.keep.is_some(),
-            });
-            stopped = stop.is_some_and(|stop| number - patience.at >= stop.epochs);
-            if stopped || observer.interrupted() {
-                break;
+            for (k, &loss) in (1..).zip(&losses) {
+                done += 1;
+                let (validation, best) = self.judge(&mut watch, done, loss);
+                let (step, elapsed) = (before + k * self.steps_per_epoch(), began.elapsed());
+                observer.epoch(&Epoch { number: done, step, loss, validation, elapsed, best });
             }
         }
         if self.training.keep.is_some() {
-            self.set_weights(&kept.1);
+            self.set_weights(&watch.kept.1);
         } else {
-            kept = (done, self.weights());
+            watch.kept = (done, self.weights());
         }
+        let (kept, weights) = watch.kept;
         let parts = [Part::Train, Part::Validation, Part::Test];
-        let figures = parts.into_iter().filter_map(|part| self.figures(&kept.1, part)).collect();
+        let figures = parts.into_iter().filter_map(|part| self.figures(&weights, part)).collect();
         Ok(Outcome {
-            weights: kept.1,
-            kept: kept.0,
+            weights,
+            kept,
             epochs: done,
-            stopped,
+            stopped: watch.stopped,
             steps: self.step,
             training_time,
             elapsed: began.elapsed(),
@@ -220,48 +212,99 @@ impl<'a> Trainer<'a> {
         })
     }
 
+    /// What the parameters are worth after an epoch: the figures on the validation part, and whether `keep` holds them
+    /// for the best so far.
+    fn judge(&self, watch: &mut Watch, number: u32, loss: f64) -> (Option<Figures>, bool) {
+        if !self.is_watched() {
+            return (None, false);
+        }
+        let Training { keep, stop, .. } = &self.training;
+        let weights = self.weights();
+        let figures = self.figures(&weights, Part::Validation);
+        let best = watch.best.improves(number, self.watched(keep.as_ref(), loss, &figures, &weights));
+        if let Some(stop) = stop {
+            watch.patience.improves(number, self.watched(Some(&stop.best), loss, &figures, &weights));
+            watch.stopped = number - watch.patience.at >= stop.epochs;
+        }
+        if best {
+            watch.kept = (number, weights);
+        }
+        (figures, best && keep.is_some())
+    }
+
     /// Steps of one epoch.
     pub fn steps_per_epoch(&self) -> u64 {
         self.data.train.len().div_ceil(self.built.schedule.capacity as usize) as u64
     }
 
-    /// One epoch; the mean loss over its examples.
-    fn epoch(&mut self, number: u32, observer: &mut dyn Observer) -> Result<f64, Diagnostic> {
-        let order = epoch_order(&self.data.train, self.training.seed, number);
-        let (steps, batch) = (self.steps_per_epoch(), self.built.schedule.capacity as usize);
-        let whole = steps * u64::from(self.training.epochs);
-        let (mut done, mut chunk, mut total) = (0, 1, 0.0);
+    /// Whether anything is to be known of the parameters after each epoch.
+    fn is_watched(&self) -> bool {
+        let Training { stop, keep, .. } = &self.training;
+        !self.data.validation.is_empty() || stop.is_some() || keep.is_some()
+    }
+
+    /// How many epochs after so many can be one call of native code.
+    fn together(&self, done: u32) -> u32 {
+        let fit = if self.is_watched() { 1 } else { TOGETHER / self.data.train.len().max(1) };
+        (self.training.epochs - done).min(u32::try_from(fit).unwrap_or(u32::MAX)).max(1)
+    }
+
+    /// Some epochs; the mean loss over the examples of each.
+    fn epochs(
+        &mut self,
+        first: u32,
+        count: u32,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<f64>, Diagnostic> {
+        let (each, batch) = (self.steps_per_epoch(), self.built.schedule.capacity as usize);
+        let rows = self.data.train.len();
+        let order: Vec<u32> = (first..first + count)
+            .flat_map(|number| epoch_order(&self.data.train, self.training.seed, number))
+            .collect();
+        let steps = each * u64::from(count);
+        let whole = each * u64::from(self.training.epochs);
+        // Where a step's examples begin.
+        let row = |step: u64| (step / each) as usize * rows + (step % each) as usize * batch;
+        let mut losses = vec![0.0; count as usize];
+        let mut records = vec![];
+        let (mut done, mut chunk) = (0, if count > 1 { steps } else { 1 });
         while done < steps {
             let count = chunk.min(steps - done);
-            let mut records = vec![];
-            for k in 0..count {
-                let at = Moment { step: self.step + k + 1, steps: whole, epoch: number };
-                self.built.records.push(at, &mut records);
-            }
+            let epoch_of = |step: u64| first + (step / each) as u32;
+            let moments = (done..done + count).map(|k| Moment {
+                step: self.step + k - done + 1,
+                steps: whole,
+                epoch: epoch_of(k),
+            });
+            records.clear();
+            self.built.records.push_all(moments, &mut records);
             let clock = Instant::now();
-            let rows = &order[done as usize * batch..order.len().min((done + count) as usize * batch)];
-            self.store.run(&self.built, &self.columns, rows, &records);
+            let epochs = Epochs { rows, begun: row(done) % rows };
+            let part = &order[row(done)..row(done + count)];
+            self.store.run_epochs(&self.built, &self.columns, part, epochs, &records);
             let taken = clock.elapsed();
             let mut sum = 0.0;
             let log = self.store.numbers(Region::Log).expect("the loss of each step is logged");
-            for (k, loss) in log.iter().take(count as usize).enumerate() {
+            for (k, loss) in (done..done + count).zip(log.iter()) {
                 if !loss.is_finite() {
-                    return Err(self.not_finite(loss, self.step + k as u64 + 1, number));
+                    return Err(self.not_finite(loss, self.step + k - done + 1, epoch_of(k)));
                 }
-                sum += loss * rows[k * batch..].len().min(batch) as f64;
+                let loss = loss * (row(k + 1) - row(k)) as f64;
+                losses[(k / each) as usize] += loss;
+                sum += loss;
             }
-            total += sum;
             done += count;
             self.step += count;
             observer.progress(&Progress {
-                epoch: number,
+                epoch: epoch_of(done - 1),
                 step: self.step,
                 steps: whole,
-                loss: sum / rows.len() as f64,
+                loss: sum / part.len() as f64,
             });
             chunk = next_chunk(count, taken);
         }
-        Ok(total / order.len() as f64)
+        losses.iter_mut().for_each(|loss| *loss /= rows as f64);
+        Ok(losses)
     }
 
     /// Loss and metrics on a part of the data; none where it is empty.
@@ -272,12 +315,12 @@ impl<'a> Trainer<'a> {
     /// The figure that `stop` or `keep` watches. The training loss is the one that the steps saw.
     fn watched(
         &self,
-        best: &Option<Best>,
+        best: Option<&Best>,
         loss: f64,
         validation: &Option<Figures>,
         weights: &Weights,
     ) -> Option<f64> {
-        let best = best.as_ref()?;
+        let best = best?;
         match best.part {
             Part::Validation => validation.as_ref()?.named(&best.figure),
             Part::Train if best.figure == "loss" => Some(loss),
@@ -306,6 +349,16 @@ fn overlaid(values: &Numbers, held: Option<&Numbers>) -> Numbers {
 fn next_chunk(count: u64, taken: Duration) -> u64 {
     let wanted = count as f64 * CHUNK.as_secs_f64() / taken.as_secs_f64().max(1e-7);
     (wanted as u64).clamp(1, 8 * count).min(100_000)
+}
+
+/// What is known of the parameters so far.
+struct Watch {
+    best: Record,
+    patience: Record,
+    /// The best parameters, and the epoch that they come from.
+    kept: (u32, Weights),
+    /// Whether `stop` ends the run.
+    stopped: bool,
 }
 
 /// The best value so far of a figure that is watched.
