@@ -1,6 +1,6 @@
 //! What is decided about a contraction before the first step, and how it then runs.
 
-use super::tile::{Lanes, Real, TileArgs, tile};
+use super::tile::{Lanes, Place, Real, Segment, TileArgs, VECTORS, tile};
 use super::walk::Walk;
 use super::{count, even_blocks, offsets};
 use crate::plan::schedule::{Contract, ContractAxis, Extent};
@@ -45,27 +45,27 @@ impl Variant {
 
 /// Rows of the largest tile.
 const ROWS: usize = 8;
-/// Vectors side by side in the largest tile.
-const VECTORS: usize = 2;
 /// Columns of the widest tile of any variant.
 const WIDEST: usize = VECTORS * 16;
 
 /// A contraction made ready to run many times.
 ///
 /// Rows are the axes whose operand is read element by element, columns those whose elements lie in the lanes of
-/// vectors; which of the two operands is which was chosen in [`Task::prepare`].
+/// vectors; which of the two operands is which was chosen in [`Task::prepare`]. Each row and each vector of columns has
+/// its own place in memory, so that operands are read where they lie, whatever axes they have: windows that overlap,
+/// heads of attention, examples apart from each other.
 #[derive(Clone, Debug)]
 pub struct Task {
     variant: Variant,
     /// Whether the operands were exchanged: rows are the contraction's `n`.
     exchanged: bool,
     batch: Vec<ContractAxis>,
-    rows: Side,
-    columns: Side,
+    rows: Vec<Place>,
+    columns: Columns,
+    /// Rows and columns of an example, if the example axis is among them, else of all.
+    counts: [Count; 2],
     /// Summed axes: strides in the rows' operand (`a`) and the columns' (`b`).
     k: Vec<ContractAxis>,
-    /// The stride of each operand along `k` where it is walked as one axis.
-    k_stride: Option<(isize, isize)>,
     /// First elements: rows' operand, columns' operand, out.
     start: [i64; 3],
     k_block: usize,
@@ -73,25 +73,131 @@ pub struct Task {
     capacity: usize,
 }
 
-/// The axes that one operand shares with the result.
-#[derive(Clone, Debug)]
-struct Side {
-    /// `a`: stride in the operand; `out`: in the result.
-    axes: Vec<ContractAxis>,
-    /// Those strides where they are walked as one axis.
-    stride: Option<(isize, isize)>,
+/// How many positions a group of axes has, of which the example axis is the outermost if it is there.
+#[derive(Clone, Copy, Debug)]
+struct Count {
+    each: usize,
+    batch: bool,
 }
 
-impl Side {
-    fn new(axes: Vec<ContractAxis>) -> Self {
-        let stride = as_one(&axes).map(|axis| (axis.a as isize, axis.out as isize));
-        Side { axes, stride }
+impl Count {
+    fn of(axes: &[ContractAxis]) -> Count {
+        let batch = axes.iter().any(|axis| axis.extent == Extent::Batch);
+        Count { each: count(axes, 1), batch }
     }
 
-    /// Whether elements lie side by side both in the operand and in the result.
-    fn contiguous(&self) -> bool {
-        self.stride == Some((1, 1))
+    fn for_examples(self, n: usize) -> usize {
+        if self.batch { self.each * n } else { self.each }
     }
+}
+
+/// Columns that one vector holds.
+#[derive(Clone, Copy, Debug)]
+struct Vector {
+    /// Number of the first.
+    first: usize,
+    /// How many.
+    count: usize,
+    /// Where the first one is, if columns are read or written in place.
+    place: Place,
+}
+
+/// How columns are grouped into vectors.
+#[derive(Clone, Debug)]
+struct Columns {
+    vectors: Vec<Vector>,
+    /// Where each column is; empty if nobody asks.
+    places: Vec<Place>,
+    /// Whether they are copied to lie side by side before they are read.
+    packed: bool,
+    /// Whether neighbours in a vector are no neighbours in the result.
+    scattered: bool,
+}
+
+impl Columns {
+    /// In the way that takes the fewest cycles for so many rows.
+    fn new(axes: &[ContractAxis], capacity: usize, lanes: usize, rows: usize, k: usize) -> (Columns, f64) {
+        let here = |packed, scattered| Columns::grouped(axes, capacity, lanes, packed, scattered);
+        let in_result = axes.last().is_none_or(|axis| axis.out == 1);
+        let ways = [here(false, false), here(true, false), here(true, true)];
+        let usable = ways.into_iter().filter(|way| in_result || way.scattered || count(axes, capacity) <= 1);
+        let costed = usable.map(|way| {
+            let cost = way.cost(count(axes, capacity), rows, k);
+            (way, cost)
+        });
+        costed.min_by(|a, b| a.1.total_cmp(&b.1)).expect("packing and scattering is always a way")
+    }
+
+    fn grouped(
+        axes: &[ContractAxis],
+        capacity: usize,
+        lanes: usize,
+        packed: bool,
+        scattered: bool,
+    ) -> Columns {
+        let runs = match scattered {
+            true => vec![Run { place: Place { operand: 0, out: 0 }, len: count(axes, capacity) }],
+            false => runs(axes, capacity, !packed),
+        };
+        let (mut vectors, mut first) = (vec![], 0);
+        for Run { place, len } in runs {
+            for at in (0..len).step_by(lanes) {
+                let moved = Place { operand: place.operand + at as isize, out: place.out + at as isize };
+                vectors.push(Vector { first: first + at, count: lanes.min(len - at), place: moved });
+            }
+            first += len;
+        }
+        let places = if packed || scattered { places(axes, capacity) } else { vec![] };
+        Columns { vectors, places, packed, scattered }
+    }
+
+    /// About how many cycles an element of `k` takes: a tile two multiply-adds each, but no less than one takes to be
+    /// ready for the next; an element that is copied one.
+    fn cost(&self, columns: usize, rows: usize, k: usize) -> f64 {
+        const LATENCY: f64 = 4.0;
+        let (down, across) = (rows.div_ceil(ROWS), self.vectors.len().div_ceil(VECTORS));
+        let high = rows.div_ceil(down.max(1)) * VECTORS.min(self.vectors.len());
+        let tiles = (down * across) as f64 * (high as f64 / 2.0).max(LATENCY);
+        let packing = if self.packed { columns as f64 } else { 0.0 };
+        let scattering = if self.scattered { 1.5 * (rows * columns) as f64 / k.max(1) as f64 } else { 0.0 };
+        tiles + packing + scattering
+    }
+}
+
+/// Columns that are neighbours.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    place: Place,
+    len: usize,
+}
+
+/// Where each position of a group of axes is.
+fn places(axes: &[ContractAxis], capacity: usize) -> Vec<Place> {
+    let walk = Walk::new(axes, 0, capacity).take(count(axes, capacity));
+    walk.map(|at| Place { operand: at[0] as isize, out: at[2] as isize }).collect()
+}
+
+/// Positions that are neighbours in the result and, if asked for, in the operand.
+fn runs(axes: &[ContractAxis], capacity: usize, in_operand: bool) -> Vec<Run> {
+    let (outer, length) = match axes.split_last() {
+        Some((last, outer)) if last.out == 1 && (last.a == 1 || !in_operand) => {
+            (outer, last.extent.len_for(capacity))
+        }
+        _ => (axes, 1),
+    };
+    let mut runs: Vec<Run> = vec![];
+    for place in places(outer, capacity) {
+        match runs.last_mut() {
+            Some(Run { place: before, len })
+                if before.out + *len as isize == place.out
+                    && (!in_operand || before.operand + *len as isize == place.operand) =>
+            {
+                *len += length;
+            }
+            _ => runs.push(Run { place, len: length }),
+        }
+    }
+    runs
 }
 
 impl Task {
@@ -103,56 +209,43 @@ impl Task {
 
     /// Decides for a variant.
     pub fn prepare_for<T: Real>(contract: &Contract, capacity: u32, variant: Variant) -> Task {
+        let capacity = capacity as usize;
         let m: Vec<_> = contract.m.iter().map(|x| ContractAxis { b: 0, ..*x }).collect();
         let n: Vec<_> = contract.n.iter().map(|x| ContractAxis { a: x.b, b: 0, ..*x }).collect();
-        let (m, n) = (Side::new(joined(&outermost_batch(m))), Side::new(joined(&outermost_batch(n))));
-        // Vectors run along the side whose elements lie side by side in the result, best also in its operand.
-        let worth = |side: &Side| {
-            let long = count(&side.axes, capacity as usize) >= variant.lanes::<T>();
-            (side.contiguous(), long, side.stride.is_some_and(|(_, out)| out == 1))
+        let (m, n) = (joined(&outwards(m)), joined(&outwards(n)));
+        let way = |columns: &[ContractAxis], rows: &[ContractAxis]| {
+            let (rows, k) = (count(rows, capacity), count(&contract.k, capacity));
+            Columns::new(columns, capacity, variant.lanes::<T>(), rows, k)
         };
-        let exchanged = worth(&m) > worth(&n);
+        let (of_n, of_m) = (way(&n, &m), way(&m, &n));
+        let exchanged = of_m.1 < of_n.1;
         let swap = |axis: &ContractAxis| ContractAxis { a: axis.b, b: axis.a, ..*axis };
         let orient = |axes: &[ContractAxis]| match exchanged {
             true => axes.iter().map(swap).collect(),
             false => axes.to_vec(),
         };
-        let (rows, columns) = if exchanged { (n, m) } else { (m, n) };
-        let k = joined(&orient(&contract.k));
-        let k_stride = as_one(&k).map(|axis| (axis.a as isize, axis.b as isize));
+        let (rows, column_axes, columns) = if exchanged { (n, m, of_m.0) } else { (m, n, of_n.0) };
         let (a, b) = (contract.a.at.offset, contract.b.at.offset);
         let (a, b) = if exchanged { (b, a) } else { (a, b) };
         Task {
             variant,
             exchanged,
             batch: orient(&contract.batch),
-            rows,
+            rows: places(&rows, capacity),
             columns,
-            k,
-            k_stride,
+            counts: [Count::of(&rows), Count::of(&column_axes)],
+            k: joined(&orient(&contract.k)),
             start: [a, b, contract.out.at.offset],
             k_block: contract.k_block as usize,
             mean: contract.mean,
-            capacity: capacity as usize,
+            capacity,
         }
     }
 
-    /// Elements of scratch memory that a run needs: packed rows and columns of one block of `k`.
+    /// Elements of scratch memory that a run needs: a panel of packed columns.
     pub fn scratch_len(&self) -> usize {
         let k = count(&self.k, self.capacity).min(self.k_block);
-        let columns = count(&self.columns.axes, self.capacity).next_multiple_of(WIDEST);
-        let rows = if self.packs_rows() { count(&self.rows.axes, self.capacity) } else { 0 };
-        k * (rows + columns)
-    }
-
-    /// Whether the rows' operand is copied: only where its elements cannot be reached by two strides.
-    fn packs_rows(&self) -> bool {
-        self.rows.stride.is_none() || self.k_stride.is_none()
-    }
-
-    /// Whether the columns' operand can be read where it lies, but for the last columns.
-    fn reads_columns_in_place(&self) -> bool {
-        self.columns.stride.is_some_and(|(operand, _)| operand == 1) && self.k_stride.is_some()
+        if self.columns.packed { k * WIDEST } else { 0 }
     }
 
     /// See [`super::contract`].
@@ -168,197 +261,187 @@ impl Task {
         scratch: *mut T,
     ) {
         let (a, b) = if self.exchanged { (b, a) } else { (a, b) };
-        for batch in 0..count(&self.batch, n) {
-            let at = offsets(&self.batch, batch, n);
-            // SAFETY: offsets of axes inside their extents stay inside the buffers, by the caller's contract.
-            unsafe {
-                let a = a.offset((self.start[0] + at[0]) as isize);
-                let b = b.offset((self.start[1] + at[1]) as isize);
-                let out = out.offset((self.start[2] + at[2]) as isize);
-                self.product(a, b, out, n, scratch);
+        let k_extent = count(&self.k, n);
+        let (blocks, length) = even_blocks(k_extent, self.k_block);
+        let mut segments = Segments::default();
+        let width = VECTORS * self.variant.lanes::<T>();
+        for block in 0..blocks {
+            let first = block * length;
+            segments.fill(&self.k, first..k_extent.min(first + length), n, width);
+            let divisor = if self.mean && block + 1 == blocks { T::of(n as f64) } else { T::of(1.0) };
+            let ends = Ends { add: block > 0, divisor };
+            for batch in 0..count(&self.batch, n) {
+                let at = offsets(&self.batch, batch, n);
+                let [a_at, b_at, out_at] =
+                    std::array::from_fn(|which| (self.start[which] + at[which]) as isize);
+                // SAFETY: offsets of axes inside their extents stay inside the buffers, by the caller's contract.
+                unsafe {
+                    let (a, b, out) = (a.offset(a_at), b.offset(b_at), out.offset(out_at));
+                    self.block(a, b, out, n, &segments, ends, scratch);
+                }
             }
         }
     }
 
-    /// One product of the batch.
-    unsafe fn product<T: Real>(&self, a: *const T, b: *const T, out: *mut T, n: usize, scratch: *mut T) {
-        let k_extent = count(&self.k, n);
-        let (blocks, length) = even_blocks(k_extent, self.k_block);
-        for block in 0..blocks {
-            let first = block * length;
-            let k = first..k_extent.min(first + length);
-            let divisor = if self.mean && block + 1 == blocks { T::of(n as f64) } else { T::of(1.0) };
-            let ends = Ends { add: block > 0, divisor };
-            // SAFETY: handed on.
-            unsafe { self.block(a, b, out, n, k, ends, scratch) }
-        }
-    }
-
-    /// One block of the chain over `k`, for all rows and columns.
-    #[allow(clippy::too_many_arguments)]
+    /// One block of the chain over `k`, for all rows and columns of one product.
+    #[allow(clippy::too_many_arguments)] // three arrays, and what they are read by
     unsafe fn block<T: Real>(
         &self,
         a: *const T,
         b: *const T,
         out: *mut T,
         n: usize,
-        k: std::ops::Range<usize>,
+        segments: &Segments,
         ends: Ends<T>,
         scratch: *mut T,
     ) {
-        let width = self.tile_width::<T>(count(&self.columns.axes, n));
-        let packed_columns = scratch;
-        // SAFETY: `scratch_len` has room for the columns and then the rows of one block.
-        let packed_rows = unsafe {
-            let columns = count(&self.columns.axes, n).next_multiple_of(WIDEST);
-            scratch.add(k.len() * columns)
-        };
-        let rows = match (self.packs_rows(), self.rows.stride, self.k_stride) {
-            (false, Some((row, _)), Some((along, _))) => {
-                // SAFETY: the first k of the block is inside the operand.
-                let first = unsafe { a.offset(k.start as isize * along) };
-                Rows { first, row, along }
-            }
-            _ => {
-                // SAFETY: room as above.
-                unsafe { self.pack_rows(a, n, k.clone(), packed_rows) };
-                Rows { first: packed_rows, row: k.len() as isize, along: 1 }
-            }
-        };
-        let total = count(&self.columns.axes, n);
-        for column in (0..total).step_by(width) {
-            let wide = width.min(total - column);
-            let columns = if self.reads_columns_in_place() && wide == width {
-                let along = self.k_stride.map_or(0, |(_, along)| along);
-                // SAFETY: a whole tile of columns from here is inside the operand.
-                let first = unsafe { b.offset(k.start as isize * along).add(column) };
-                Columns { first, along }
-            } else {
-                // SAFETY: room as above; panels of `width` columns follow each other.
-                let panel = unsafe { packed_columns.add(column * k.len()) };
-                // SAFETY: the operand and the panel reach as far.
-                unsafe { self.pack_columns(b, n, k.clone(), column..column + wide, width, panel) };
-                Columns { first: panel, along: width as isize }
-            };
-            // SAFETY: handed on.
-            unsafe {
-                self.column_of_tiles(rows, columns, out, n, k.len(), column..column + wide, width, ends)
-            };
-        }
-    }
-
-    /// Columns of a tile: one vector where that is enough, else two.
-    fn tile_width<T: Real>(&self, columns: usize) -> usize {
-        let lanes = self.variant.lanes::<T>();
-        if columns <= lanes { lanes } else { VECTORS * lanes }
-    }
-
-    /// All rows of one panel of columns.
-    #[allow(clippy::too_many_arguments)]
-    unsafe fn column_of_tiles<T: Real>(
-        &self,
-        rows: Rows<T>,
-        columns: Columns<T>,
-        out: *mut T,
-        n: usize,
-        k: usize,
-        range: std::ops::Range<usize>,
-        width: usize,
-        ends: Ends<T>,
-    ) {
-        let total = count(&self.rows.axes, n);
-        let in_place = range.len() == width && self.columns.stride.is_some_and(|(_, out)| out == 1);
-        let direct = self.rows.stride.filter(|_| in_place);
-        let mut edge = [T::of(0.0); ROWS * WIDEST];
-        let mut column_places = [0isize; WIDEST];
-        let column_places = &mut column_places[..range.len()];
-        for (place, at) in column_places.iter_mut().zip(Walk::new(&self.columns.axes, range.start, n)) {
-            *place = at[2] as isize;
-        }
-        let mut row_places = Walk::new(&self.rows.axes, 0, n);
-        for row in (0..total).step_by(ROWS) {
-            let high = ROWS.min(total - row);
+        let [rows, columns] = self.counts.map(|count| count.for_examples(n));
+        let (rows, lanes) = (&self.rows[..rows], self.variant.lanes::<T>());
+        let vectors = self.columns.vectors.partition_point(|vector| vector.first < columns);
+        for panel in self.columns.vectors[..vectors].chunks(VECTORS) {
             let mut args = TileArgs {
-                k,
-                a: rows.first.wrapping_offset(row as isize * rows.row),
-                a_row: rows.row,
-                a_k: rows.along,
-                b: columns.first,
-                b_k: columns.along,
-                out: edge.as_mut_ptr(),
-                out_row: width as isize,
-                add: false,
-                divisor: T::of(1.0),
+                segments: &segments.list,
+                a,
+                a_k: segments.stride.0,
+                rows,
+                b: [b; VECTORS],
+                b_k: segments.stride.1,
+                out: [out; VECTORS],
+                lanes: [0; VECTORS],
+                add: ends.add,
+                divisor: ends.divisor,
             };
-            if let Some((_, out_row)) = direct {
-                args.out = out.wrapping_offset(row as isize * out_row).wrapping_add(range.start);
-                (args.out_row, args.add, args.divisor) = (out_row, ends.add, ends.divisor);
+            for (v, vector) in panel.iter().enumerate() {
+                args.b[v] = b.wrapping_offset(vector.place.operand);
+                args.out[v] = out.wrapping_offset(vector.place.out);
+                args.lanes[v] = vector.count.min(columns - vector.first);
             }
-            // SAFETY: `high` rows and `width` columns are inside what `args` points to: the operand, the packed
-            // panel, and the result or the edge buffer.
-            unsafe { run_tile(self.variant, high, width / self.variant.lanes::<T>(), &args) };
-            if direct.is_none() {
-                for (edge, at) in edge.chunks(width).zip(row_places.by_ref().take(high)) {
-                    // SAFETY: rows and columns are inside the result.
-                    unsafe { self.write_edge(edge, out.offset(at[2] as isize), column_places, ends) };
+            if self.columns.packed {
+                // SAFETY: the operand reaches as far; `scratch_len` has room for a panel.
+                unsafe { self.pack(b, panel, &args, segments, scratch) };
+                (args.segments, args.b_k) = (&segments.packed, (VECTORS * lanes) as isize);
+                args.b = std::array::from_fn(|v| scratch.wrapping_add(v * lanes).cast_const());
+            }
+            // SAFETY: rows and columns are inside what `args` points to: the operands or the packed panel, and the
+            // result.
+            unsafe { self.column_of_tiles(args, panel, out) };
+        }
+    }
+
+    /// All rows of one panel of columns, in tiles of about the same height.
+    unsafe fn column_of_tiles<T: Real>(&self, args: TileArgs<T>, panel: &[Vector], out: *mut T) {
+        let rows = args.rows;
+        let lanes = self.variant.lanes::<T>();
+        let whole = args.lanes[..panel.len()].iter().all(|&count| count == lanes);
+        let tiles = rows.len().div_ceil(ROWS).max(1);
+        let mut edge = [T::of(0.0); ROWS * WIDEST];
+        for tile in 0..tiles {
+            let rows = &rows[rows.len() * tile / tiles..rows.len() * (tile + 1) / tiles];
+            if rows.is_empty() {
+                continue;
+            }
+            if !self.columns.scattered {
+                // SAFETY: handed on.
+                unsafe { run_tile(self.variant, panel.len(), whole, &TileArgs { rows, ..args }) };
+                continue;
+            }
+            let mut apart = [Place { operand: 0, out: 0 }; ROWS];
+            for (k, (apart, place)) in apart.iter_mut().zip(rows).enumerate() {
+                *apart = Place { operand: place.operand, out: (k * WIDEST) as isize };
+            }
+            let first = edge.as_mut_ptr();
+            let to = std::array::from_fn(|v| first.wrapping_add(v * lanes));
+            let (add, divisor) = (false, T::of(1.0));
+            let args_apart = TileArgs { rows: &apart[..rows.len()], out: to, add, divisor, ..args };
+            // SAFETY: handed on; the edge has a row of the widest tile for each row.
+            unsafe { run_tile(self.variant, panel.len(), whole, &args_apart) };
+            for (edge, place) in edge.chunks(WIDEST).zip(rows) {
+                // SAFETY: rows and columns are inside the result.
+                unsafe { self.scatter(edge, out.wrapping_offset(place.out), panel, &args) };
+            }
+        }
+    }
+
+    /// Copies a row of a tile to where its columns belong.
+    unsafe fn scatter<T: Real>(&self, edge: &[T], out: *mut T, panel: &[Vector], args: &TileArgs<T>) {
+        for (v, vector) in panel.iter().enumerate() {
+            let sums = &edge[v * self.variant.lanes::<T>()..][..args.lanes[v]];
+            for (&sum, place) in sums.iter().zip(&self.columns.places[vector.first..]) {
+                // SAFETY: the position is inside the result, by the caller's contract.
+                unsafe {
+                    let to = out.offset(place.out);
+                    let sum = if args.add { *to + sum } else { sum };
+                    *to = if args.divisor != T::of(1.0) { sum / args.divisor } else { sum };
                 }
             }
         }
     }
 
-    /// Copies a row of a tile that could not be written in place to where it belongs.
-    unsafe fn write_edge<T: Real>(&self, edge: &[T], out: *mut T, columns: &[isize], ends: Ends<T>) {
-        for (&sum, &column) in edge.iter().zip(columns) {
-            // SAFETY: the position is inside the result, by the caller's contract.
-            unsafe {
-                let to = out.offset(column);
-                let sum = if ends.add { *to + sum } else { sum };
-                *to = if ends.divisor != T::of(1.0) { sum / ends.divisor } else { sum };
-            }
-        }
-    }
-
-    /// Copies the rows' operand to `to[row, k]`.
-    unsafe fn pack_rows<T: Real>(&self, a: *const T, n: usize, k: std::ops::Range<usize>, to: *mut T) {
-        let along: Vec<isize> =
-            Walk::new(&self.k, k.start, n).map(|at| at[0] as isize).take(k.len()).collect();
-        let rows = Walk::new(&self.rows.axes, 0, n).take(count(&self.rows.axes, n));
-        for (row, at) in rows.enumerate() {
-            for (i, &along) in along.iter().enumerate() {
-                // SAFETY: inside the operand and inside the scratch memory.
-                unsafe { *to.add(row * k.len() + i) = *a.offset(at[0] as isize + along) };
-            }
-        }
-    }
-
-    /// Copies columns of their operand to `to[k, width]`, zeros beyond the last.
-    unsafe fn pack_columns<T: Real>(
+    /// Copies the columns of a panel to `to[k, vector, lane]`.
+    unsafe fn pack<T: Real>(
         &self,
         b: *const T,
-        n: usize,
-        k: std::ops::Range<usize>,
-        columns: std::ops::Range<usize>,
-        width: usize,
+        panel: &[Vector],
+        args: &TileArgs<T>,
+        segments: &Segments,
         to: *mut T,
     ) {
-        let mut places = [0isize; WIDEST];
-        let places = &mut places[..columns.len()];
-        for (place, at) in places.iter_mut().zip(Walk::new(&self.columns.axes, columns.start, n)) {
-            *place = at[0] as isize;
-        }
-        let side_by_side = places.windows(2).all(|pair| pair[1] == pair[0] + 1);
-        for (i, at) in Walk::new(&self.k, k.start, n).take(k.len()).enumerate() {
-            // SAFETY: inside the operand; row `i` of the panel has `width` columns.
-            unsafe {
-                let (from, to) = (b.offset(at[1] as isize), to.add(i * width));
-                if side_by_side {
-                    from.offset(places[0]).copy_to_nonoverlapping(to, places.len());
-                } else {
-                    places.iter().enumerate().for_each(|(j, &place)| *to.add(j) = *from.offset(place));
+        let lanes = self.variant.lanes::<T>();
+        let width = VECTORS * lanes;
+        for (v, vector) in panel.iter().enumerate() {
+            let columns = &self.columns.places[vector.first..][..args.lanes[v]];
+            let mut to = to.wrapping_add(v * lanes);
+            for segment in &segments.list {
+                for i in 0..segment.len as isize {
+                    let from = b.wrapping_offset(segment.b + i * segments.stride.1);
+                    for (lane, place) in columns.iter().enumerate() {
+                        // SAFETY: inside the operand; each element of `k` has a row of `width` in the panel.
+                        unsafe { *to.add(lane) = *from.offset(place.operand) };
+                    }
+                    to = to.wrapping_add(width);
                 }
-                (places.len()..width).for_each(|j| *to.add(j) = T::of(0.0));
             }
         }
+    }
+}
+
+/// The parts of a block of the chain over `k`.
+#[derive(Default)]
+struct Segments {
+    list: Vec<Segment>,
+    /// The same where columns are packed in a panel.
+    packed: Vec<Segment>,
+    /// Strides within a part, in the rows' and the columns' operand.
+    stride: (isize, isize),
+}
+
+impl Segments {
+    /// For a block of `k`, and panels of a width.
+    fn fill(&mut self, axes: &[ContractAxis], k: std::ops::Range<usize>, n: usize, width: usize) {
+        let (outer, inner) = parted(axes);
+        let (length, stride) = (inner.extent.len_for(n).max(1), (inner.a as isize, inner.b as isize));
+        self.stride = stride;
+        (self.list.clear(), self.packed.clear());
+        let mut at = k.start;
+        let mut walk = Walk::new(outer, if outer.is_empty() { 0 } else { at / length }, n);
+        while at < k.end {
+            let [a, b, _] = walk.next().expect("a walk has no end").map(|offset| offset as isize);
+            let i = if outer.is_empty() { at } else { at % length };
+            let len = (if outer.is_empty() { k.end } else { at - i + length }).min(k.end) - at;
+            let (a, b) = (a + i as isize * stride.0, b + i as isize * stride.1);
+            self.list.push(Segment { a, b, len });
+            self.packed.push(Segment { a, b: ((at - k.start) * width) as isize, len });
+            at += len;
+        }
+    }
+}
+
+/// Axes of `k` as those that change from part to part and the one along a part: all of them as one, where they are
+/// walked through as one.
+fn parted(axes: &[ContractAxis]) -> (&[ContractAxis], ContractAxis) {
+    match (as_one(axes), axes.split_last()) {
+        (None, Some((&inner, outer))) => (outer, inner),
+        (one, _) => (&[], one.unwrap_or(ContractAxis { extent: Extent::Fixed(1), a: 0, b: 0, out: 0 })),
     }
 }
 
@@ -369,25 +452,10 @@ struct Ends<T> {
     divisor: T,
 }
 
-/// Where rows of the operand are read.
-#[derive(Clone, Copy)]
-struct Rows<T> {
-    first: *const T,
-    row: isize,
-    along: isize,
-}
-
-/// Where a panel of columns is read.
-#[derive(Clone, Copy)]
-struct Columns<T> {
-    first: *const T,
-    along: isize,
-}
-
-/// The axes with the example axis first, which is where a short batch leaves the others' offsets as they are.
-/// The order of rows and of columns does not matter.
-fn outermost_batch(mut axes: Vec<ContractAxis>) -> Vec<ContractAxis> {
-    axes.sort_by_key(|axis| axis.extent != Extent::Batch);
+/// The axes of rows or columns, whose order does not matter: the example axis first, which is where a short batch
+/// leaves the others' offsets as they are, then by strides in the result.
+fn outwards(mut axes: Vec<ContractAxis>) -> Vec<ContractAxis> {
+    axes.sort_by_key(|axis| (axis.extent != Extent::Batch, -axis.out.abs()));
     axes
 }
 
@@ -430,15 +498,15 @@ fn as_one(axes: &[ContractAxis]) -> Option<ContractAxis> {
 ///
 /// # Safety
 /// As [`tile`], and the processor can run the variant.
-unsafe fn run_tile<T: Real>(variant: Variant, rows: usize, vectors: usize, args: &TileArgs<T>) {
+unsafe fn run_tile<T: Real>(variant: Variant, vectors: usize, whole: bool, args: &TileArgs<T>) {
     // SAFETY: handed on; each function below has the instructions of its vector type switched on.
     unsafe {
         match variant {
-            Variant::Portable => sized::<T::Portable>(rows, vectors, args),
+            Variant::Portable => sized::<T::Portable>(vectors, whole, args),
             #[cfg(target_arch = "x86_64")]
-            Variant::Avx2 => sized_avx2(rows, vectors, args),
+            Variant::Avx2 => sized_avx2(vectors, whole, args),
             #[cfg(target_arch = "x86_64")]
-            Variant::Avx512 => sized_avx512(rows, vectors, args),
+            Variant::Avx512 => sized_avx512(vectors, whole, args),
             #[cfg(not(target_arch = "x86_64"))]
             _ => unreachable!("only offered where it runs"),
         }
@@ -447,25 +515,30 @@ unsafe fn run_tile<T: Real>(variant: Variant, rows: usize, vectors: usize, args:
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn sized_avx2<T: Real>(rows: usize, vectors: usize, args: &TileArgs<T>) {
+unsafe fn sized_avx2<T: Real>(vectors: usize, whole: bool, args: &TileArgs<T>) {
     // SAFETY: handed on.
-    unsafe { sized::<T::Avx2>(rows, vectors, args) }
+    unsafe { sized::<T::Avx2>(vectors, whole, args) }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-unsafe fn sized_avx512<T: Real>(rows: usize, vectors: usize, args: &TileArgs<T>) {
+unsafe fn sized_avx512<T: Real>(vectors: usize, whole: bool, args: &TileArgs<T>) {
     // SAFETY: handed on.
-    unsafe { sized::<T::Avx512>(rows, vectors, args) }
+    unsafe { sized::<T::Avx512>(vectors, whole, args) }
 }
 
 /// Chooses the tile of a size known only now.
 #[inline(always)]
-unsafe fn sized<L: Lanes>(rows: usize, vectors: usize, args: &TileArgs<L::Real>) {
+unsafe fn sized<L: Lanes>(vectors: usize, whole: bool, args: &TileArgs<L::Real>) {
     macro_rules! choose {
         ($($r:literal)*) => {
-            match (rows, vectors) {
-                $(($r, 1) => tile::<L, $r, 1>(args), ($r, 2) => tile::<L, $r, 2>(args),)*
+            match (args.rows.len(), vectors, whole) {
+                $(
+                    ($r, 1, false) => tile::<L, $r, 1, false>(args),
+                    ($r, 1, true) => tile::<L, $r, 1, true>(args),
+                    ($r, 2, false) => tile::<L, $r, 2, false>(args),
+                    ($r, 2, true) => tile::<L, $r, 2, true>(args),
+                )*
                 _ => unreachable!("tiles have at most {ROWS} rows and {VECTORS} vectors"),
             }
         };

@@ -135,3 +135,30 @@ fn blocks_are_even() {
     assert_eq!(even_blocks(513, 512), (2, 257));
     assert_eq!(even_blocks(0, 512), (1, 0));
 }
+
+/// Windows: rows of a result are read from lines that overlap, each as long as it is; strides and padding between.
+#[test]
+fn windows_are_read_where_they_lie() {
+    use Extent::{Batch, Fixed};
+    for width in [3, 5, 14, 16, 28, 40] {
+        let (line, w) = (i64::from(width) + 4, i64::from(width));
+        // y[f, i, j] = sum w[f, u, v] * x[i + u, j + v]
+        let forward = bare(
+            vec![axis(Fixed(6), 25, 0, 4 * w)],
+            vec![axis(Batch, 0, 8 * line, 24 * w), axis(Fixed(4), 0, line, w), axis(Fixed(width), 0, 1, 1)],
+            vec![axis(Fixed(5), 5, line, 0), axis(Fixed(5), 1, 1, 0)],
+        );
+        // w_bar[f, u, v] = mean sum y_bar[f, i, j] * x[i + u, j + v]
+        let mut backward = bare(
+            vec![axis(Fixed(6), 4 * w, 0, 25)],
+            vec![axis(Fixed(5), 0, line, 5), axis(Fixed(5), 0, 1, 1)],
+            vec![axis(Batch, 24 * w, 8 * line, 0), axis(Fixed(4), w, line, 0), axis(Fixed(width), 1, 1, 0)],
+        );
+        backward.mean = true;
+        let (x, y) = (8 * line as usize * 7, 24 * w as usize * 7);
+        for n in [1, 7] {
+            check(&forward, [150, x, y], n, 7);
+            check(&backward, [y, x, 150], n, 7);
+        }
+    }
+}

@@ -45,12 +45,20 @@ pub unsafe trait Lanes: Copy {
     type Real: Real;
     /// Elements in one vector.
     const LANES: usize;
+    /// Which lanes take part.
+    type Mask: Copy;
+    /// The first `count` lanes.
+    unsafe fn mask(count: usize) -> Self::Mask;
     /// All lanes alike.
     unsafe fn splat(x: Self::Real) -> Self;
     /// From memory.
     unsafe fn load(from: *const Self::Real) -> Self;
+    /// Some lanes from memory, which reaches no further than they do; zeros in the others.
+    unsafe fn load_part(from: *const Self::Real, mask: Self::Mask) -> Self;
     /// To memory.
     unsafe fn store(self, to: *mut Self::Real);
+    /// Some lanes to memory.
+    unsafe fn store_part(self, to: *mut Self::Real, mask: Self::Mask);
     /// `self * b + c`, rounded once.
     unsafe fn fma(self, b: Self, c: Self) -> Self;
     /// `self + b`
@@ -67,6 +75,11 @@ pub struct Portable<T, const LANES: usize>([T; LANES]);
 unsafe impl<T: Real, const LANES: usize> Lanes for Portable<T, LANES> {
     type Real = T;
     const LANES: usize = LANES;
+    type Mask = usize;
+    #[inline(always)]
+    unsafe fn mask(count: usize) -> usize {
+        count
+    }
     #[inline(always)]
     unsafe fn splat(x: T) -> Self {
         Portable([x; LANES])
@@ -77,9 +90,25 @@ unsafe impl<T: Real, const LANES: usize> Lanes for Portable<T, LANES> {
         Portable(unsafe { from.cast::<[T; LANES]>().read_unaligned() })
     }
     #[inline(always)]
+    unsafe fn load_part(from: *const T, count: usize) -> Self {
+        let mut lanes = [T::of(0.0); LANES];
+        for (k, lane) in lanes[..count].iter_mut().enumerate() {
+            // SAFETY: `from` reaches `count` elements.
+            *lane = unsafe { *from.add(k) };
+        }
+        Portable(lanes)
+    }
+    #[inline(always)]
     unsafe fn store(self, to: *mut T) {
         // SAFETY: `to` reaches so many elements.
         unsafe { to.cast::<[T; LANES]>().write_unaligned(self.0) }
+    }
+    #[inline(always)]
+    unsafe fn store_part(self, to: *mut T, count: usize) {
+        for (k, &lane) in self.0[..count].iter().enumerate() {
+            // SAFETY: `to` reaches `count` elements.
+            unsafe { *to.add(k) = lane }
+        }
     }
     #[inline(always)]
     unsafe fn fma(self, b: Self, c: Self) -> Self {
@@ -101,10 +130,37 @@ mod x86 {
     use super::Lanes;
     use std::arch::x86_64::*;
 
+    /// Unsafe as the others of its kind are.
+    #[inline(always)]
+    unsafe fn first_of_16(count: usize) -> __mmask16 {
+        ((1u32 << count) - 1) as u16
+    }
+
+    /// As above.
+    #[inline(always)]
+    unsafe fn first_of_8_bits(count: usize) -> __mmask8 {
+        ((1u32 << count) - 1) as u8
+    }
+
+    #[inline(always)]
+    unsafe fn first_of_8(count: usize) -> __m256i {
+        let lanes: [i32; 8] = std::array::from_fn(|lane| if lane < count { -1 } else { 0 });
+        // SAFETY: the array is as long as the vector, and the caller has the instruction.
+        unsafe { _mm256_loadu_si256(lanes.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn first_of_4(count: usize) -> __m256i {
+        let lanes: [i64; 4] = std::array::from_fn(|lane| if lane < count { -1 } else { 0 });
+        // SAFETY: as above.
+        unsafe { _mm256_loadu_si256(lanes.as_ptr().cast()) }
+    }
+
     /// Declares a vector type.
     macro_rules! lanes {
-        ($name:ident: $lanes:literal of $real:ident in $register:ident,
-         $splat:ident, $load:ident, $store:ident, $fma:ident, $add:ident, $div:ident) => {
+        ($name:ident: $lanes:literal of $real:ident in $register:ident, masked by $mask:ident as $bits:ident,
+         |$from:ident, $some:ident| $load_part:expr,
+         $splat:ident, $load:ident, $store:ident, $store_part:ident, $fma:ident, $add:ident, $div:ident) => {
             /// A vector in one register.
             #[derive(Clone, Copy)]
             pub struct $name($register);
@@ -113,6 +169,22 @@ mod x86 {
             unsafe impl Lanes for $name {
                 type Real = $real;
                 const LANES: usize = $lanes;
+                type Mask = $bits;
+                #[inline(always)]
+                unsafe fn mask(count: usize) -> $bits {
+                    // SAFETY: the processor has the instruction, by the trait's contract.
+                    unsafe { $mask(count) }
+                }
+                #[inline(always)]
+                unsafe fn load_part($from: *const $real, $some: $bits) -> Self {
+                    // SAFETY: as above; lanes that are masked are not read.
+                    $name(unsafe { $load_part })
+                }
+                #[inline(always)]
+                unsafe fn store_part(self, to: *mut $real, mask: $bits) {
+                    // SAFETY: as above; lanes that are masked are not written.
+                    unsafe { $store_part(to, mask, self.0) }
+                }
                 #[inline(always)]
                 unsafe fn splat(x: $real) -> Self {
                     // SAFETY: the processor has the instruction, by the trait's contract.
@@ -148,97 +220,135 @@ mod x86 {
     }
 
     lanes!(
-        F32x8: 8 of f32 in __m256,
+        F32x8: 8 of f32 in __m256, masked by first_of_8 as __m256i,
+        |from, some| _mm256_maskload_ps(from, some),
         _mm256_set1_ps,
         _mm256_loadu_ps,
         _mm256_storeu_ps,
+        _mm256_maskstore_ps,
         _mm256_fmadd_ps,
         _mm256_add_ps,
         _mm256_div_ps
     );
     lanes!(
-        F64x4: 4 of f64 in __m256d,
+        F64x4: 4 of f64 in __m256d, masked by first_of_4 as __m256i,
+        |from, some| _mm256_maskload_pd(from, some),
         _mm256_set1_pd,
         _mm256_loadu_pd,
         _mm256_storeu_pd,
+        _mm256_maskstore_pd,
         _mm256_fmadd_pd,
         _mm256_add_pd,
         _mm256_div_pd
     );
     lanes!(
-        F32x16: 16 of f32 in __m512,
+        F32x16: 16 of f32 in __m512, masked by first_of_16 as __mmask16,
+        |from, some| _mm512_maskz_loadu_ps(some, from),
         _mm512_set1_ps,
         _mm512_loadu_ps,
         _mm512_storeu_ps,
+        _mm512_mask_storeu_ps,
         _mm512_fmadd_ps,
         _mm512_add_ps,
         _mm512_div_ps
     );
     lanes!(
-        F64x8: 8 of f64 in __m512d,
+        F64x8: 8 of f64 in __m512d, masked by first_of_8_bits as __mmask8,
+        |from, some| _mm512_maskz_loadu_pd(some, from),
         _mm512_set1_pd,
         _mm512_loadu_pd,
         _mm512_storeu_pd,
+        _mm512_mask_storeu_pd,
         _mm512_fmadd_pd,
         _mm512_add_pd,
         _mm512_div_pd
     );
 }
 
+/// Where a row of the result is: its elements' offsets in the operand and in the result.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// In the operand.
+    pub operand: isize,
+    /// In the result.
+    pub out: isize,
+}
+
+/// A part of the chain over `k` along which both operands have one stride each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Segment {
+    /// Where it begins in the rows' operand.
+    pub a: isize,
+    /// Where it begins in the columns' operand.
+    pub b: isize,
+    /// How long it is.
+    pub len: usize,
+}
+
+/// Vectors side by side in the largest tile.
+pub const VECTORS: usize = 2;
+
 /// What one tile reads and writes.
 #[derive(Clone, Copy)]
-pub struct TileArgs<T> {
-    /// Length of this block of the chain.
-    pub k: usize,
-    /// `a[row * a_row + k * a_k]`
+pub struct TileArgs<'a, T> {
+    /// The chain over `k`.
+    pub segments: &'a [Segment],
+    /// `a[row.operand + segment.a + i * a_k]`
     pub a: *const T,
-    /// Stride of `a` from row to row.
-    pub a_row: isize,
-    /// Stride of `a` along `k`.
+    /// Stride of `a` within a segment.
     pub a_k: isize,
-    /// `b[k * b_k + column]`: columns lie side by side.
-    pub b: *const T,
-    /// Stride of `b` along `k`.
+    /// The rows.
+    pub rows: &'a [Place],
+    /// Of each vector: `b[segment.b + i * b_k + lane]`.
+    pub b: [*const T; VECTORS],
+    /// Stride of `b` within a segment.
     pub b_k: isize,
-    /// `out[row * out_row + column]`
-    pub out: *mut T,
-    /// Stride of `out` from row to row.
-    pub out_row: isize,
+    /// Of each vector: `out[row.out + lane]`.
+    pub out: [*mut T; VECTORS],
+    /// How many lanes of each vector there are.
+    pub lanes: [usize; VECTORS],
     /// Whether this block's sum is added to what stands in `out`.
     pub add: bool,
     /// What the result is divided by; 1 for nothing.
     pub divisor: T,
 }
 
-/// One tile.
+/// One tile. `WHOLE`: every lane is there.
 ///
 /// # Safety
-/// The processor has `L`'s instructions; all that `args` describes for `ROWS` rows and `VECTORS * L::LANES`
-/// columns is inside its arrays.
+/// The processor has `L`'s instructions; all that `args` describes for `ROWS` rows and `COLUMNS` vectors is inside its
+/// arrays.
 #[inline(always)]
-pub unsafe fn tile<L: Lanes, const ROWS: usize, const VECTORS: usize>(args: &TileArgs<L::Real>) {
+pub unsafe fn tile<L: Lanes, const ROWS: usize, const COLUMNS: usize, const WHOLE: bool>(
+    args: &TileArgs<L::Real>,
+) {
     // SAFETY: by the contract above, every address below is inside its array and `L` is available.
     unsafe {
-        let one = L::Real::of(1.0);
-        let mut sums = [[L::splat(L::Real::of(0.0)); VECTORS]; ROWS];
-        let (mut a, mut b) = (args.a, args.b);
-        for _ in 0..args.k {
-            let row: [L; VECTORS] = std::array::from_fn(|v| L::load(b.add(v * L::LANES)));
-            for (i, sums) in sums.iter_mut().enumerate() {
-                let x = L::splat(*a.offset(i as isize * args.a_row));
-                for (sum, &y) in sums.iter_mut().zip(&row) {
-                    *sum = x.fma(y, *sum);
+        let masks: [L::Mask; COLUMNS] = std::array::from_fn(|v| L::mask(args.lanes[v]));
+        let load = |v: usize, from| if WHOLE { L::load(from) } else { L::load_part(from, masks[v]) };
+        let a: [*const L::Real; ROWS] = std::array::from_fn(|i| args.a.wrapping_offset(args.rows[i].operand));
+        let mut sums = [[L::splat(L::Real::of(0.0)); COLUMNS]; ROWS];
+        for segment in args.segments {
+            let (mut at_a, mut at_b) = (segment.a, segment.b);
+            for _ in 0..segment.len {
+                let row: [L; COLUMNS] = std::array::from_fn(|v| load(v, args.b[v].wrapping_offset(at_b)));
+                for (a, sums) in a.iter().zip(&mut sums) {
+                    let x = L::splat(*a.wrapping_offset(at_a));
+                    for (sum, &y) in sums.iter_mut().zip(&row) {
+                        *sum = x.fma(y, *sum);
+                    }
                 }
+                at_a += args.a_k;
+                at_b += args.b_k;
             }
-            a = a.wrapping_offset(args.a_k);
-            b = b.wrapping_offset(args.b_k);
         }
-        for (i, sums) in sums.iter().enumerate() {
+        for (place, sums) in args.rows.iter().zip(&sums) {
             for (v, &sum) in sums.iter().enumerate() {
-                let to = args.out.offset(i as isize * args.out_row).add(v * L::LANES);
-                let sum = if args.add { L::load(to).add(sum) } else { sum };
+                let to = args.out[v].wrapping_offset(place.out);
+                let sum = if args.add { load(v, to).add(sum) } else { sum };
+                let one = L::Real::of(1.0);
                 let sum = if args.divisor != one { sum.div(L::splat(args.divisor)) } else { sum };
-                sum.store(to);
+                if WHOLE { sum.store(to) } else { sum.store_part(to, masks[v]) }
             }
         }
     }
