@@ -22,6 +22,9 @@ impl Builder {
         if let Some(narrow) = self.narrowed(gate, args) {
             return narrow;
         }
+        if let Some(merged) = self.before_merge(gate, args) {
+            return merged;
+        }
         if gate == gates::SELECT
             && let Some(read) = self.masked(args[0], args[1], args[2])
         {

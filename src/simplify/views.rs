@@ -190,7 +190,7 @@ impl Builder {
 const POSITIONAL_DEPTH: usize = 4;
 
 /// Whether a read makes more than it reads, or has dimensions along which it reads the same.
-fn spreads(view: &View, operand: &Shape) -> bool {
+pub(super) fn spreads(view: &View, operand: &Shape) -> bool {
     let idle = !Builder::spread(view.out.dims.len(), &[view]).is_empty();
     idle || view.out.size() > operand.size() || (view.out.batch && !operand.batch)
 }
