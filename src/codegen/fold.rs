@@ -5,7 +5,7 @@ use super::emitter::{Emitter, Index};
 use crate::plan::contraction::even_blocks;
 use crate::plan::schedule::*;
 use cranelift_codegen::ir::condcodes::FloatCC;
-use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::ir::types::{I32, I32X4, I64};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, StackSlot, StackSlotData, StackSlotKind, Value};
 
 /// Lanes of [`Order::Lanes`].
@@ -34,7 +34,12 @@ impl Emitter<'_, '_> {
         let folded = Folded { with: *with, var: *var, body, value: *value, in_lanes };
         if with.gate().is_none() {
             let end = self.extent(*extent);
-            return self.first_extreme(folded, end);
+            return match end {
+                Index::Known(length) if in_lanes && (2..=i64::from(self.lanes())).contains(&length) => {
+                    self.extreme_of_vector(folded, length as u8)
+                }
+                _ => self.first_extreme(folded, end),
+            };
         }
         let (Order::Chain { block } | Order::Lanes { block }) = *order;
         let (blocks, length) = self.blocks(*extent, block);
@@ -161,11 +166,13 @@ impl Emitter<'_, '_> {
                     let rest = (length - whole) as u8;
                     vectors[turn] = self.partial(folded, vectors[turn], whole_end, rest);
                 }
-                vectors
+                // The others hold the identity still.
+                vectors.truncate((length.clamp(1, LANES) as usize).div_ceil(lanes as usize));
+                return self.combine_lanes(folded.with, vectors, length);
             }
             _ => self.rest_one_by_one(folded, &sums, whole, [whole_end, end]),
         };
-        self.combine_lanes(folded.with, vectors)
+        self.combine_lanes(folded.with, vectors, LANES)
     }
 
     /// Combines `rest` further iterations into the first lanes of a vector.
@@ -218,16 +225,23 @@ impl Emitter<'_, '_> {
         self.b.ins().iadd(first, bytes)
     }
 
-    /// `l + (l + 8)`, then `+ 4`, `+ 2`, `+ 1`; the result in all lanes.
-    fn combine_lanes(&mut self, with: Monoid, mut vectors: Vec<Value>) -> Value {
-        while vectors.len() > 1 {
-            let half = vectors.len() / 2;
-            vectors = (0..half).map(|k| self.combine(with, vectors[k], vectors[k + half])).collect();
+    /// `l + (l + 8)`, then `+ 4`, `+ 2`, `+ 1`; the result in all lanes. Lanes from `used` on, and vectors that are not
+    /// there, hold the identity: to combine with it changes no bit of what was folded.
+    fn combine_lanes(&mut self, with: Monoid, mut vectors: Vec<Value>, used: i64) -> Value {
+        let mut half = (LANES / i64::from(self.lanes())) as usize / 2;
+        while half > 0 {
+            for k in half..vectors.len() {
+                vectors[k - half] = self.combine(with, vectors[k - half], vectors[k]);
+            }
+            vectors.truncate(half);
+            half /= 2;
         }
         let (mut one, mut half) = (vectors[0], self.lanes() / 2);
         while half > 0 {
-            let upper = self.permute(one, |lane| half + lane % half);
-            one = self.combine(with, one, upper);
+            if i64::from(half) < used {
+                let upper = self.permute(one, |lane| half + lane % half);
+                one = self.combine(with, one, upper);
+            }
             half /= 2;
         }
         self.spread_lane(one, 0)
@@ -248,6 +262,22 @@ impl Emitter<'_, '_> {
             vec![e.choose(takes, element, best[0]), e.choose(takes, position, best[1])]
         });
         results[1]
+    }
+
+    /// The same where one vector holds all: the first lane that is equal to the largest or smallest, or NaN.
+    fn extreme_of_vector(&mut self, folded: Folded, length: u8) -> Value {
+        let with = if folded.with == Monoid::Argmax { Monoid::Max } else { Monoid::Min };
+        let identity = self.number(with.identity());
+        let elements = self.partial(Folded { with, ..folded }, identity, Index::Known(0), length);
+        let extreme = self.combine_lanes(with, vec![elements], length.into());
+        let equal = self.b.ins().fcmp(FloatCC::Equal, elements, extreme);
+        let is_nan = self.b.ins().fcmp(FloatCC::NotEqual, elements, elements);
+        let found = self.b.ins().bor(equal, is_nan);
+        // Lanes beyond the last hold the identity, which may be the extreme too, but never first.
+        let found = self.b.ins().vhigh_bits(I32, found);
+        let first = self.b.ins().ctz(found);
+        let first = self.b.ins().splat(I32X4, first);
+        self.numbers_of(first)
     }
 
     /// A loop's index as a number in all lanes.
