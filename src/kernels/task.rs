@@ -421,7 +421,8 @@ impl Segments {
         let (outer, inner) = parted(axes);
         let (length, stride) = (inner.extent.len_for(n).max(1), (inner.a as isize, inner.b as isize));
         self.stride = stride;
-        (self.list.clear(), self.packed.clear());
+        self.list.clear();
+        self.packed.clear();
         let mut at = k.start;
         let mut walk = Walk::new(outer, if outer.is_empty() { 0 } else { at / length }, n);
         while at < k.end {

@@ -23,6 +23,7 @@
 //! - What a recurrence computes at one element is a circuit by itself, without the scanned dimension: the rules above
 //!   hold there as they hold outside.
 //! - The mean over the batch is the sum divided by the actual number of examples.
+//! - A quotient by a number, or by what is known once a step, is the product with the inverse, rounded before.
 //! - Every other operation is the gate's program (`circuit::machine`); no multiply and add are fused unless a
 //!   program says so.
 //!

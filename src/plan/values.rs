@@ -7,8 +7,8 @@ use super::kernels::Target;
 use super::places::Place;
 use super::reads::Source;
 use super::schedule::*;
-use crate::circuit::ValueId;
 use crate::circuit::view::{Affine, Guard};
+use crate::circuit::{ValueId, gates};
 
 impl Emit<'_, '_> {
     /// An element of a value, from a register, from memory, or computed here.
@@ -40,8 +40,14 @@ impl Emit<'_, '_> {
             },
             Source::Merge(_) => self.load(value, at, vec![], 0.0),
             Source::Gate(gate, args) => {
-                let args: Vec<Reg> = args.iter().map(|&arg| self.read(arg, at)).collect();
-                if gate.row().name == "stop" { args[0] } else { self.body.compute(Op::Gate(gate), args) }
+                let regs: Vec<Reg> = args.iter().map(|&arg| self.read(arg, at)).collect();
+                match gate {
+                    gates::STOP => regs[0],
+                    gates::DIV if self.facts().known(args[1]).is_some() => {
+                        self.divided(regs[0], regs[1], self.facts().known(args[1]))
+                    }
+                    _ => self.body.compute(Op::Gate(gate), regs),
+                }
             }
             Source::View(view, arg) => {
                 let dims = view.coords.iter().map(|coord| applied(coord, &at.dims)).collect();
@@ -70,6 +76,22 @@ impl Emit<'_, '_> {
                 let site = self.draw(site);
                 self.body.compute(Op::Draw { site, element, example: at.batch }, vec![])
             }
+        }
+    }
+
+    /// A quotient by what is known once a step: the product with the inverse, which is computed once.
+    fn divided(&mut self, a: Reg, b: Reg, known: Option<Known>) -> Reg {
+        let inverse = match known {
+            Some(Known::Number(number)) if !((1.0 / number) as f32).is_normal() => None,
+            Some(Known::Number(number)) => Some(self.body.compute(Op::Number(1.0 / number), vec![])),
+            _ => {
+                let one = self.body.compute(Op::Number(1.0), vec![]);
+                Some(self.body.compute(Op::Gate(gates::DIV), vec![one, b]))
+            }
+        };
+        match inverse {
+            Some(inverse) => self.body.compute(Op::Gate(gates::MUL), vec![a, inverse]),
+            None => self.body.compute(Op::Gate(gates::DIV), vec![a, b]),
         }
     }
 

@@ -184,6 +184,13 @@ impl Builder {
         match self.circuit.node(value).clone() {
             _ if self.as_number(value) == Some(0.0) => true,
             Node::Gate { gate, args } => self.is_zero_gate(gate, &args, condition, truth, depth - 1),
+            Node::Merge { arg, axis } => match *self.circuit.node(condition) {
+                Node::Merge { arg: inner, axis: other } => {
+                    let alike = axis == other && self.shape(arg).dims == self.shape(inner).dims;
+                    alike && self.is_zero_where(arg, inner, truth, depth - 1)
+                }
+                _ => false,
+            },
             Node::View { arg, view } => {
                 let shape = self.shape(arg);
                 if !view.is_total(&shape) && view.fill != F64::new(0.0) {

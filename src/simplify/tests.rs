@@ -364,3 +364,37 @@ fn nothing_finite_comes_of_what_is_not() {
     let (simple, roots) = simplify(&circuit, &[guarded]);
     assert!(matches!(simple.node(roots[0]), Node::Gate { gate: gates::MUL, .. }));
 }
+
+/// The adjoint of a pool: what it selects and what it passes on are parted as the windows are, so that the merges are
+/// the last that happens, and nothing is read through them.
+#[test]
+fn gates_come_before_merges() {
+    let mut circuit = Circuit::new();
+    let x = real(&mut circuit, "x", per_example(&[4, 6]));
+    let axis = |k| crate::circuit::view::Affine::axis(k, 4);
+    let windows = View {
+        out: per_example(&[2, 3, 2, 2]),
+        coords: vec![
+            crate::circuit::view::Affine { c: vec![2, 0, 1, 0], ..axis(0) },
+            crate::circuit::view::Affine { c: vec![0, 2, 0, 1], ..axis(1) },
+        ],
+        guards: vec![],
+        fill: crate::circuit::F64::new(0.0),
+    };
+    let parts = circuit.view(x, windows);
+    let pooled = circuit.reduce(Reducer::Max, parts, AxisSet::of([2, 3]), false);
+    let of = weighed(&mut circuit, &[pooled]);
+    let gradient = differentiate(&mut circuit, of, &[x]).remove(0).expect("it depends on x");
+    check_same(&circuit, &[pooled, gradient]);
+    let (simple, roots) = simplify(&circuit, &[pooled, gradient]);
+    let merges = |value: &ValueId| matches!(simple.node(*value), Node::Merge { .. });
+    assert!(merges(&roots[1]), "the gradient is merged last");
+    for value in simple.values() {
+        let Node::Gate { args, .. } = simple.node(value) else { continue };
+        let read = |arg: &ValueId| match simple.node(*arg) {
+            Node::View { arg, .. } => merges(arg),
+            _ => merges(arg),
+        };
+        assert!(!args.iter().any(read), "{value:?} reads a merge");
+    }
+}
