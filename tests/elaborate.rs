@@ -371,7 +371,7 @@ fn schedules_take_the_values_of_their_formulas() {
         ("constant(0.25)", 60, 0.25),
         ("constant(0.25, warmup = 100)", 60, 0.15),
         ("exponential(1, half = 20)", 60, 0.125),
-        ("stairs(1, every = 3, factor = 0.5)", 60, 0.25),
+        ("step(1, every = 3, factor = 0.5)", 60, 0.25),
         ("0.5 * 0.5^step", 2, 0.125),
     ];
     for (schedule, number, expected) in cases {
@@ -412,10 +412,10 @@ fn nesting_without_end_is_told_not_suffered() {
     let mut text = String::new();
     for k in 0..60 {
         let (open, close) = ("(".repeat(90), ")".repeat(90));
-        let body = if k == 59 { "x".to_string() } else { format!("f{}(x)", k + 1) };
-        writeln!(text, "fn f{k}(x) = {open}{body}{close}").unwrap();
+        let body = if k == 59 { "x".to_string() } else { format!("inner{}(x)", k + 1) };
+        writeln!(text, "fn inner{k}(x) = {open}{body}{close}").unwrap();
     }
-    text.push_str("net a {\n input x\n loss = f0(x)\n}\n");
+    text.push_str("net a {\n input x\n loss = inner0(x)\n}\n");
     let program = from_text("deep.nn", &text).expect("it reads");
     let found = model(&program, None, &Choices::default()).expect_err("too deep");
     assert_eq!(found[0].code, nnc::diagnostic::codes::TOO_LARGE);

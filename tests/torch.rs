@@ -1,5 +1,5 @@
-//! Fragments of networks against PyTorch: values and gradients in f64 by the reference interpreter, and in f32 by
-//! native code. The fixtures are made by `tools/torch_fixtures.py`.
+//! Fragments of networks, and the library, against PyTorch: values and gradients in f64 by the reference interpreter,
+//! and in f32 by native code. The fixtures are made by `tools/torch_fixtures.py` and `tools/library_fixtures.py`.
 
 use nnc::circuit::{Dtype, SlotId};
 use nnc::elaborate::{self, Choices};
@@ -24,6 +24,12 @@ impl Fixture<'_> {
         let name = format!("{}/{what}", self.net);
         let tensor = self.loaded.tensors.iter().find(|tensor| tensor.name == name);
         tensor.map(|tensor| tensor.data.as_slice())
+    }
+
+    /// The names of all its arrays.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let begin = format!("{}/", self.net);
+        self.loaded.tensors.iter().filter_map(move |tensor| tensor.name.strip_prefix(&begin))
     }
 
     /// What PyTorch says of a result of `nnc eval`: an output, or the gradient `w_bar`.
@@ -65,12 +71,8 @@ fn hold(program: &elaborate::Program, fixture: &Fixture) -> Result<(), String> {
             fixture.get(&slot.name).ok_or_else(|| format!("{}: nothing for {}", fixture.net, slot.name))?;
         evaluation.values[SlotId(k as u32).0 as usize] = given.to_vec();
     }
-    let wanted = 1 + model
-        .circuit
-        .slots()
-        .iter()
-        .filter(|slot| fixture.get(&format!("bar/{}", slot.name)).is_some())
-        .count();
+    let is_slot = |name: &str| model.circuit.slots().iter().any(|slot| slot.name == name);
+    let wanted = fixture.names().filter(|name| !is_slot(name)).count();
     let ways = [
         (By::InterpreterF64, Dtype::F64, 1e-9),
         (By::Native, Dtype::F64, 1e-9),
@@ -87,19 +89,30 @@ fn hold(program: &elaborate::Program, fixture: &Fixture) -> Result<(), String> {
     Ok(())
 }
 
-#[test]
-fn fragments_agree_with_pytorch() {
-    let text = std::fs::read_to_string(Path::new(FOLDER).join("fragments.nn")).expect("the fixtures");
-    let loaded = checkpoint::load(&Path::new(FOLDER).join("fragments.safetensors")).expect("the fixtures");
-    let program =
-        elaborate::from_text("fragments.nn", &text).unwrap_or_else(|(_, wrong)| panic!("{wrong:?}"));
+/// Holds every net of a file against the numbers beside it.
+fn agree(file: &str, least: usize) {
+    let folder = Path::new(FOLDER);
+    let text = std::fs::read_to_string(folder.join(file).with_extension("nn")).expect("the fixtures");
+    let loaded = checkpoint::load(&folder.join(file).with_extension("safetensors")).expect("the fixtures");
+    let program = elaborate::from_text(file, &text).unwrap_or_else(|(_, wrong)| panic!("{wrong:?}"));
     let nets = program.file.items.iter().filter_map(|item| match &item.kind {
         ItemKind::Net { name, .. } => Some(name.text.as_str()),
         _ => None,
     });
     let nets: Vec<&str> = nets.collect();
-    assert!(nets.len() >= 150, "{} fragments", nets.len());
+    assert!(nets.len() >= least, "{} fragments", nets.len());
     let wrong: Vec<String> =
         nets.iter().filter_map(|net| hold(&program, &Fixture { net, loaded: &loaded }).err()).collect();
     assert!(wrong.is_empty(), "{} of {} differ\n{}", wrong.len(), nets.len(), wrong.join("\n"));
+}
+
+#[test]
+fn fragments_agree_with_pytorch() {
+    agree("fragments", 150);
+}
+
+/// Values, gradients and second derivatives.
+#[test]
+fn the_library_agrees_with_pytorch() {
+    agree("library", 150);
 }

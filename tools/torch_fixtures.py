@@ -9,26 +9,19 @@ the sum of the output weighed by the input `k`. Two examples a batch; the loss o
 derivative by an input is that of its own example's loss.
 """
 
-import json
-import pathlib
-import struct
-
 import torch
 import torch.nn.functional as F
+
+from fixtures import CASES, draw, save, sizes
 
 torch.manual_seed(20)
 torch.set_default_dtype(torch.float64)
 
 BATCH = 2
-OUT = pathlib.Path(__file__).parent.parent / "tests" / "cases" / "torch"
+OUT = CASES / "torch"
 
 texts = []
 tensors = {}
-
-
-def draw(shape):
-    """Numbers between -1 and 1, of which each is exact in 32 bits too."""
-    return (torch.rand(shape) * 2 - 1).to(torch.float32).to(torch.float64)
 
 
 def fragment(name, params, inputs, lines, torch_y, classes=None, whole_batch=False):
@@ -53,7 +46,6 @@ def fragment(name, params, inputs, lines, torch_y, classes=None, whole_batch=Fal
     shape = list(y.shape[1:])
     letters = ["a%d" % i for i in range(len(shape))]
     at = "[" + ", ".join(letters) + "]" if shape else ""
-    sizes = lambda dims: "[" + ", ".join(map(str, dims)) + "]" if dims else ""
     text = ["net %s {" % name]
     text += ["  param %s%s = 0" % (p, sizes(s)) for p, s in params.items()]
     text += ["  input %s%s%s" % (x, sizes(s), ": class(%d)" % classes[x] if x in classes else "") for x, s in inputs.items()]
@@ -336,7 +328,7 @@ for name, fn in [("tanh", torch.tanh), ("sigmoid", torch.sigmoid), ("softplus", 
                  ("silu", F.silu), ("elu", F.elu), ("erf", torch.erf), ("expm1", torch.expm1), ("atan", torch.atan), ("sin", torch.sin),
                  ("cos", torch.cos), ("abs", torch.abs)]:
     fragment("gate_" + name, {}, {"x": (5,)}, ["y[i] = %s(3 * x[i])" % name.replace("elu", "elu(1)" if name == "elu" else "elu")], lambda x, fn=fn: fn(3 * x))
-fragment("gelu_tanh", {}, {"x": (5,)}, ["y[i] = gelu(2 * x[i])"], lambda x: F.gelu(2 * x, approximate="tanh"))
+fragment("gelu_tanh", {}, {"x": (5,)}, ["y[i] = gelu_tanh(2 * x[i])"], lambda x: F.gelu(2 * x, approximate="tanh"))
 fragment("powers", {}, {"x": (4,)}, ["y[i] = x[i]^3 - 2 * x[i]^2 + 1 / (x[i] + 3)"], lambda x: x**3 - 2 * x**2 + 1 / (x + 3))
 fragment("choices", {}, {"x": (5,), "z": (5,)}, ["y[i] = if x[i] > z[i] then x[i] * z[i] else z[i]^2"],
          lambda x, z: torch.where(x > z, x * z, z**2))
@@ -346,12 +338,5 @@ fragment("root_behind_a_choice", {}, {"x": (5,)}, ["y[i] = if x[i] > 0 then sqrt
 OUT.mkdir(parents=True, exist_ok=True)
 head = "# Made by tools/torch_fixtures.py: fragments whose values and gradients by PyTorch stand beside this file.\n\n"
 (OUT / "fragments.nn").write_text(head + "\n\n".join(texts) + "\n")
-header, body = {}, b""
-for key, tensor in tensors.items():
-    raw = struct.pack("<%dd" % tensor.numel(), *tensor.flatten().tolist())
-    header[key] = {"dtype": "F64", "shape": list(tensor.shape), "data_offsets": [len(body), len(body) + len(raw)]}
-    body += raw
-head = json.dumps(header, separators=(",", ":")).encode()
-head += b" " * (-len(head) % 8)
-(OUT / "fragments.safetensors").write_bytes(struct.pack("<Q", len(head)) + head + body)
+save(OUT / "fragments.safetensors", tensors)
 print(len(texts), "fragments,", sum(t.numel() for t in tensors.values()), "numbers")

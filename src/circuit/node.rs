@@ -146,6 +146,8 @@ pub enum StepValue {
     Steps,
     /// Number of the epoch, from 1.
     Epoch,
+    /// How many examples a metric is taken over.
+    Examples,
 }
 
 /// Handle of a [`Slot`].

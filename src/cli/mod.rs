@@ -7,6 +7,7 @@ mod eval;
 mod fmt;
 mod generate;
 mod grad;
+mod library;
 mod progress;
 mod run;
 mod show;
@@ -52,6 +53,7 @@ enum Command {
     Emit(emit::Args),
     Generate(generate::Args),
     Fmt(fmt::Args),
+    Library(library::Args),
     Show(show::Args),
 }
 
@@ -67,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Emit(args) => emit::run(args),
         Command::Generate(args) => generate::run(args),
         Command::Fmt(args) => fmt::run(args),
+        Command::Library(args) => library::run(args),
         Command::Show(args) => show::run(args),
     });
     match done {

@@ -72,11 +72,15 @@ impl<'p> Elaborator<'p> {
         let callable = match Self::callable_name(callee) {
             Some(name) => match self.meaning(name)? {
                 Meaning::Definition(definition, library) if !definition.settings.is_empty() => {
-                    let applied = self.applied(definition, library, args, span)?;
-                    return Ok(Outcome::Callable(Callable::Applied(applied)));
+                    let (applied, inputs) = self.applied(definition, library, args, span)?;
+                    let callable = Callable::Applied(applied);
+                    return match inputs {
+                        None => Ok(Outcome::Callable(callable)),
+                        Some(inputs) => self.apply(&callable, inputs, span).map(Outcome::Values),
+                    };
                 }
                 Meaning::Definition(definition, library) => {
-                    Callable::Applied(self.applied(definition, library, &[], span)?)
+                    Callable::Applied(self.applied(definition, library, &[], span)?.0)
                 }
                 Meaning::Gate(gate) => Callable::Gate(gate),
                 Meaning::Local(value) => self.local_callable(value, callee)?,
@@ -96,17 +100,19 @@ impl<'p> Elaborator<'p> {
         self.apply(&callable, arguments, span).map(Outcome::Values)
     }
 
-    /// What a called name means.
+    /// What a called name means. Values cannot be called, so that `metric accuracy = accuracy(z, y)` calls the function
+    /// of that name.
     fn meaning(&mut self, name: &'p Name) -> Tried<Meaning<'p>> {
-        if let Some(value) = self.resolve_local(&name.text, name.span)? {
-            return Ok(Meaning::Local(value));
+        let defined = self.definitions.callable(&name.text, self.in_library());
+        let defined = defined.map(|(definition, library)| Meaning::Definition(definition, library));
+        let global = defined.or_else(|| Gate::called(&name.text).map(Meaning::Gate));
+        if global.is_some() && self.is_under_way(&name.text) {
+            return global.ok_or(super::values::Failed);
         }
-        let library = self.in_library();
-        if let Some((definition, library)) = self.definitions.callable(&name.text, library) {
-            return Ok(Meaning::Definition(definition, library));
-        }
-        if let Some(gate) = Gate::called(&name.text) {
-            return Ok(Meaning::Gate(gate));
+        match (self.resolve_local(&name.text, name.span)?, global) {
+            (Some(value @ Value::Callable(_)), _) | (Some(value), None) => return Ok(Meaning::Local(value)),
+            (_, Some(global)) => return Ok(global),
+            (None, None) => {}
         }
         if super::draws::is_distribution(&name.text) || matches!(name.text.as_str(), "grad" | "batch") {
             return self.unknown(name);
@@ -150,7 +156,7 @@ impl<'p> Elaborator<'p> {
             ExprKind::Name { name, primed: false } => match self.meaning(name)? {
                 Meaning::Local(value) => self.local_callable(value, expr),
                 Meaning::Definition(definition, library) => {
-                    self.applied(definition, library, &[], expr.span).map(Callable::Applied)
+                    self.applied(definition, library, &[], expr.span).map(|(it, _)| Callable::Applied(it))
                 }
                 Meaning::Gate(gate) => Ok(Callable::Gate(gate)),
             },
@@ -285,6 +291,7 @@ impl<'p> Elaborator<'p> {
         frame.path = path;
         frame.mapped = mapped;
         frame.outputs = &definition.outputs;
+        frame.in_metric = self.in_metric;
         let slots = self.circuit.slots().len();
         self.frames.push(frame);
         let stages = std::mem::take(&mut self.stages);

@@ -248,16 +248,20 @@ impl<'p> Elaborator<'p> {
         Ok(known)
     }
 
-    /// A state of an optimizer, of the shape of all weights.
+    /// A state of an optimizer: one number for each weight.
     fn moment(&mut self, declared: &'p Declared) -> Tried<Array> {
         let decl = &declared.decl;
-        if !decl.sizes.is_empty() {
-            let diagnostic = Diagnostic::error(
-                codes::NOT_YET,
-                "a state of an optimizer with sizes of its own is not carried yet",
-            )
-            .at(decl.span, "has sizes")
-            .help("a scalar state is one number for each weight");
+        let dims = self.declared_dims(decl)?;
+        let (weights, input) = self.here().weights.clone().unwrap_or((vec![], decl.span));
+        if dims != weights {
+            let message = format!(
+                "the state `{}` of an optimizer is {dims:?}, but the weights are {weights:?}",
+                decl.name.text
+            );
+            let diagnostic = Diagnostic::error(codes::SIZE_MISMATCH, message)
+                .at(decl.span, "not of the shape of the weights")
+                .at(input, "these weights")
+                .help("a state is one number for each weight: `state m = 0` with `(w, g)`, `state m[..S] = 0` with `(w[..S], g[..S])`");
             return self.report(diagnostic);
         }
         let initial = match &declared.init {
@@ -268,9 +272,9 @@ impl<'p> Elaborator<'p> {
             }
         };
         let vars = self.here().mapped.clone();
-        let shape = self.shape(false, &vars, &[])?;
+        let shape = self.shape(false, &vars, &dims)?;
         let value = self.slot(&decl.name.text, SlotRole::Moment, shape, Sort::Real, decl.span);
         self.moments.push((decl.name.text.clone(), value, initial));
-        Ok(Array { value, vars, dims: vec![], sort: Sort::Real, home: self.home })
+        Ok(Array { value, vars, dims, sort: Sort::Real, home: self.home })
     }
 }

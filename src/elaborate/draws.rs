@@ -34,16 +34,30 @@ pub struct Row {
     pub name: &'static str,
     /// How many parameters it has.
     parameters: usize,
+    /// What is drawn, for the list of the library.
+    pub doc: &'static str,
 }
 
 /// What the language itself can draw from.
 pub const DISTRIBUTIONS: &[Row] = &[
-    Row { name: "normal", parameters: 2 },
-    Row { name: "uniform", parameters: 2 },
-    Row { name: "truncated_normal", parameters: 2 },
-    Row { name: "bernoulli", parameters: 1 },
-    Row { name: "categorical", parameters: 1 },
-    Row { name: "orthogonal", parameters: 1 },
+    Row { name: "normal", parameters: 2, doc: "Normal, by mean and standard deviation." },
+    Row { name: "uniform", parameters: 2, doc: "Uniform between two numbers." },
+    Row {
+        name: "truncated_normal",
+        parameters: 2,
+        doc: "Normal, but no further than two standard deviations from the mean.",
+    },
+    Row { name: "bernoulli", parameters: 1, doc: "1 with a probability, else 0." },
+    Row {
+        name: "categorical",
+        parameters: 1,
+        doc: "A class, by the probabilities of the cases or numbers in their proportion.",
+    },
+    Row {
+        name: "orthogonal",
+        parameters: 1,
+        doc: "Rows of unit length, orthogonal to each other (Saxe, McClelland and Ganguli, 2014), by the number of inputs.",
+    },
 ];
 
 /// Whether a name is that of a distribution.

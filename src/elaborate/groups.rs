@@ -13,7 +13,7 @@ use super::values::{Failed, Tried};
 use super::walk::{for_each_child, ungrouped};
 use crate::circuit::{SlotId, ValueId};
 use crate::diagnostic::{Diagnostic, Span, codes, nearest};
-use crate::syntax::ast::{Arg, Body, Expr, ExprKind, Stmt, StmtKind};
+use crate::syntax::ast::{Arg, Body, Definition, Expr, ExprKind, Stmt, StmtKind};
 
 /// The name by which an optimizer knows how many axes the parameter has that a weight belongs to.
 pub const RANK: &str = "rank";
@@ -25,6 +25,8 @@ pub struct Group<'p> {
     pub optimizer: &'p Expr,
     /// Number of axes of each of them, where the optimizer asks for it.
     pub rank: Option<usize>,
+    /// The shape of the one parameter, where the optimizer takes it whole.
+    pub whole: Option<Vec<u32>>,
     /// The parameters.
     pub slots: Vec<SlotId>,
 }
@@ -94,6 +96,7 @@ impl<'p> Elaborator<'p> {
         }
         let mut turns: Vec<Assigned<'p>> = vec![];
         for entry in &entries {
+            let definition = self.optimizer_of(entry.optimizer);
             let loss = self.loss_of(entry, model)?;
             if turns.iter().all(|turn| turn.loss != loss) {
                 turns.push(Assigned { loss, groups: vec![] });
@@ -105,9 +108,13 @@ impl<'p> Elaborator<'p> {
                     first.into_iter().find(|entry| entry.patterns.iter().any(|p| takes(p, model, slot)));
                 let mine = first.map_or(entry.patterns.is_empty(), |first| std::ptr::eq(first, entry));
                 if mine && !frozen.iter().any(|pattern| takes(pattern, model, slot)) {
-                    let rank =
-                        self.asks_rank(entry.optimizer).then(|| model.circuit.slot(slot).shape.dims.len());
-                    put(&mut turn.groups, entry.optimizer, rank, slot);
+                    let dims = &model.circuit.slot(slot).shape.dims;
+                    let rank = definition.is_some_and(asks_rank).then_some(dims.len());
+                    let whole = definition.is_some_and(takes_whole).then(|| dims.clone());
+                    put(
+                        &mut turn.groups,
+                        Group { optimizer: entry.optimizer, rank, whole, slots: vec![slot] },
+                    );
                 }
             }
         }
@@ -259,22 +266,31 @@ impl<'p> Elaborator<'p> {
         Ok(())
     }
 
-    /// Whether an optimizer's rule reads `rank`.
-    fn asks_rank(&self, optimizer: &'p Expr) -> bool {
+    /// The definition of an optimizer, if there is one.
+    fn optimizer_of(&self, optimizer: &'p Expr) -> Option<&'p Definition> {
         let name = match call_of(optimizer) {
             Some((name, _)) => name,
             None => match &ungrouped(optimizer).kind {
                 ExprKind::Name { name, .. } => name.text.as_str(),
-                _ => return false,
+                _ => return None,
             },
         };
         let own = self.definitions.user.optimizers.get(name);
-        let known = own.or_else(|| self.definitions.library.optimizers.get(name));
-        known.is_some_and(|definition| match &definition.body {
-            Body::Block(statements) => statements.iter().any(statement_asks),
-            Body::Expr(expr) => asks(expr),
-        })
+        own.or_else(|| self.definitions.library.optimizers.get(name)).copied()
     }
+}
+
+/// Whether an optimizer's rule reads `rank`.
+fn asks_rank(definition: &Definition) -> bool {
+    match &definition.body {
+        Body::Block(statements) => statements.iter().any(statement_asks),
+        Body::Expr(expr) => asks(expr),
+    }
+}
+
+/// Whether an optimizer takes a parameter as a whole, `(w[..S], g[..S])`, and not element by element.
+pub fn takes_whole(definition: &Definition) -> bool {
+    definition.inputs.iter().any(|input| !input.sizes.is_empty())
 }
 
 /// Whether a pattern takes a parameter.
@@ -282,12 +298,14 @@ fn takes(pattern: &Pattern, model: &Model, slot: SlotId) -> bool {
     matches(pattern.text, &model.circuit.slot(slot).name)
 }
 
-/// Puts a parameter into the group of its optimizer and rank.
-fn put<'p>(groups: &mut Vec<Group<'p>>, optimizer: &'p Expr, rank: Option<usize>, slot: SlotId) {
-    let of = |group: &&mut Group<'p>| std::ptr::eq(group.optimizer, optimizer) && group.rank == rank;
-    match groups.iter_mut().find(of) {
-        Some(group) => group.slots.push(slot),
-        None => groups.push(Group { optimizer, rank, slots: vec![slot] }),
+/// Puts a parameter into the group of its optimizer and rank; one that is taken whole is a group of its own.
+fn put<'p>(groups: &mut Vec<Group<'p>>, own: Group<'p>) {
+    let like = |group: &&mut Group<'p>| {
+        own.whole.is_none() && std::ptr::eq(group.optimizer, own.optimizer) && group.rank == own.rank
+    };
+    match groups.iter_mut().find(like) {
+        Some(group) => group.slots.extend(own.slots),
+        None => groups.push(own),
     }
 }
 

@@ -56,6 +56,7 @@ mod uses;
 mod values;
 mod walk;
 
+pub use draws::DISTRIBUTIONS;
 pub use model::{Model, Training, Update};
 pub use net::model;
 pub use prelude::prelude_source;

@@ -45,7 +45,7 @@ pub fn from_text(name: &str, text: &str) -> Result<Program, (Sources, Diagnostic
     let id = sources.add(name, text);
     let (file, mut diagnostics) = crate::syntax::parse(id, text);
     let mut files = vec![];
-    for (name, text) in prelude::FILES {
+    for (name, text, _) in prelude::FILES {
         let id = sources.add(*name, *text);
         let (file, diagnostics) = crate::syntax::parse(id, text);
         assert!(diagnostics.is_empty(), "{name} does not parse: {diagnostics:?}");

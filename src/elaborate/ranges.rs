@@ -2,6 +2,7 @@
 
 use super::context::Elaborator;
 use super::scope::Bound;
+use super::statics::Static;
 use super::values::{Failed, Tried, Value, VarId};
 use super::walk::{for_each_child, mentions, ungrouped};
 use crate::diagnostic::{Diagnostic, Span, codes};
@@ -265,7 +266,12 @@ impl<'p> Elaborator<'p> {
             }
         }
         let mut children = vec![];
-        for_each_child(expr, &mut |child| children.push(child));
+        match (&expr.kind, self.decided(expr)) {
+            // A branch that is not taken says nothing.
+            (ExprKind::If { then, .. }, Some(true)) => children.push(&**then),
+            (ExprKind::If { otherwise, .. }, Some(false)) => children.push(&**otherwise),
+            _ => for_each_child(expr, &mut |child| children.push(child)),
+        }
         // Inner indices are not bound yet: what depends on them has to wait.
         let inner: Vec<&str> = match &expr.kind {
             ExprKind::Reduce { indices, .. } => indices.iter().flat_map(index_names).collect(),
@@ -276,6 +282,35 @@ impl<'p> Elaborator<'p> {
             self.direct_uses(name, child, &open, deep, uses)?;
         }
         Ok(())
+    }
+
+    /// Which branch of a choice is taken, where settings alone decide.
+    fn decided(&mut self, expr: &'p Expr) -> Option<bool> {
+        let ExprKind::If { condition, .. } = &expr.kind else { return None };
+        if !self.is_of_settings(condition) {
+            return None;
+        }
+        match self.quietly(|this| this.expr(condition)) {
+            Some(Value::Static(Static::Bool(truth))) => Some(truth),
+            _ => None,
+        }
+    }
+
+    /// Whether an expression is made of numbers and of names that are known before training.
+    fn is_of_settings(&self, expr: &Expr) -> bool {
+        match &expr.kind {
+            ExprKind::Number { .. } | ExprKind::Percent { .. } => true,
+            ExprKind::Name { name, primed: false } => {
+                let entry = self.here().names.get(&name.text);
+                entry.is_some_and(|entry| matches!(entry.value, Ok(Value::Static(_))))
+            }
+            ExprKind::Group(_) | ExprKind::Unary { .. } | ExprKind::Binary { .. } => {
+                let mut known = true;
+                for_each_child(expr, &mut |child| known = known && self.is_of_settings(child));
+                known
+            }
+            _ => false,
+        }
     }
 
     /// The dimensions of what brackets follow, if they can be told without the indices that are still open.
@@ -309,6 +344,6 @@ pub fn index_names(index: &Index) -> Vec<&str> {
 }
 
 /// The name of the index of axis `k` of a pack: `i`, `j`, ...
-fn pack_index(k: usize) -> String {
+pub fn pack_index(k: usize) -> String {
     ('i'..='n').nth(k).map_or_else(|| format!("i{k}"), String::from)
 }

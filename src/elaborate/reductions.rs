@@ -4,7 +4,7 @@ use super::context::Elaborator;
 use super::ranges::index_names;
 use super::reads::plural;
 use super::values::{Array, Sort, Tried, Value, VarId};
-use crate::circuit::{Reducer, gates};
+use crate::circuit::{Leaf, Reducer, StepValue, gates};
 use crate::diagnostic::{Diagnostic, Span, codes};
 use crate::syntax::ast::{self, Expr, Index};
 
@@ -19,7 +19,7 @@ impl<'p> Elaborator<'p> {
     ) -> Tried<Value<'p>> {
         let is_batch = |index: &Index| index_names(index) == ["batch"];
         let batch = indices.iter().any(is_batch);
-        if batch && reducer != ast::Reducer::Mean {
+        if batch && reducer != ast::Reducer::Mean && !(self.in_metric && reducer == ast::Reducer::Sum) {
             return self.over_the_batch(reducer, span);
         }
         let begin = self.here().indices.len();
@@ -41,7 +41,10 @@ impl<'p> Elaborator<'p> {
 
     fn over_the_batch<T>(&mut self, reducer: ast::Reducer, span: Span) -> Tried<T> {
         let diagnostic = if self.in_metric {
-            Diagnostic::error(codes::NOT_YET, "only `mean[batch]` is carried over the batch so far")
+            Diagnostic::error(
+                codes::BATCH_MISUSE,
+                "only `mean` and `sum` look across the examples of a metric",
+            )
         } else {
             Diagnostic::error(codes::BATCH_MISUSE, "only `mean` may look across the examples of a batch")
         };
@@ -65,7 +68,8 @@ impl<'p> Elaborator<'p> {
         };
         match reducer {
             ast::Reducer::Sum => {
-                Ok(Array { sort: numeric, ..self.reduce(Reducer::Sum, array, over, false)? })
+                let sum = Array { sort: numeric, ..self.reduce(Reducer::Sum, array, over, batch)? };
+                if batch { self.over_all_examples(&sum) } else { Ok(sum) }
             }
             ast::Reducer::Prod => {
                 Ok(Array { sort: numeric, ..self.reduce(Reducer::Prod, array, over, false)? })
@@ -79,6 +83,13 @@ impl<'p> Elaborator<'p> {
             ast::Reducer::Argmax => self.position(Reducer::Argmax, array, over),
             ast::Reducer::Argmin => self.position(Reducer::Argmin, array, over),
         }
+    }
+
+    /// The sum over the examples of a metric, from the mean over them.
+    fn over_all_examples(&mut self, mean: &Array) -> Tried<Array> {
+        let value = self.circuit.leaf(Leaf::Step(StepValue::Examples));
+        let count = Array { value, vars: vec![], dims: vec![], sort: Sort::Real, home: self.home };
+        self.pointwise(gates::MUL, &[mean, &count], Sort::Real)
     }
 
     fn check_reducible(

@@ -121,6 +121,10 @@ pub struct Frame<'p> {
     pub current: Option<&'p Stmt>,
     /// Where values built now come from.
     pub place: Option<PlaceId>,
+    /// Of an optimizer, the shape of the weights that it takes, and where its header says so.
+    pub weights: Option<(Vec<u32>, Span)>,
+    /// Whether a metric called it.
+    pub in_metric: bool,
 }
 
 impl<'p> Frame<'p> {
@@ -152,6 +156,8 @@ impl<'p> Frame<'p> {
             cycles: vec![],
             current: None,
             place: None,
+            weights: None,
+            in_metric: false,
         }
     }
 
@@ -295,6 +301,13 @@ impl<'p> Elaborator<'p> {
         {
             self.run_pending(at);
         }
+    }
+
+    /// Whether the statement that defines a name is being elaborated.
+    pub fn is_under_way(&self, key: &str) -> bool {
+        let frame = self.here();
+        let progress = frame.definers.get(key).map(|&at| frame.pending[at].progress);
+        progress == Some(Progress::Running) && !frame.names.contains_key(key)
     }
 
     fn endless(&mut self, key: &str, span: Span, definition: Span) -> Tried<()> {

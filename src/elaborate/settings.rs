@@ -1,23 +1,27 @@
 //! Settings of functions, layers and schedules: given, checked, bound.
 
+use super::calls::Argument;
 use super::context::{Elaborator, MAX_CALLS};
 use super::reads::plural;
 use super::scope::{BodyKind, Frame};
-use super::values::{Applied, Tried, Value};
+use super::values::{Applied, Array, Tried, Value};
 use super::walk::ungrouped;
+use crate::circuit::graph::reachable;
+use crate::circuit::{Leaf, Node, ValueId};
 use crate::diagnostic::{Diagnostic, Span, codes, nearest};
 use crate::syntax::ast::{self, Arg, Body, Definition, DefinitionKind, Expr, ExprKind, Name, Setting};
 use std::rc::Rc;
 
 impl<'p> Elaborator<'p> {
-    /// A function or layer with settings: an instance, if it is a layer.
+    /// A function or layer with settings: an instance, if it is a layer. Values of the running program are no settings:
+    /// where all settings have defaults, `huber(p, y)` gives inputs, which come second.
     pub fn applied(
         &mut self,
         definition: &'p Definition,
         library: bool,
         args: &'p [Arg],
         span: Span,
-    ) -> Tried<Rc<Applied<'p>>> {
+    ) -> Tried<(Rc<Applied<'p>>, Option<Vec<Argument<'p>>>)> {
         let is_layer = definition.kind == DefinitionKind::Layer;
         let name = definition.name.text.as_str();
         let kind = self.here().kind;
@@ -30,15 +34,28 @@ impl<'p> Elaborator<'p> {
             return self.report(diagnostic);
         }
         let path = self.occurrence_path(name, span, is_layer);
-        let settings = self.given_settings(name, &definition.settings, args, definition.name.span)?;
+        let given = self.setting_values(args)?;
+        let (given, inputs) =
+            if self.are_inputs(definition, &given) { (vec![], Some(given)) } else { (given, None) };
+        let settings = self.matched_settings(name, &definition.settings, given, definition.name.span)?;
         for setting in &definition.settings {
             let given = settings.iter().any(|(name, ..)| *name == setting.name.text);
             if !given && setting.default.is_none() {
                 return self.missing_setting(name, setting, span);
             }
         }
-        let shown = kind == BodyKind::Net && (is_layer || !definition.settings.is_empty());
-        Ok(Rc::new(Applied { definition, library, settings, path, span, shown }))
+        let set = !definition.settings.is_empty() && inputs.is_none();
+        let shown = kind == BodyKind::Net && (is_layer || set);
+        Ok((Rc::new(Applied { definition, library, settings, path, span, shown }), inputs))
+    }
+
+    /// Whether what is given to a function or layer are its inputs, not its settings.
+    fn are_inputs(&self, definition: &Definition, given: &[Argument<'p>]) -> bool {
+        let running = |arg: &Argument| matches!(&arg.value, Value::Array(array) if !self.can_be_set(array));
+        definition.settings.iter().all(|setting| setting.default.is_some())
+            && given.len() == definition.inputs.len()
+            && given.iter().all(|arg| arg.name.is_none())
+            && given.iter().any(running)
     }
 
     fn missing_setting<T>(&mut self, owner: &str, setting: &Setting, span: Span) -> Tried<T> {
@@ -63,34 +80,69 @@ impl<'p> Elaborator<'p> {
         args: &'p [Arg],
         declared: Span,
     ) -> Tried<Vec<(&'p str, Value<'p>, Span)>> {
+        let given = self.setting_values(args)?;
+        self.matched_settings(owner, settings, given, declared)
+    }
+
+    fn setting_values(&mut self, args: &'p [Arg]) -> Tried<Vec<Argument<'p>>> {
+        let value = |arg: &'p Arg| {
+            let value = self.train_value(&arg.value)?;
+            Ok(Argument { name: arg.name.as_ref(), value, span: arg.value.span })
+        };
+        args.iter().map(value).collect()
+    }
+
+    fn matched_settings(
+        &mut self,
+        owner: &str,
+        settings: &'p [Setting],
+        args: Vec<Argument<'p>>,
+        declared: Span,
+    ) -> Tried<Vec<(&'p str, Value<'p>, Span)>> {
         let mut given: Vec<(&'p str, Value<'p>, Span)> = vec![];
-        for (k, arg) in args.iter().enumerate() {
-            let setting = match &arg.name {
+        for (k, arg) in args.into_iter().enumerate() {
+            let setting = match arg.name {
                 None => settings.get(k),
                 Some(name) => settings.iter().find(|setting| setting.name.text == name.text),
             };
             let Some(setting) = setting else {
-                return self.no_such_setting(owner, settings, arg, declared);
+                return self.no_such_setting(owner, settings, &arg, declared);
             };
             let name = setting.name.text.as_str();
             if let Some((.., first)) = given.iter().find(|(known, ..)| *known == name) {
                 let diagnostic =
                     Diagnostic::error(codes::DEFINED_TWICE, format!("the setting `{name}` is given twice"))
-                        .at(arg.value.span, "given again here")
+                        .at(arg.span, "given again here")
                         .at(*first, "given here first");
                 return self.report(diagnostic);
             }
-            let value = self.train_value(&arg.value)?;
-            self.check_setting_value(owner, name, &value, arg.value.span)?;
-            given.push((name, value, arg.value.span));
+            self.check_setting_value(owner, name, &arg.value, arg.span)?;
+            given.push((name, arg.value, arg.span));
         }
         Ok(given)
     }
 
-    /// A setting is known before training, or changes from step to step; it is never an array or per example.
+    /// Whether a value can be that of a setting: one number for all examples, or a list known before training.
+    fn can_be_set(&self, array: &Array) -> bool {
+        let single = array.dims.is_empty() && array.vars.is_empty() && !self.is_per_example(array);
+        single || (array.vars.is_empty() && self.is_constant(array.value))
+    }
+
+    /// Whether a value is made of numbers alone.
+    fn is_constant(&self, value: ValueId) -> bool {
+        let is_number = |leaf: &Leaf| matches!(leaf, Leaf::Number(_) | Leaf::Iota(_));
+        reachable(&self.circuit, [value]).iter().all(|value| match self.circuit.node(value) {
+            Node::Leaf(leaf) => is_number(leaf),
+            Node::Lag { .. } => false,
+            _ => true,
+        })
+    }
+
+    /// A setting is known before training, or changes from step to step; it is never per example, and an array only
+    /// where that is a list of numbers.
     fn check_setting_value(&mut self, owner: &str, name: &str, value: &Value<'p>, span: Span) -> Tried<()> {
         let Value::Array(array) = value else { return Ok(()) };
-        if array.dims.is_empty() && array.vars.is_empty() && !self.is_per_example(array) {
+        if self.can_be_set(array) {
             return Ok(());
         }
         let diagnostic = Diagnostic::error(codes::NOT_STATIC, format!("the setting `{name}` of `{owner}` must be known before training"))
@@ -103,14 +155,14 @@ impl<'p> Elaborator<'p> {
         &mut self,
         owner: &str,
         settings: &[Setting],
-        arg: &Arg,
+        arg: &Argument<'p>,
         declared: Span,
     ) -> Tried<T> {
         let names: Vec<&str> = settings.iter().map(|setting| setting.name.text.as_str()).collect();
-        let Some(name) = &arg.name else {
+        let Some(name) = arg.name else {
             let count = plural(names.len(), "setting", "settings");
             let diagnostic = Diagnostic::error(codes::WRONG_ARGUMENT_COUNT, format!("`{owner}` has {count}"))
-                .at(arg.value.span, "one too many")
+                .at(arg.span, "one too many")
                 .at(declared, "declared here")
                 .help(format!("inputs follow in parentheses of their own: `{owner}(...)(x)`"));
             return self.report(diagnostic);

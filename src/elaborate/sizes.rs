@@ -45,7 +45,9 @@ impl<'p> Elaborator<'p> {
         if let Some(size) = number.as_integer().and_then(|n| u32::try_from(n).ok()) {
             return Ok(size);
         }
-        let text = self.written(expr.span);
+        let (name, definition) = (self.written(expr.span), self.definition_of(expr).span);
+        let text =
+            if definition == expr.span { name } else { format!("{name} = {}", self.written(definition)) };
         let message = if number.as_integer().is_some_and(|n| n > 0) {
             format!("the size `{text}` is {number}, which is too large")
         } else {
@@ -128,7 +130,7 @@ impl<'p> Elaborator<'p> {
             match size {
                 Size::Pack(name) => {
                     let count = given.dims.len() - fixed;
-                    self.bind_pack_extents(name, &given.dims[axis..axis + count], given)?;
+                    self.bind_pack_extents(decl, name, &given.dims[axis..axis + count], given)?;
                     axis += count;
                 }
                 Size::Expr(expr) => {
@@ -160,15 +162,18 @@ impl<'p> Elaborator<'p> {
         })
     }
 
-    fn bind_pack_extents(&mut self, name: &'p Name, extents: &[u32], given: Given<'_>) -> Tried<()> {
+    fn bind_pack_extents(
+        &mut self,
+        decl: &'p Decl,
+        name: &'p Name,
+        extents: &[u32],
+        given: Given<'_>,
+    ) -> Tried<()> {
         match self.here().packs.get(&name.text) {
             Some(known) if known == extents => Ok(()),
             Some(known) => {
-                let message = format!("`..{}` is {known:?} already, but here {extents:?}", name.text);
-                let diagnostic = Diagnostic::error(codes::SIZE_MISMATCH, message)
-                    .at(given.span, format!("this has {extents:?}"))
-                    .at(name.span, "equal axes are asked for here");
-                self.report(diagnostic)
+                let known = known.clone();
+                self.wrong_pack(decl, name, &known, extents, given)
             }
             None => {
                 self.frame().packs.insert(name.text.clone(), extents.to_vec());
@@ -179,6 +184,35 @@ impl<'p> Elaborator<'p> {
                 Ok(())
             }
         }
+    }
+
+    fn wrong_pack<T>(
+        &mut self,
+        decl: &'p Decl,
+        name: &'p Name,
+        asked: &[u32],
+        found: &[u32],
+        given: Given<'_>,
+    ) -> Tried<T> {
+        let pack = &name.text;
+        let owner = self.here().callee.map_or(String::new(), |callee| format!("`{callee}`'s "));
+        let declared = self.written(decl.span);
+        let message =
+            format!("{owner}`{declared}` asks for ..{pack} = {asked:?}, but {} has {found:?}", given.what);
+        let mut diagnostic = Diagnostic::error(codes::SIZE_MISMATCH, message)
+            .at(given.span, format!("this has the shape {:?}", given.dims))
+            .at(name.span, format!("..{pack} = {asked:?} is asked for here"));
+        if let Some(from) = self.here().names.get(pack).and_then(|entry| entry.from)
+            && from != given.span
+        {
+            diagnostic = diagnostic.at(from, format!("..{pack} = {asked:?} comes from here"));
+        }
+        self.report(match (asked, found) {
+            ([], [1]) | ([1], []) => {
+                diagnostic.help("an array of one is not a single number: read its element by `[0]`")
+            }
+            _ => diagnostic,
+        })
     }
 
     fn bind_size(&mut self, decl: &'p Decl, expr: &'p Expr, extent: u32, given: Given<'_>) -> Tried<()> {

@@ -4,6 +4,7 @@
 use super::calls::Outcome;
 use super::context::Elaborator;
 use super::draws::Distribution;
+use super::ranges::pack_index;
 use super::scope::{BodyKind, Pending, Progress, for_each_defined, target_key};
 use super::statics::Static;
 use super::values::{Array, Failed, Tried, Value, VarId};
@@ -71,7 +72,8 @@ impl<'p> Elaborator<'p> {
         let indices = std::mem::take(&mut frame.indices);
         let (equation, label, copy) = (frame.equation.take(), frame.label.take(), frame.copy.take());
         let current = frame.current.replace(statement);
-        let in_metric = std::mem::replace(&mut self.in_metric, false);
+        let of_metric = frame.in_metric;
+        let in_metric = std::mem::replace(&mut self.in_metric, of_metric);
         let quiet = std::mem::replace(&mut self.quiet, false);
         let place = self.enter_place(defined_by(statement), statement.span);
         self.at(statement.span, |this| match &statement.kind {
@@ -341,7 +343,7 @@ impl<'p> Elaborator<'p> {
                 }
                 Index::Pack(pack) => {
                     let count = self.here().packs.get(&pack.text).map_or(0, Vec::len);
-                    names.extend((0..count).map(|k| format!("{}{k}", pack.text.to_lowercase())));
+                    names.extend((0..count).map(pack_index));
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! The optimizers of a `train` block to its [`Update`]: for each turn one circuit over flat arrays.
 
 use super::Choices;
+use super::calls::Argument;
 use super::context::Elaborator;
 use super::groups::{Assigned, Group as Assignment, RANK};
 use super::model::{Group, Model, Moment, Turn, Update};
@@ -73,7 +74,7 @@ impl<'p> Elaborator<'p> {
         self.frames.push(Frame::new(BodyKind::Schedule, false));
         let gradients =
             self.slot("g", SlotRole::Gradient, Shape::shared([parameters]), Sort::Real, block.span);
-        let mut gradient = self.flat(gradients, parameters);
+        let mut gradient = self.array_of(gradients, &[parameters]);
         if let Some(clip) = self.train_setting(block, given, "clip") {
             gradient = self.at(clip.span, |this| this.clipped(clip, gradient))?;
         }
@@ -98,23 +99,28 @@ impl<'p> Elaborator<'p> {
         len: u32,
     ) -> Tried<Group> {
         let optimizer = assigned.optimizer;
-        let weights = self.slot("w", SlotRole::Param, Shape::shared([len]), Sort::Real, optimizer.span);
+        let dims = assigned.whole.clone().unwrap_or_else(|| vec![len]);
+        let weights =
+            self.slot("w", SlotRole::Param, Shape::shared(dims.clone()), Sort::Real, optimizer.span);
         let part = View {
-            coords: vec![Affine { c: vec![1], b: i64::from(start), d: 1 }],
-            ..View::select(Shape::shared([len]), &[0], &[len])
+            coords: vec![Affine { c: strides(&dims), b: i64::from(start), d: 1 }],
+            ..View::select(Shape::shared(dims.clone()), &[], &[])
         };
         let part = self.circuit.view(gradient.value, part);
-        let over = self.new_var("p", len);
-        let weight = self.open(&self.flat(weights, len), &[over]);
-        let gradient = self.open(&self.flat(part, len), &[over]);
+        let (mut weight, mut gradient) = (self.array_of(weights, &dims), self.array_of(part, &dims));
+        let mut over = vec![];
+        if assigned.whole.is_none() {
+            over.push(self.new_var("p", len));
+            (weight, gradient) = (self.open(&weight, &over), self.open(&gradient, &over));
+        }
         let (next_weights, moments) =
-            self.at(optimizer.span, |this| this.optimizer(assigned, weight, gradient, over))?;
+            self.at(optimizer.span, |this| this.optimizer(assigned, weight, gradient, &over))?;
         Ok(Group { offset: offset + start, len, weights, next_weights, moments })
     }
 
-    /// A flat array of so many numbers.
-    fn flat(&self, value: ValueId, len: u32) -> Array {
-        Array { value, vars: vec![], dims: vec![len], sort: Sort::Real, home: self.home }
+    /// A shared array of numbers.
+    fn array_of(&self, value: ValueId, dims: &[u32]) -> Array {
+        Array { value, vars: vec![], dims: dims.to_vec(), sort: Sort::Real, home: self.home }
     }
 
     /// `norm(1.0)` calls the library's `clip_norm(1.0)`, or one that the user defines.
@@ -141,8 +147,7 @@ impl<'p> Elaborator<'p> {
             self.given_settings(&definition.name.text, &definition.settings, args, definition.name.span)?;
         let applied =
             Applied { definition, library, settings, path: "clip".into(), span: clip.span, shown: false };
-        let argument =
-            super::calls::Argument { name: None, value: Value::Array(gradient.clone()), span: clip.span };
+        let argument = Argument { name: None, value: Value::Array(gradient.clone()), span: clip.span };
         let values = self.apply(&Callable::Applied(Rc::new(applied)), vec![argument], clip.span)?;
         match values.into_iter().next() {
             Some(value) => {
@@ -158,7 +163,7 @@ impl<'p> Elaborator<'p> {
         assigned: &Assignment<'p>,
         weight: Array,
         gradient: Array,
-        over: VarId,
+        over: &[VarId],
     ) -> Tried<(ValueId, Vec<Moment>)> {
         let expr = assigned.optimizer;
         let (name, args, span) = match call_of(expr) {
@@ -171,16 +176,15 @@ impl<'p> Elaborator<'p> {
         let own = self.definitions.user.optimizers.get(name).map(|&d| (d, false));
         let known = own.or_else(|| self.definitions.library.optimizers.get(name).map(|&d| (d, true)));
         let Some((definition, library)) = known else { return self.no_optimizer(name, span) };
-        self.check_elementwise(definition, span)?;
         let settings = self.given_settings(name, &definition.settings, args, definition.name.span)?;
         let mut frame = Frame::new(BodyKind::Optimizer, library);
         frame.callee = Some(&definition.name.text);
         frame.definition = Some(std::ptr::from_ref(definition));
         frame.declared = Some(definition.name.span);
         frame.call = Some(span);
-        frame.mapped = vec![over];
+        frame.mapped = over.to_vec();
         self.frames.push(frame);
-        let result = self.optimizer_body(definition, &settings, assigned.rank, [weight, gradient], over);
+        let result = self.optimizer_body(definition, &settings, assigned.rank, [weight, gradient]);
         self.frames.pop();
         result
     }
@@ -198,33 +202,22 @@ impl<'p> Elaborator<'p> {
         self.report(diagnostic)
     }
 
-    fn check_elementwise(&mut self, definition: &'p Definition, span: Span) -> Tried<()> {
-        if let Some(input) = definition.inputs.iter().find(|input| !input.sizes.is_empty()) {
-            let diagnostic =
-                Diagnostic::error(codes::NOT_YET, "an optimizer that needs whole arrays is not carried yet")
-                    .at(span, "asked for here")
-                    .at(input.span, "an array")
-                    .help("an optimizer of scalars `(w, g)` is taken element by element");
-            return self.report(diagnostic);
-        }
-        if definition.inputs.len() != 2 {
-            let message = format!("the optimizer `{}` takes a weight and its gradient", definition.name.text);
-            return self.error(codes::WRONG_ARGUMENT_COUNT, message, definition.name.span, "two inputs");
-        }
-        Ok(())
-    }
-
     fn optimizer_body(
         &mut self,
         definition: &'p Definition,
         settings: &[(&'p str, Value<'p>, Span)],
         rank: Option<usize>,
         inputs: [Array; 2],
-        over: VarId,
     ) -> Tried<(ValueId, Vec<Moment>)> {
         self.bind_settings(&definition.settings, settings)?;
+        if definition.inputs.len() != 2 {
+            let message = format!("the optimizer `{}` takes a weight and its gradient", definition.name.text);
+            return self.error(codes::WRONG_ARGUMENT_COUNT, message, definition.name.span, "two inputs");
+        }
+        let span = self.here().call.unwrap_or(definition.name.span);
+        self.frame().weights = Some((inputs[0].dims.clone(), definition.inputs[0].span));
         for (input, array) in definition.inputs.iter().zip(inputs) {
-            self.define(&input.name, Ok(Value::Array(array)));
+            self.bind_input(input, &Argument { name: None, value: Value::Array(array), span })?;
         }
         if let Some(rank) = rank {
             let value = Ok(Value::Static(Static::Number(Number::whole(rank as i64))));
@@ -240,17 +233,17 @@ impl<'p> Elaborator<'p> {
             return Err(super::values::Failed);
         }
         let weight = &definition.inputs[0].name;
-        let next_weights = self.next_flat(&weight.text, over, weight.span)?;
+        let next_weights = self.next_of(&weight.text, weight.span)?;
         let mut moments = vec![];
         for (name, leaf, initial) in std::mem::take(&mut self.moments) {
-            let next = self.next_flat(&name, over, definition.name.span)?;
+            let next = self.next_of(&name, definition.name.span)?;
             moments.push(Moment { name, leaf, initial, next });
         }
         Ok((next_weights, moments))
     }
 
-    /// The next value of an input or a state, over all parameters.
-    fn next_flat(&mut self, name: &str, over: VarId, declared: Span) -> Tried<ValueId> {
+    /// The next value of an input or a state, of its shape.
+    fn next_of(&mut self, name: &str, declared: Span) -> Tried<ValueId> {
         let Some((array, span)) = self.here().next.get(name).cloned() else {
             let diagnostic =
                 Diagnostic::error(codes::MISSING_PART, format!("the optimizer never assigns `{name}'`"))
@@ -258,14 +251,20 @@ impl<'p> Elaborator<'p> {
                     .help(format!("write `{name}' = ...`"));
             return self.report(diagnostic);
         };
-        if !array.dims.is_empty() {
-            return self.error(
-                codes::EXPECTED_SCALAR,
-                format!("`{name}'` is an array"),
-                span,
-                "one number a weight",
-            );
+        let dims = match self.here().names.get(name).map(|entry| &entry.value) {
+            Some(Ok(Value::Array(before))) => before.dims.clone(),
+            _ => vec![],
+        };
+        if !array.dims.is_empty() && array.dims != dims {
+            let message = format!("`{name}` is {dims:?}, its next value {:?}", array.dims);
+            return self.error(codes::SIZE_MISMATCH, message, span, "of another shape");
         }
-        self.broadcast(&array, &[over], &[], false)
+        let over = self.here().mapped.clone();
+        self.broadcast(&array, &over, &dims, false)
     }
+}
+
+/// How far apart in row-major order neighbours along each axis are.
+fn strides(dims: &[u32]) -> Vec<i64> {
+    (1..=dims.len()).map(|k| dims[k..].iter().map(|&dim| i64::from(dim)).product()).collect()
 }

@@ -82,6 +82,7 @@ impl<T: Element> Bindings<T> {
             StepValue::Step => self.step as f64,
             StepValue::Steps => self.steps as f64,
             StepValue::Epoch => self.epoch as f64,
+            StepValue::Examples => self.n as f64,
         }
     }
 }

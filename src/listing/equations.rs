@@ -214,7 +214,9 @@ impl Writer<'_> {
             Leaf::Step(StepValue::Step) => build::name("step"),
             Leaf::Step(StepValue::Steps) => build::name("steps"),
             Leaf::Step(StepValue::Epoch) => build::name("epoch"),
-            // Only a listing of a whole circuit shows one: a program names what it draws.
+            // Only a listing of a whole circuit shows one: metrics, which count, have no gradient, and a program
+            // names what it draws.
+            Leaf::Step(StepValue::Examples) => build::name("examples"),
             Leaf::Draw { site, .. } => build::call(build::name("draw"), [build::number(*site as f64)]),
             Leaf::Slot(_) => unreachable!("a slot has a name"),
         }

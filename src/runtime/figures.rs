@@ -4,7 +4,7 @@
 //! circuit is cut where the batch is first looked across: what lies before is computed natively, batch after
 //! batch, and the rest once, over all rows, by the interpreter in f64.
 
-use crate::circuit::{Circuit, Leaf, Node, Numbers, Slot, SlotId, SlotRole, ValueId};
+use crate::circuit::{Circuit, Leaf, Node, Numbers, Slot, SlotId, SlotRole, StepValue, ValueId};
 use crate::interpret::{Bindings, evaluate};
 
 /// A circuit cut in two.
@@ -46,12 +46,13 @@ pub fn cut(circuit: &Circuit, roots: &[ValueId]) -> Cut {
     cut
 }
 
-/// For each value, whether it is or reads a mean over the batch.
+/// For each value, whether it is or reads a mean over the batch, or the number of its examples.
 fn looks_across(circuit: &Circuit) -> Vec<bool> {
     let mut across = vec![false; circuit.len()];
     for value in circuit.values() {
         let node = circuit.node(value);
-        let itself = matches!(node, Node::Reduce { batch: true, .. });
+        let counts = matches!(node, Node::Leaf(Leaf::Step(StepValue::Examples)));
+        let itself = counts || matches!(node, Node::Reduce { batch: true, .. });
         across[value.index()] = itself || node.operands().iter().any(|operand| across[operand.index()]);
     }
     across

@@ -88,6 +88,8 @@ impl Records {
                 Scalar::Step(StepValue::Step) => at.step as f64,
                 Scalar::Step(StepValue::Steps) => at.steps as f64,
                 Scalar::Step(StepValue::Epoch) => f64::from(at.epoch),
+                // Of metrics alone, whose part that looks across the batch is not run natively.
+                Scalar::Step(StepValue::Examples) => unreachable!("a step does not count the examples"),
                 Scalar::Gate(gate, operands) => {
                     args.clear();
                     args.extend(operands.iter().map(|&k| values[k as usize]));

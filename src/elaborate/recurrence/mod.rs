@@ -149,7 +149,7 @@ impl<'p> Elaborator<'p> {
     }
 
     /// Runs `f`, whose mistakes are told elsewhere; what elaborates statements tells theirs.
-    fn quietly<T>(&mut self, f: impl FnOnce(&mut Self) -> Tried<T>) -> Option<T> {
+    pub fn quietly<T>(&mut self, f: impl FnOnce(&mut Self) -> Tried<T>) -> Option<T> {
         let before = std::mem::replace(&mut self.quiet, true);
         let result = f(self);
         self.quiet = before;

@@ -22,7 +22,11 @@ const OPTIMIZERS: &[&str] = &[
     "adamw(lr = 1e-3)",
     "rmsprop(lr = linear(1e-3))",
     "adagrad",
-    "own(lr = stairs(0.1, every = 1))",
+    "lamb(lr = warmup(0.1, 2))",
+    "adadelta",
+    "radam(lr = one_cycle(0.1))",
+    "nadam(lr = piecewise([0.1, 0.01], [2]))",
+    "own(lr = step(0.1, every = 1))",
 ];
 
 const OWN: &str = "optimizer own(lr = 0.1, keep = 0.5)(w, g) {
