@@ -194,3 +194,122 @@ fn the_ratings_are_those_of_the_planted_model() {
     let committed = std::fs::read_to_string("examples/data/ratings.csv").expect("the ratings");
     assert!(committed == planted_ratings(), "examples/data/ratings.csv is not what `planted_ratings` gives");
 }
+
+/// The root mean square error with which the first eight principal components give these digits back.
+const PRINCIPAL: f64 = 0.154;
+
+#[test]
+fn eight_numbers_hold_a_digit_better_than_principal_components() {
+    let error = figure(&["examples/autoencoder.nn"], "test", "error");
+    assert!(error < 0.85 * PRINCIPAL, "{error}");
+}
+
+#[test]
+fn the_convolutional_net_reaches_its_accuracy() {
+    let end = run(&["examples/convnet.nn"]);
+    let [accuracy, top_2] =
+        ["accuracy", "top_2"].map(|name| end["figures"]["test"][name].as_f64().expect("a figure"));
+    assert!(accuracy >= 0.965 && top_2 >= 0.985, "{accuracy}, {top_2}");
+}
+
+/// The error of a linear model of the two years before (Yule, 1927) on the same years.
+const AUTOREGRESSION: f64 = 0.2255;
+
+#[test]
+fn sunspots_are_predicted_better_than_by_autoregression() {
+    let error = mean_over(&["1", "2", "3"], "examples/sunspots.nn", "rmse");
+    assert!(error < AUTOREGRESSION, "{error}");
+    // That nothing changes is a poor guess.
+    let as_last = figure(&["examples/sunspots.nn", "--epochs", "1"], "test", "as_last");
+    assert!((as_last - 0.334).abs() < 5e-4, "{as_last}");
+}
+
+#[test]
+fn digits_are_read_from_both_ends() {
+    let accuracy = figure(&["examples/bidirectional.nn"], "test", "accuracy");
+    assert!(accuracy >= 0.935, "{accuracy}");
+}
+
+#[test]
+fn letters_come_back_in_reverse() {
+    let accuracy = figure(&["examples/encoder_decoder.nn"], "test", "accuracy");
+    assert!(accuracy >= 0.98, "{accuracy}");
+}
+
+#[test]
+fn flowers_of_one_kind_come_out_near_each_other() {
+    let end = run(&["examples/siamese.nn"]);
+    let [accuracy, auc] =
+        ["accuracy", "auc"].map(|name| end["figures"]["test"][name].as_f64().expect("a figure"));
+    assert!(accuracy >= 0.94 && auc >= 0.97, "{accuracy}, {auc}");
+}
+
+#[test]
+fn tumours_are_told_apart_by_logistic_regression() {
+    let end = run(&["examples/logistic.nn"]);
+    for (name, least) in [("accuracy", 0.96), ("precision", 0.96), ("recall", 0.96), ("auc", 0.98)] {
+        let found = end["figures"]["test"][name].as_f64().expect("a figure");
+        assert!(found >= least, "{name}: {found}");
+    }
+}
+
+/// The least loss that any rates of this form have, by Newton's method.
+const LIKELIEST: f64 = -0.145_131;
+
+#[test]
+fn the_rates_of_visits_are_the_likeliest() {
+    let loss = figure(&["examples/poisson.nn"], "train", "loss");
+    assert!((LIKELIEST - 1e-6..LIKELIEST + 1e-3).contains(&loss), "{loss}");
+}
+
+#[test]
+fn the_constants_of_the_enzyme_are_those_of_the_books() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let out = folder.path().join("enzyme.safetensors");
+    let end = run(&["examples/michaelis_menten.nn", "--save", &out.display().to_string()]);
+    // Twelve times the loss is the sum of squares that is published, 1195.449.
+    let loss = end["figures"]["train"]["loss"].as_f64().expect("a figure");
+    assert!((12.0 * loss - 1195.449).abs() < 0.01, "{loss}");
+    let constants = nnc::runtime::checkpoint::load(&out).expect("a checkpoint").tensors;
+    let constant =
+        |name: &str| constants.iter().find(|tensor| tensor.name == name).expect("a parameter").data[0];
+    assert!((constant("V") - 212.68).abs() < 0.05, "{}", constant("V"));
+    assert!((constant("K") - 0.064_12).abs() < 5e-5, "{}", constant("K"));
+}
+
+/// Pairs of flowers, every second of one kind: of the first 110 of a shuffled list, or of the rest.
+fn pairs_of_flowers(held_out: bool) -> String {
+    let text = std::fs::read_to_string("examples/data/iris.csv").expect("the flowers");
+    let mut flowers: Vec<(&str, &str)> =
+        text.lines().skip(1).map(|line| line.rsplit_once(',').expect("a kind")).collect();
+    let mut random = SplitMix64::new(5);
+    for k in (1..flowers.len()).rev() {
+        flowers.swap(k, random.below(k as u64 + 1) as usize);
+    }
+    let (pool, count) = if held_out { (&flowers[110..], 100) } else { (&flowers[..110], 400) };
+    let names = ["sepal_length", "sepal_width", "petal_length", "petal_width"];
+    let columns = |side: &str| names.map(|name| format!("{side}_{name}")).join(",");
+    let mut lines = format!("{},{},same\n", columns("a"), columns("b"));
+    for k in 0..count {
+        let same = k % 2 == 1;
+        let pair = loop {
+            let [a, b] = [0; 2].map(|_| random.below(pool.len() as u64) as usize);
+            if a != b && (pool[a].1 == pool[b].1) == same {
+                break (pool[a].0, pool[b].0);
+            }
+        };
+        lines.push_str(&format!("{},{},{}\n", pair.0, pair.1, u8::from(same)));
+    }
+    lines
+}
+
+#[test]
+fn the_pairs_are_those_of_the_flowers() {
+    for (path, held_out) in
+        [("examples/data/iris_pairs.csv", false), ("examples/data/iris_new_pairs.csv", true)]
+    {
+        let expected = pairs_of_flowers(held_out);
+        let committed = std::fs::read_to_string(path).expect("the pairs");
+        assert!(committed == expected, "{path} is not what `pairs_of_flowers` gives");
+    }
+}

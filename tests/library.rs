@@ -429,3 +429,74 @@ fn every_entry_is_at_work_in_a_case_or_an_example() {
         entries().iter().map(|entry| name(entry.name)).filter(|n| !seen.contains(n)).collect();
     assert_eq!(unused, Vec::<String>::new());
 }
+
+/// A file with entries of the library under other names.
+fn renamed(entries: &[(&str, &str)]) -> String {
+    let own = |(name, own): &(&str, &str)| {
+        let keyword_of_kind =
+            |entry: &&nnc::elaborate::prelude::Entry| *name != "cosine" || entry.keyword == "schedule";
+        let source = nnc::elaborate::prelude_source(name);
+        let text = source.iter().find(keyword_of_kind).unwrap_or_else(|| panic!("no {name}")).text;
+        text.replace(&format!(" {name}("), &format!(" {own}("))
+    };
+    entries.iter().map(own).collect::<Vec<_>>().join("\n\n")
+}
+
+/// A program in which every kind of entry is at work, by the names given.
+fn program_of(entries: &[(&str, &str)], own: bool) -> String {
+    let name = |name: &str| {
+        let renamed = entries.iter().find(|(known, _)| *known == name).expect("one of them").1;
+        if own { renamed.to_string() } else { name.to_string() }
+    };
+    let [dense, gelu, huber, glorot, adam, cosine, accuracy] =
+        ["dense", "gelu", "huber", "glorot", "adam", "cosine", "accuracy"].map(name);
+    let head = if own { "use \"own.nn\"\n\n" } else { "" };
+    format!(
+        "{head}data d = table {{\n x[2] y\n 0 1 1\n 1 0 0.5\n 1 1 -2\n 0.5 -1 3\n}}\n\n\
+         net n {{\n input x[2]\n target y\n param s[2, 2] ~ {glorot}(2, 2)\n\
+         t[i] = sum[j] s[i, j] * x[j]\n h = t |> a: {dense}(4) |> {gelu} |> b: {dense}(1)\n\
+         loss = {huber}(h[0], y)\n metric right = {accuracy}(t, 1)\n}}\n\n\
+         train n on d {{\n optimizer = {adam}(lr = {cosine}(0.1, warmup = 2))\n batch = 2\n epochs = 4\n seed = 3\n}}\n"
+    )
+}
+
+#[test]
+fn entries_of_a_user_s_own_file_work_the_same() {
+    let entries = ["dense", "gelu", "huber", "glorot", "adam", "cosine", "accuracy"].map(|name| (name, name));
+    let own = entries.map(|(name, _)| format!("my_{name}"));
+    let entries: Vec<(&str, &str)> =
+        entries.iter().zip(&own).map(|(&(name, _), own)| (name, own.as_str())).collect();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let write =
+        |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("it can be written");
+    write("own.nn", &renamed(&entries));
+    let run = |file: &str| {
+        let (program, out) = (folder.path().join(file), folder.path().join("out.safetensors"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nnc"));
+        let output = command
+            .args(["run", "--json"])
+            .arg(program)
+            .arg("--save")
+            .arg(&out)
+            .output()
+            .expect("nnc starts");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && told.is_empty(), "{told}");
+        let last = String::from_utf8(output.stdout)
+            .expect("JSON is text")
+            .lines()
+            .last()
+            .expect("a line")
+            .to_string();
+        let last: serde_json::Value = serde_json::from_str(&last).expect("JSON");
+        let tensors = checkpoint::load(&out).expect("a checkpoint").tensors;
+        let bits: Vec<_> = tensors
+            .into_iter()
+            .map(|tensor| (tensor.name, tensor.data.into_iter().map(f64::to_bits).collect::<Vec<_>>()))
+            .collect();
+        (bits, last["figures"].clone())
+    };
+    write("library.nn", &program_of(&entries, false));
+    write("user.nn", &program_of(&entries, true));
+    assert_eq!(run("user.nn"), run("library.nn"));
+}

@@ -39,7 +39,7 @@ pub fn run(args: Args) -> Result<(), Failed> {
             say!("{}{}", if kind.is_empty() { "" } else { "\n" }, line.kind);
             kind = line.kind;
         }
-        say!("  {name:19} {doc}");
+        say!("  {name:23} {doc}");
     }
     Ok(())
 }

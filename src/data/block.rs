@@ -69,7 +69,7 @@ fn load_block<'a>(
     let rules = rules(block, errors);
     let (rows, cut) = match extent {
         Extent::Rows(count) => (split_rows(rules, count, seed, errors), vec![]),
-        Extent::Text(length) => split_text(rules, length, &opened, errors)?,
+        Extent::Sequence(length) => split_text(rules, length, &opened, errors)?,
     };
     let place = parts::Place::of(&opened);
     let mut scope = Scope { train: rows.train.clone(), seed, ..opened.into_scope(rows.rows(), cut) };
@@ -89,7 +89,7 @@ fn load_part<'a>(
     let opened = section.open(home, errors);
     let (rows, cut) = match section.extent(&opened, errors)? {
         Extent::Rows(count) => (count, vec![]),
-        Extent::Text(length) => {
+        Extent::Sequence(length) => {
             let (rows, cut) = split_text(Some((None, None)), length, &opened, errors)?;
             (rows.rows(), cut)
         }
@@ -148,7 +148,7 @@ fn split_rows(
     }
 }
 
-/// The parts of a text, cut into windows.
+/// The parts of a text or of rows, cut into windows.
 fn split_text(
     rules: Option<(Option<Rule>, Option<Rule>)>,
     length: usize,
@@ -156,7 +156,7 @@ fn split_text(
     errors: &mut Diagnostics,
 ) -> Option<(Parts, Vec<Values>)> {
     let (test, validation) = rules?;
-    let pieces = told(split::pieces(length, test, validation), errors)?;
+    let pieces = told(split::pieces(length, opened.windows[0].text.unit, test, validation), errors)?;
     let (cut, parts) = told(text::cut(&opened.windows(), pieces), errors)?;
     Some((parts, cut))
 }

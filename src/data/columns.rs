@@ -1,9 +1,9 @@
 //! What stands between the brackets of a file: `rows[a, p_0 .. p_63, "odd name"]`.
 
-use super::expression::{Meaning, Scope};
+use super::expression::{Meaning, meaning_of};
 use super::file::CsvFile;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes};
-use crate::syntax::ast::{Expr, ExprKind, IndexArg};
+use crate::syntax::ast::{Expr, ExprKind, IndexArg, Name};
 
 /// Columns that an index names.
 pub struct Columns {
@@ -27,7 +27,7 @@ impl Columns {
 pub fn columns_of<'a>(
     base: &Expr,
     indices: &[IndexArg],
-    scope: &'a Scope,
+    names: &'a [(Name, Meaning)],
 ) -> Result<(&'a CsvFile, Columns), Diagnostics> {
     let ExprKind::Name { name, primed: false } = &base.kind else {
         let help = "give the file a name: `rows = csv(...)`";
@@ -36,7 +36,7 @@ pub fn columns_of<'a>(
             Diagnostic::error(codes::BAD_DATA_EXPRESSION, message).at(base.span, "is not a name").help(help),
         ]);
     };
-    let Meaning::File(file) = scope.get(name)? else {
+    let Meaning::File(file) = meaning_of(names, name)? else {
         let message = "this version does not read single elements of a column yet";
         return Err(vec![
             Diagnostic::error(codes::NOT_YET, message).at(base.span, "is a column, not a file"),

@@ -6,7 +6,7 @@
 use super::columns::columns_of;
 use super::file::CsvFile;
 use super::standardize::standardize;
-use super::text::Text;
+use super::text::Sequence;
 use super::{Standardized, finish};
 use crate::circuit::gates::{self, Form, Gate};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes, nearest};
@@ -54,7 +54,7 @@ pub enum Meaning {
     /// `flowers = csv(...)`
     File(CsvFile),
     /// `book = chars(...)`
-    Text(Rc<Text>),
+    Text(Rc<Sequence>),
     /// `x = ...`
     Column(Values),
     /// Its own definition failed, and that was told.
@@ -83,20 +83,28 @@ pub struct Scope {
 impl Scope {
     /// The meaning of a name.
     pub fn get(&self, name: &Name) -> Result<&Meaning, Diagnostics> {
-        if let Some((_, meaning)) = self.names.iter().find(|(known, _)| known == name) {
-            return match meaning {
-                Meaning::Failed => Err(vec![]),
-                meaning => Ok(meaning),
-            };
-        }
-        let message = format!("nothing in this data block is called `{}`", name.text);
-        let diagnostic = Diagnostic::error(codes::UNKNOWN_NAME, message).at(name.span, "is not defined");
-        let near = nearest(&name.text, self.names.iter().map(|(known, _)| known.text.as_str()));
-        Err(vec![match near {
-            Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-            None => diagnostic.help("a name can be used below the line that defines it"),
-        }])
+        meaning_of(&self.names, name)
     }
+}
+
+/// The meaning of a name among those defined.
+///
+/// # Errors
+/// If there is none; empty if there is, and its own mistake was told.
+pub fn meaning_of<'a>(names: &'a [(Name, Meaning)], name: &Name) -> Result<&'a Meaning, Diagnostics> {
+    if let Some((_, meaning)) = names.iter().find(|(known, _)| known == name) {
+        return match meaning {
+            Meaning::Failed => Err(vec![]),
+            meaning => Ok(meaning),
+        };
+    }
+    let message = format!("nothing in this data block is called `{}`", name.text);
+    let diagnostic = Diagnostic::error(codes::UNKNOWN_NAME, message).at(name.span, "is not defined");
+    let near = nearest(&name.text, names.iter().map(|(known, _)| known.text.as_str()));
+    Err(vec![match near {
+        Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+        None => diagnostic.help("a name can be used below the line that defines it"),
+    }])
 }
 
 /// Computes an expression for every row.
@@ -118,7 +126,7 @@ pub fn evaluate(expr: &Expr, scope: &Scope) -> Result<Value, Diagnostics> {
             _ => Err(not_in_data(expr.span, "this call")),
         },
         ExprKind::Index { base, indices } => {
-            let (file, columns) = columns_of(base, indices, scope)?;
+            let (file, columns) = columns_of(base, indices, &scope.names)?;
             let data = file.numbers(&columns.places, expr.span)?;
             Ok(Value::Column(Values { dims: columns.dims(), data, ..Values::default() }))
         }
@@ -230,7 +238,7 @@ fn class(arg: &Expr, scope: &Scope) -> Result<Value, Diagnostics> {
     match &arg.kind {
         ExprKind::Group(inner) => class(inner, scope),
         ExprKind::Index { base, indices } => {
-            let (file, columns) = columns_of(base, indices, scope)?;
+            let (file, columns) = columns_of(base, indices, &scope.names)?;
             let encoded = file.classes(&columns.places, arg.span)?;
             finish::countable(encoded.vocabulary.len() as u64, arg.span)?;
             let data = encoded.numbers.iter().map(|&number| f64::from(number)).collect();

@@ -35,8 +35,8 @@ pub struct Section<'a> {
 pub enum Extent {
     /// So many rows.
     Rows(usize),
-    /// A text of so many characters, still to be cut into windows.
-    Text(usize),
+    /// A text or rows, so many elements, still to be cut into windows.
+    Sequence(usize),
 }
 
 /// A column of one section: its declaration, where its values are written, the values.
@@ -146,10 +146,13 @@ impl<'a> Section<'a> {
         if !opened.complete {
             return None;
         }
+        let is_cut = !opened.windows.is_empty();
         let mut counts: Vec<(Span, usize)> = opened
             .names
             .iter()
             .filter_map(|(name, meaning)| match meaning {
+                // Of a file that windows cut, the rows are their elements, unless something else reads them as rows.
+                Meaning::File(_) if is_cut && !self.reads_rows(name) => None,
                 Meaning::File(file) => Some((name.span, file.rows())),
                 _ => None,
             })
@@ -158,8 +161,8 @@ impl<'a> Section<'a> {
         counts.extend(examples);
         counts.sort_by_key(|(span, _)| span.start);
         if let Some(windows) = opened.windows.first() {
-            let length = windows.text.characters.len();
-            return one_text(windows, &opened.windows, &counts, errors).then_some(Extent::Text(length));
+            let length = windows.text.len();
+            return one_text(windows, &opened.windows, &counts, errors).then_some(Extent::Sequence(length));
         }
         let drawn = self.columns.iter().find(|(_, how, _)| *how == How::Draws);
         match (counts.first(), drawn) {
@@ -173,6 +176,11 @@ impl<'a> Section<'a> {
             (None, None) => Some(Extent::Rows(0)),
             (Some(_), _) => equal_counts(&counts, errors).map(Extent::Rows),
         }
+    }
+
+    /// Whether a column reads a file's rows as its own, not through windows.
+    fn reads_rows(&self, file: &Name) -> bool {
+        self.columns.iter().any(|(_, _, expr)| reads_rows(expr, file))
     }
 
     /// Computes the columns in the order of the section; each can use those above it. Those that fail are left
@@ -201,6 +209,20 @@ impl<'a> Section<'a> {
             _ => None,
         };
         self.columns.iter().filter_map(found).collect()
+    }
+}
+
+/// Whether an expression reads a file outside of any `windows`.
+fn reads_rows(expr: &Expr, file: &Name) -> bool {
+    match &expr.kind {
+        ExprKind::Index { base, .. } => called(base).is_some_and(|name| name.text == file.text),
+        ExprKind::Call { callee, args } => {
+            let cuts = called(callee).is_some_and(|name| name.text == "windows");
+            !cuts && args.iter().any(|arg| reads_rows(&arg.value, file))
+        }
+        ExprKind::Group(inner) | ExprKind::Unary { value: inner, .. } => reads_rows(inner, file),
+        ExprKind::Binary { left, right, .. } => reads_rows(left, file) || reads_rows(right, file),
+        _ => false,
     }
 }
 
@@ -233,7 +255,7 @@ fn equal_counts(counts: &[(Span, usize)], errors: &mut Diagnostics) -> Option<us
     (errors.len() == before).then_some(first)
 }
 
-/// That nothing but windows of texts of one length stands in the section.
+/// That nothing but windows of sequences of one length stands in the section.
 fn one_text(
     first: &Windows,
     windows: &[Windows],
@@ -242,16 +264,16 @@ fn one_text(
 ) -> bool {
     let before = errors.len();
     for (span, count) in counts {
-        let message = "windows of a text are as many as its parts hold, and stand with nothing that has rows";
+        let message = "windows are as many as the parts hold, and stand with nothing that has rows";
         let diagnostic = Diagnostic::error(codes::BAD_SPLIT, message)
-            .at(first.span, "cuts a text")
+            .at(first.span, "cuts windows")
             .at(*span, format!("has {count} rows"));
         errors.push(diagnostic.help("give them data blocks of their own"));
     }
-    let length = |windows: &Windows| windows.text.characters.len();
+    let length = |windows: &Windows| windows.text.len();
     for other in windows.iter().filter(|other| length(other) != length(first)) {
-        let message = "the texts of a data block stand side by side, and must have the same length";
-        let has = |windows: &Windows| format!("has {} characters", length(windows));
+        let message = "what windows cut stands side by side, and must have the same length";
+        let has = |windows: &Windows| format!("has {} {}s", length(windows), windows.text.unit);
         let diagnostic = Diagnostic::error(codes::BAD_SPLIT, message);
         errors.push(diagnostic.at(first.text.span, has(first)).at(other.text.span, has(other)));
     }

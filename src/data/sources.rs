@@ -1,9 +1,10 @@
 //! What a section reads from outside: files by name, arrays and windows by the place of their call.
 
+use super::columns::columns_of;
 use super::expression::{Meaning, Scope, Values, counted};
 use super::open::Home;
 use super::section::told;
-use super::text::{self, Text, Windows};
+use super::text::{self, Sequence, Windows};
 use super::{file, idx};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes};
 use crate::syntax::ast::{Arg, Expr, ExprKind, Name};
@@ -71,32 +72,39 @@ impl Opened {
         }
     }
 
-    /// `windows(chars("book.txt"), 65, every = 64)`, or of a text with a name
+    /// `windows(chars("book.txt"), 65, every = 64)`, or of a text with a name, or of columns of a file
     fn windows_of(&self, span: Span, name: &Name, args: &[Arg], home: &Home) -> Result<Windows, Diagnostics> {
         let (plain, named): (Vec<&Arg>, Vec<&Arg>) = args.iter().partition(|arg| arg.name.is_none());
         let every = named.iter().find(|arg| arg.name.as_ref().is_some_and(|name| name.text == "every"));
         let ([text, width], true) = (&plain[..], named.len() == usize::from(every.is_some())) else {
-            let message = format!("`{}` takes a text, the width of a window, and `every`", name.text);
+            let message = format!("`{}` takes a text or columns, the width of a window, and `every`", name.text);
             let diagnostic =
                 Diagnostic::error(codes::WRONG_ARGUMENT_COUNT, message).at(span, "takes something else");
             return Err(vec![diagnostic.help("`windows(chars(\"book.txt\"), 65, every = 64)`")]);
         };
-        let text = self.text_of(&text.value, home)?;
+        let text = self.sequence_of(&text.value, home)?;
         let width = count(&width.value, "the width of a window")?;
         let every = every.map_or(Ok(width), |every| count(&every.value, "`every`"))?;
         Ok(Windows { text, width, every, span })
     }
 
-    /// `chars(...)`, or the name of a text.
-    fn text_of(&self, expr: &Expr, home: &Home) -> Result<Rc<Text>, Diagnostics> {
+    /// `chars(...)`, the name of a text, or columns of a file.
+    fn sequence_of(&self, expr: &Expr, home: &Home) -> Result<Rc<Sequence>, Diagnostics> {
         let named = |name: &Name| self.names.iter().find(|(known, _)| known == name);
         match &expr.kind {
-            ExprKind::Group(inner) => return self.text_of(inner, home),
+            ExprKind::Group(inner) => return self.sequence_of(inner, home),
             ExprKind::Call { callee, args } => {
                 if let Some(name) = called(callee).filter(|name| name.text == "chars") {
                     let (path, span) = path_of(expr.span, name, args)?;
                     return text::read(home, path, span).map(Rc::new);
                 }
+            }
+            ExprKind::Index { base, indices } => {
+                let (file, columns) = columns_of(base, indices, &self.names)?;
+                let (path, dims) = (file.path.clone(), columns.dims());
+                let data = file.numbers(&columns.places, expr.span)?;
+                let span = expr.span;
+                return Ok(Rc::new(Sequence { path, span, unit: "row", dims, data, vocabulary: None }));
             }
             ExprKind::Name { name, primed: false } => match named(name) {
                 Some((_, Meaning::Text(text))) => return Ok(text.clone()),
@@ -105,9 +113,9 @@ impl Opened {
             },
             _ => {}
         }
-        let diagnostic = Diagnostic::error(codes::BAD_DATA_EXPRESSION, "`windows` cuts a text");
+        let diagnostic = Diagnostic::error(codes::BAD_DATA_EXPRESSION, "`windows` cuts a text, or columns of a file");
         let help =
-            "write `windows(chars(\"book.txt\"), 65)`, or name the text on a line above: `book = chars(...)`";
+            "write `windows(chars(\"book.txt\"), 65)`, or `windows(rows[column], 24, every = 1)` with `rows = csv(...)` above";
         Err(vec![diagnostic.at(expr.span, "is not one").help(help)])
     }
 }

@@ -150,22 +150,23 @@ pub fn split(
     Ok(Parts { train: left, validation, test })
 }
 
-/// The stretches of a text of so many characters: a text is split at its ends.
+/// The stretches of a sequence of so many elements (`unit`: `character`, `row`), which is split at its ends.
 ///
 /// # Errors
 /// `BAD_SPLIT` as of [`split`], and where a part is to be drawn.
 pub fn pieces(
     length: usize,
+    unit: &str,
     test: Option<Rule>,
     validation: Option<Rule>,
 ) -> Result<Vec<Piece>, Diagnostics> {
     let drawn = |rule: &&Rule| rule.pick == Pick::Drawn;
     if let Some(rule) = [&test, &validation].into_iter().flatten().find(drawn) {
-        let message = "a text is split at its ends, before it is cut into windows";
+        let message = "what windows cut is split at its ends before";
         let diagnostic = Diagnostic::error(codes::BAD_SPLIT, message).at(rule.span, "draws single rows");
         return Err(vec![diagnostic.help("`test = last(10%)`, or `first(10%)`")]);
     }
-    check(length, "character", test, validation)?;
+    check(length, unit, test, validation)?;
     let mut left = 0..length;
     let mut pieces = vec![];
     for (part, rule) in [("test", test), ("validation", validation)] {

@@ -1,6 +1,6 @@
-//! A text as characters, and windows of it.
+//! What goes on from one element to the next, a text as characters or the rows of a file, and windows of it.
 //!
-//! A text is split before it is cut into windows, so that no window reaches from one part into another.
+//! It is split before it is cut into windows, so that no window reaches from one part into another.
 
 use super::expression::Values;
 use super::open::{self, Home};
@@ -10,38 +10,54 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::rc::Rc;
 
-/// `chars("data/book.txt")`
+/// `chars("data/book.txt")`, `rows[sunspots]`
 #[derive(Debug)]
-pub struct Text {
+pub struct Sequence {
     /// The path as the data block writes it.
     pub path: String,
     /// Where it writes it.
     pub span: Span,
-    /// For each character its place in the vocabulary.
-    pub characters: Vec<u32>,
-    /// The different characters of the whole text, by code point.
-    pub vocabulary: Vec<String>,
+    /// What an element is: `character`, `row`.
+    pub unit: &'static str,
+    /// Extents of an element.
+    pub dims: Vec<u32>,
+    /// The elements: for a character its place in the vocabulary.
+    pub data: Vec<f64>,
+    /// The different characters of a whole text, by code point.
+    pub vocabulary: Option<Vec<String>>,
+}
+
+impl Sequence {
+    /// Numbers of an element.
+    fn element(&self) -> usize {
+        self.dims.iter().map(|&dim| dim as usize).product()
+    }
+
+    /// How many elements.
+    pub fn len(&self) -> usize {
+        self.data.len().checked_div(self.element()).unwrap_or(0)
+    }
 }
 
 /// `windows(text, 65, every = 64)`
 #[derive(Clone, Debug)]
 pub struct Windows {
     /// What is cut.
-    pub text: Rc<Text>,
-    /// Characters of a window.
+    pub text: Rc<Sequence>,
+    /// Elements of a window.
     pub width: usize,
-    /// Characters from the beginning of a window to that of the next.
+    /// Elements from the beginning of a window to that of the next.
     pub every: usize,
     /// The call.
     pub span: Span,
 }
 
-/// One part's stretch of a text.
+/// One part's stretch of a sequence.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Piece {
     /// Which part: `train`, `validation` or `test`.
     pub part: &'static str,
-    /// Its characters.
+    /// Its elements.
     pub range: Range<usize>,
 }
 
@@ -49,7 +65,7 @@ pub struct Piece {
 ///
 /// # Errors
 /// `FILE_UNREADABLE` where it is missing or not UTF-8, `EMPTY_DATA` where it is empty.
-pub fn read(home: &Home, path: &str, span: Span) -> Result<Text, Diagnostics> {
+pub fn read(home: &Home, path: &str, span: Span) -> Result<Sequence, Diagnostics> {
     let bytes = open::bytes(home, path, span)?;
     let told = |code, message| vec![Diagnostic::error(code, message).at(span, "read here")];
     let text = String::from_utf8(bytes).map_err(|error| {
@@ -63,10 +79,10 @@ pub fn read(home: &Home, path: &str, span: Span) -> Result<Text, Diagnostics> {
         return Err(told(codes::EMPTY_DATA, format!("`{path}` is empty")));
     }
     let known: Vec<char> = text.chars().collect::<BTreeSet<char>>().into_iter().collect();
-    let place = |character| known.binary_search(&character).expect("collected from the text") as u32;
-    let characters = text.chars().map(place).collect();
-    let vocabulary = known.iter().map(char::to_string).collect();
-    Ok(Text { path: path.to_string(), span, characters, vocabulary })
+    let place = |character| known.binary_search(&character).expect("collected from the text") as f64;
+    let data = text.chars().map(place).collect();
+    let vocabulary = Some(known.iter().map(char::to_string).collect());
+    Ok(Sequence { path: path.to_string(), span, unit: "character", dims: vec![], data, vocabulary })
 }
 
 impl Windows {
@@ -77,29 +93,35 @@ impl Windows {
 
     /// The windows of every piece, in the order of the text.
     fn cut(&self, pieces: &[Piece]) -> Values {
+        let element = self.text.element();
         let mut data = vec![];
         for piece in pieces {
             for k in 0..self.count(piece) {
-                let window = &self.text.characters[piece.range.start + k * self.every..][..self.width];
-                data.extend(window.iter().map(|&character| f64::from(character)));
+                let begin = piece.range.start + k * self.every;
+                data.extend(&self.text.data[begin * element..(begin + self.width) * element]);
             }
         }
-        let vocabulary = Some(self.text.vocabulary.clone());
-        Values { dims: vec![self.width as u32], data, vocabulary, standardized: None }
+        let dims = std::iter::once(self.width as u32).chain(self.text.dims.iter().copied()).collect();
+        Values { dims, data, vocabulary: self.text.vocabulary.clone(), standardized: None }
     }
 
     /// Tells of a part that is too short for a window.
     fn too_short(&self, piece: &Piece) -> Diagnostic {
         let (path, width, found, whole) =
-            (&self.text.path, self.width, piece.range.len(), self.text.characters.len());
+            (&self.text.path, self.width, piece.range.len(), self.text.len());
+        let unit = self.text.unit;
         let place = match found {
             _ if found == whole => format!("`{path}` has {whole}"),
             _ => format!("the `{}` part of `{path}` has {found} of its {whole}", piece.part),
         };
-        let message = format!("a window takes {width} characters, and {place}");
+        let message = format!("a window takes {width} {unit}s, and {place}");
         Diagnostic::error(codes::EMPTY_DATA, message)
-            .at(self.span, format!("takes {width} characters"))
-            .help("shorter windows, or a longer text")
+            .at(self.span, format!("takes {width} {unit}s"))
+            .help(if unit == "row" {
+                "shorter windows, or more rows"
+            } else {
+                "shorter windows, or a longer text"
+            })
     }
 }
 
