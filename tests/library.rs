@@ -231,8 +231,11 @@ fn ten_steps_of_every_schedule_are_those_of_pytorch() {
     }
 }
 
-/// Scores of three classes, the class, a probability and a number, of 150 examples without a pattern.
-fn examples() -> Vec<([f64; 3], usize, f64, f64)> {
+/// Scores of three classes, the class, a probability and a number.
+type Example = ([f64; 3], usize, f64, f64);
+
+/// 150 examples without a pattern.
+fn examples() -> Vec<Example> {
     let unit = |k: usize| ((k * 7919 + 13) % 1009) as f64 / 1009.0;
     (0..150)
         .map(|k| ([unit(k), unit(k + 200), unit(k + 400)], (k * k + k / 3) % 3, unit(k + 600), unit(k + 800)))
@@ -291,11 +294,8 @@ fn metrics_are_taken_over_all_examples() {
     let rows = examples.iter().map(|(z, y, p, v)| format!(" {} {} {} {y} {p} {v}\n", z[0], z[1], z[2]));
     let table: String = rows.collect();
     let found = figures(&format!("data d = table {{\n z[3] y p v\n{table}}}\n{METRICS}"));
-    let count = |what: &dyn Fn(&([f64; 3], usize, f64, f64)) -> bool| {
-        examples.iter().filter(|e| what(e)).count() as f64
-    };
-    let mean =
-        |what: &dyn Fn(&([f64; 3], usize, f64, f64)) -> f64| examples.iter().map(what).sum::<f64>() / 150.0;
+    let count = |what: &dyn Fn(&Example) -> bool| examples.iter().filter(|e| what(e)).count() as f64;
+    let mean = |what: &dyn Fn(&Example) -> f64| examples.iter().map(what).sum::<f64>() / 150.0;
     let best = |z: &[f64; 3]| (0..3).max_by(|&a, &b| z[a].total_cmp(&z[b])).expect("three");
     let above = |z: &[f64; 3], y: usize| z.iter().filter(|&&other| other > z[y]).count();
     let (hits, flagged, right) =

@@ -77,7 +77,8 @@ impl Opened {
         let (plain, named): (Vec<&Arg>, Vec<&Arg>) = args.iter().partition(|arg| arg.name.is_none());
         let every = named.iter().find(|arg| arg.name.as_ref().is_some_and(|name| name.text == "every"));
         let ([text, width], true) = (&plain[..], named.len() == usize::from(every.is_some())) else {
-            let message = format!("`{}` takes a text or columns, the width of a window, and `every`", name.text);
+            let message =
+                format!("`{}` takes a text or columns, the width of a window, and `every`", name.text);
             let diagnostic =
                 Diagnostic::error(codes::WRONG_ARGUMENT_COUNT, message).at(span, "takes something else");
             return Err(vec![diagnostic.help("`windows(chars(\"book.txt\"), 65, every = 64)`")]);
@@ -113,9 +114,9 @@ impl Opened {
             },
             _ => {}
         }
-        let diagnostic = Diagnostic::error(codes::BAD_DATA_EXPRESSION, "`windows` cuts a text, or columns of a file");
-        let help =
-            "write `windows(chars(\"book.txt\"), 65)`, or `windows(rows[column], 24, every = 1)` with `rows = csv(...)` above";
+        let diagnostic =
+            Diagnostic::error(codes::BAD_DATA_EXPRESSION, "`windows` cuts a text, or columns of a file");
+        let help = "write `windows(chars(\"book.txt\"), 65)`, or `windows(rows[column], 24, every = 1)` with `rows = csv(...)` above";
         Err(vec![diagnostic.at(expr.span, "is not one").help(help)])
     }
 }

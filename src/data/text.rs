@@ -107,21 +107,16 @@ impl Windows {
 
     /// Tells of a part that is too short for a window.
     fn too_short(&self, piece: &Piece) -> Diagnostic {
-        let (path, width, found, whole) =
-            (&self.text.path, self.width, piece.range.len(), self.text.len());
+        let (path, width, found, whole) = (&self.text.path, self.width, piece.range.len(), self.text.len());
         let unit = self.text.unit;
         let place = match found {
             _ if found == whole => format!("`{path}` has {whole}"),
             _ => format!("the `{}` part of `{path}` has {found} of its {whole}", piece.part),
         };
         let message = format!("a window takes {width} {unit}s, and {place}");
-        Diagnostic::error(codes::EMPTY_DATA, message)
-            .at(self.span, format!("takes {width} {unit}s"))
-            .help(if unit == "row" {
-                "shorter windows, or more rows"
-            } else {
-                "shorter windows, or a longer text"
-            })
+        Diagnostic::error(codes::EMPTY_DATA, message).at(self.span, format!("takes {width} {unit}s")).help(
+            if unit == "row" { "shorter windows, or more rows" } else { "shorter windows, or a longer text" },
+        )
     }
 }
 
