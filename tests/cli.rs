@@ -316,3 +316,33 @@ fn a_run_that_diverges_says_where() {
     assert_eq!(code, 1);
     assert!(message.contains("E0703") && message.contains("step"), "{message}");
 }
+
+#[test]
+fn the_library_is_listed_by_kind() {
+    let text = printed(&["library"]);
+    let kinds: Vec<&str> = text.lines().filter(|line| !line.is_empty() && !line.starts_with(' ')).collect();
+    let expected = "activation loss layer initialiser optimizer schedule metric clip gate draw"
+        .split(' ')
+        .collect::<Vec<_>>();
+    assert_eq!(kinds, expected);
+    assert!(text.contains("  softmax                 Probabilities in proportion to exp(z)"), "{text}");
+    let lines = printed(&["library", "schedule", "--json"]);
+    let lines: Vec<serde_json::Value> =
+        lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert!(lines.iter().all(|line| line["kind"] == "schedule" && line["doc"].is_string()), "{lines:?}");
+    assert!(lines.iter().any(|line| line["name"] == "one_cycle"));
+}
+
+#[test]
+fn an_entry_is_shown_as_it_is_written_and_a_gate_with_its_derivative() {
+    assert_eq!(
+        printed(&["show", "mse"]).lines().last(),
+        Some("fn mse(p[..S], y[..S]) = mean[..S] (p[..S] - y[..S])^2")
+    );
+    let both = printed(&["show", "cosine"]);
+    assert!(both.contains("\nfn cosine(") && both.contains("\nschedule cosine("), "{both}");
+    assert!(printed(&["show", "tanh"]).contains("a_bar = g * (1 - y * y), where g is y_bar"));
+    assert!(printed(&["show", "uniform"]).contains("x ~ uniform(...)"));
+    let (code, message) = refused(&["show", "sofmax"]);
+    assert!(code == 1 && message.contains("did you mean `softmax`?"), "{message}");
+}

@@ -401,6 +401,9 @@ fn every_entry_of_the_library_says_what_it_is() {
             entry.name,
             entry.file
         );
+        let summary = entry.summary();
+        let is_sentence = summary.ends_with('.') && summary.len() <= 120;
+        assert!(is_sentence, "{}: {summary}", entry.name);
         assert!(nnc::elaborate::prelude_source(entry.name).contains(&entry));
         let (_, found) = nnc::syntax::parse(nnc::diagnostic::FileId(0), entry.text);
         assert_eq!(found, [], "{}", entry.name);

@@ -500,3 +500,63 @@ fn entries_of_a_user_s_own_file_work_the_same() {
     write("user.nn", &program_of(&entries, true));
     assert_eq!(run("user.nn"), run("library.nn"));
 }
+
+/// The values of some results of a net in f64, on given inputs.
+fn results(model: &Model, inputs: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let count = inputs[0].len() / model.circuit.slot(model.inputs[0]).shape.size();
+    let mut evaluation = Evaluation::new(model, false, count, 3);
+    for (slot, data) in model.inputs.iter().zip(inputs) {
+        evaluation.values[slot.0 as usize] = data.clone();
+    }
+    evaluation.run(By::InterpreterF64).expect("it runs").into_iter().map(|result| result.data).collect()
+}
+
+#[test]
+fn dropout_leaves_out_its_share_and_scales_the_rest() {
+    let text =
+        "net n {\n input x[40, 50]\n output a = dropout(0.3)(x)\n output b = spatial_dropout(0.25)(x)\n}\n";
+    let program = read("dropout.nn", text);
+    let model = |training| {
+        let choices = Choices { training, ..Choices::default() };
+        elaborate::model(&program, None, &choices).expect("a net").0
+    };
+    let x = vec![1.0; 4 * 40 * 50];
+    let found = results(&model(true), &[x.clone()]);
+    for (found, rate, together) in [(&found[0], 0.3, 1), (&found[1], 0.25, 50)] {
+        let scale = 1.0 / (1.0 - rate);
+        assert!(found.iter().all(|&y| y == 0.0 || (y - scale).abs() < 1e-12), "{found:?}");
+        assert!(found.chunks(together).all(|channel| channel.iter().all(|y| *y == channel[0])));
+        let share = found.iter().filter(|y| **y == 0.0).count() as f64 / found.len() as f64;
+        // Four deviations of the share among so many draws.
+        let draws = (found.len() / together) as f64;
+        assert!((share - rate).abs() < 4.0 * (rate * (1.0 - rate) / draws).sqrt(), "{share}, not {rate}");
+    }
+    assert_eq!(results(&model(false), &[x.clone()]), [x.clone(), x]);
+}
+
+#[test]
+fn batchnorm_keeps_running_statistics_and_uses_them() {
+    let text = "net n {\n input x[2]\n y = x |> l: batchnorm(momentum = 0.75)\n output y\n loss = y[0]\n}\n";
+    let program = read("batchnorm.nn", text);
+    let training = model_of(&program, None);
+    let x = [1.0, 10.0, 3.0, 10.0, 5.0, 40.0];
+    let evaluation = {
+        let mut evaluation = Evaluation::new(&training, false, 3, 3);
+        evaluation.values[training.inputs[0].0 as usize] = x.to_vec();
+        evaluation
+    };
+    let roots: Vec<ValueId> = training.next_states.iter().map(|&(_, value)| value).collect();
+    let next = evaluate(&training.circuit, &roots, &evaluation.bindings::<f64>());
+    // Means 3 and 20, variances 8 / 3 and 200, after 0 and 1.
+    let expected = [[0.25 * 3.0, 0.25 * 20.0], [0.75 + 0.25 * 8.0 / 3.0, 0.75 + 0.25 * 200.0]];
+    for (found, expected) in next.iter().zip(expected) {
+        assert!(
+            found.data.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12),
+            "{found:?}, not {expected:?}"
+        );
+    }
+    let inference = elaborate::model(&program, None, &Choices::default()).expect("a net").0;
+    let found = &results(&inference, &[x.to_vec()])[0];
+    let scale = (1.0f64 + 1e-5).sqrt();
+    assert!(found.iter().zip(x).all(|(y, x)| (y - x / scale).abs() < 1e-12), "{found:?}");
+}

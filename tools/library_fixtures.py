@@ -339,6 +339,18 @@ for T, N, M in [(4, 2, 3), (1, 3, 2)]:
         forth, back = ({q.removeprefix(way): v for q, v in p.items() if q.startswith(way)} for way in ("forth_", "back_"))
         return torch.cat([run(x, **forth), run(x.flip(0), **back).flip(0)], 1)
     entry("bidirectional", ["y = x |> bidirectional(forth: rnn(%d), back: rnn(%d))" % (M, M)], bidirectional, {"x": (T, N)}, labelled=both)
+for T, N, M in [(3, 2, 2), (2, 3, 4)]:
+    module = nn.LSTM(N, M, 2, batch_first=True)
+    layers = {"stack.%d.%s" % (k, q): s for k in (0, 1) for q, s in weights_of("ifgo", M, [N, M][k]).items()}
+
+    def stacked(x, module=module, M=M, **p):
+        state = {}
+        for k in (0, 1):
+            for name, of in [("weight_ih", "W"), ("weight_hh", "U"), ("bias_ih", "b")]:
+                state["%s_l%d" % (name, k)] = torch.cat([p["stack_%d_%s%s" % (k, of, q)] for q in "ifgo"])
+            state["bias_hh_l%d" % k] = torch.zeros(4 * M)
+        return functional_call(module, state, (x[None],))[0][0]
+    entry("stacked", ["y = x |> stack: repeat(2) lstm(%d)" % M], stacked, {"x": (T, N)}, labelled=layers)
 entry("reversed", ["y = reversed(x)"], lambda x: x.flip(0), {"x": (4, 2)})
 entry("beside", ["y = beside(a, b)"], lambda a, b: torch.cat([a, b], 1), {"a": (3, 2), "b": (3, 1)})
 
