@@ -154,7 +154,7 @@ fn the_printed_gradient_gives_the_same_bits_when_it_is_read_back() {
                 printed(&args);
                 fs::read(out).expect("it was written")
             });
-            assert!(gradients(&first) >= 4, "{example}: parameters have gradients");
+            assert!(gradients(&first) >= 3, "{example}: parameters have gradients");
             let (first, second) = (tensors(&first), tensors(&second));
             let differs = |name: &&String| {
                 let rounded = example == ROUNDED.0 && *name == ROUNDED.1;

@@ -521,7 +521,7 @@ fn dropout_leaves_out_its_share_and_scales_the_rest() {
         elaborate::model(&program, None, &choices).expect("a net").0
     };
     let x = vec![1.0; 4 * 40 * 50];
-    let found = results(&model(true), &[x.clone()]);
+    let found = results(&model(true), std::slice::from_ref(&x));
     for (found, rate, together) in [(&found[0], 0.3, 1), (&found[1], 0.25, 50)] {
         let scale = 1.0 / (1.0 - rate);
         assert!(found.iter().all(|&y| y == 0.0 || (y - scale).abs() < 1e-12), "{found:?}");
@@ -531,7 +531,7 @@ fn dropout_leaves_out_its_share_and_scales_the_rest() {
         let draws = (found.len() / together) as f64;
         assert!((share - rate).abs() < 4.0 * (rate * (1.0 - rate) / draws).sqrt(), "{share}, not {rate}");
     }
-    assert_eq!(results(&model(false), &[x.clone()]), [x.clone(), x]);
+    assert_eq!(results(&model(false), std::slice::from_ref(&x)), [x.clone(), x]);
 }
 
 #[test]
