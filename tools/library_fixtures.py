@@ -258,6 +258,10 @@ for d, conv in [(1, F.conv1d), (2, F.conv2d), (3, F.conv3d)]:
         if s == 1:
             entry("conv%dd_plain" % d, ["y = x |> l: %s, bias = false)" % call], lambda w, x, conv=conv, opts=opts: conv(x[None], w, **opts)[0],
                   {"x": (C, *lengths)}, own={"w": window})
+for K, wide, s, p, wp in [(3, 1, 1, 1, 0), (1, 4, 2, 0, 2)]:
+    entry("conv2d_wide", ["y = x |> l: conv2d(2, %d, stride = %d, pad = %d, wide = %d, wide_pad = %d)" % (K, s, p, wide, wp)],
+          lambda w, b, x, s=s, p=p, wp=wp: F.conv2d(x[None], w, b, stride=s, padding=(p, wp))[0], {"x": (2, 4, 5)},
+          own={"w": (2, 2, K, wide), "b": (2,)})
 for C, H, W, K, s, p, dil in [(3, 4, 5, 2, 1, 0, 1), (2, 6, 5, 3, 2, 1, 1), (2, 5, 6, 2, 1, 1, 2)]:
     opts = dict(stride=s, padding=p, dilation=dil)
     call = "%d, stride = %d, pad = %d, dilation = %d" % (K, s, p, dil)

@@ -13,8 +13,8 @@ use crate::syntax::ast::{self, Arg, Body, Definition, DefinitionKind, Expr, Expr
 use std::rc::Rc;
 
 impl<'p> Elaborator<'p> {
-    /// A function or layer with settings: an instance, if it is a layer. Values of the running program are no settings:
-    /// where all settings have defaults, `huber(p, y)` gives inputs, which come second.
+    /// A function or layer with settings: an instance, if it is a layer. Where all settings have defaults, inputs may be
+    /// given at once: `huber(p, y)`.
     pub fn applied(
         &mut self,
         definition: &'p Definition,
@@ -49,13 +49,14 @@ impl<'p> Elaborator<'p> {
         Ok((Rc::new(Applied { definition, library, settings, path, span, shown }), inputs))
     }
 
-    /// Whether what is given to a function or layer are its inputs, not its settings.
+    /// Whether what is given to a function or layer are its inputs, not its settings: values of the running program, or
+    /// more than there are settings.
     fn are_inputs(&self, definition: &Definition, given: &[Argument<'p>]) -> bool {
         let running = |arg: &Argument| matches!(&arg.value, Value::Array(array) if !self.can_be_set(array));
         definition.settings.iter().all(|setting| setting.default.is_some())
             && given.len() == definition.inputs.len()
             && given.iter().all(|arg| arg.name.is_none())
-            && given.iter().any(running)
+            && (given.len() > definition.settings.len() || given.iter().any(running))
     }
 
     fn missing_setting<T>(&mut self, owner: &str, setting: &Setting, span: Span) -> Tried<T> {
