@@ -125,7 +125,8 @@ const PROGRAMS: &[&str] = &["examples", "tests/cases/elaborate", "tests/cases/gr
 
 /// Examples whose steps are hours of work for an interpreter that finds derivatives by differences. Smaller programs of
 /// their kinds are among the cases.
-const LARGE: &[&str] = &["lenet.nn", "char_gru.nn", "transformer.nn"];
+const LARGE: &[&str] =
+    &["lenet.nn", "char_gru.nn", "transformer.nn", "convnet.nn", "bidirectional.nn", "encoder_decoder.nn"];
 
 #[test]
 fn every_example_and_case_holds() {

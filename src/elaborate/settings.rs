@@ -52,7 +52,7 @@ impl<'p> Elaborator<'p> {
     /// Whether what is given to a function or layer are its inputs, not its settings: values of the running program, or
     /// more than there are settings.
     fn are_inputs(&self, definition: &Definition, given: &[Argument<'p>]) -> bool {
-        let running = |arg: &Argument| matches!(&arg.value, Value::Array(array) if !self.can_be_set(array));
+        let running = |arg: &Argument| matches!(&arg.value, Value::Array(array) if !self.is_known_each_step(array.value));
         definition.settings.iter().all(|setting| setting.default.is_some())
             && given.len() == definition.inputs.len()
             && given.iter().all(|arg| arg.name.is_none())
@@ -131,9 +131,17 @@ impl<'p> Elaborator<'p> {
 
     /// Whether a value is made of numbers alone.
     fn is_constant(&self, value: ValueId) -> bool {
-        let is_number = |leaf: &Leaf| matches!(leaf, Leaf::Number(_) | Leaf::Iota(_));
+        self.is_made_of(value, |leaf| matches!(leaf, Leaf::Number(_) | Leaf::Iota(_)))
+    }
+
+    /// Whether a value is made of numbers and of what is known of a step, not of parameters, states, data or draws.
+    fn is_known_each_step(&self, value: ValueId) -> bool {
+        self.is_made_of(value, |leaf| matches!(leaf, Leaf::Number(_) | Leaf::Iota(_) | Leaf::Step(_)))
+    }
+
+    fn is_made_of(&self, value: ValueId, allowed: impl Fn(&Leaf) -> bool) -> bool {
         reachable(&self.circuit, [value]).iter().all(|value| match self.circuit.node(value) {
-            Node::Leaf(leaf) => is_number(leaf),
+            Node::Leaf(leaf) => allowed(leaf),
             Node::Lag { .. } => false,
             _ => true,
         })

@@ -14,11 +14,14 @@ pub struct Moment {
     pub steps: u64,
     /// Number of the epoch, from 1.
     pub epoch: u32,
+    /// How many examples it sees, for metrics that count them.
+    pub examples: u32,
 }
 
 impl Moment {
-    /// Where an evaluation stands, which is no part of a run: steps are counted from 1.
-    pub const EVALUATION: Moment = Moment { step: 1, steps: 1, epoch: 1 };
+    /// Where an evaluation stands, which is no part of a run: steps are counted from 1, and what looks across its
+    /// examples is not computed batch by batch.
+    pub const EVALUATION: Moment = Moment { step: 1, steps: 1, epoch: 1, examples: 1 };
 }
 
 /// One operation of the scalar program: its value follows those of its arguments.
@@ -88,8 +91,7 @@ impl Records {
                 Scalar::Step(StepValue::Step) => at.step as f64,
                 Scalar::Step(StepValue::Steps) => at.steps as f64,
                 Scalar::Step(StepValue::Epoch) => f64::from(at.epoch),
-                // Of metrics alone, whose part that looks across the batch is not run natively.
-                Scalar::Step(StepValue::Examples) => unreachable!("a step does not count the examples"),
+                Scalar::Step(StepValue::Examples) => f64::from(at.examples),
                 Scalar::Gate(gate, operands) => {
                     args.clear();
                     args.extend(operands.iter().map(|&k| values[k as usize]));

@@ -275,6 +275,7 @@ impl<'a> Trainer<'a> {
                 step: self.step + k - done + 1,
                 steps: whole,
                 epoch: epoch_of(k),
+                examples: (row(k + 1) - row(k)) as u32,
             });
             records.clear();
             self.built.records.push_all(moments, &mut records);

@@ -354,7 +354,10 @@ impl Case {
         let order: Vec<u32> = (0..ROWS as u32).map(|k| (k * 3 + 1) % ROWS as u32).collect();
         for (k, batch) in order.chunks(self.capacity as usize).enumerate() {
             let mut words = vec![];
-            built.records.push(Moment { step: k as u64 + 1, steps: 1, epoch: 1 }, &mut words);
+            built.records.push(
+                Moment { step: k as u64 + 1, steps: 1, epoch: 1, examples: batch.len() as u32 },
+                &mut words,
+            );
             let mut memory = Memory::new(&built.schedule);
             put(&mut memory, Region::Params, &self.flat(&self.params));
             put(&mut memory, Region::States, &states);
@@ -435,7 +438,8 @@ fn trains<T: Element>(subject: &Subject) -> Held {
     let (mut words, mut log) = (vec![], vec![]);
     for (k, batch) in batches.clone().enumerate() {
         let known = words.len();
-        let at = Moment { step: k as u64 + 1, steps: batches.len() as u64, epoch: 1 };
+        let (steps, examples) = (batches.len() as u64, batch.len() as u32);
+        let at = Moment { step: k as u64 + 1, steps, epoch: 1, examples };
         built.records.push(at, &mut words);
         interpret_step(&built, &mut memory, batch, &inputs, &words[known..]);
         log.extend_from_slice(memory.region(Region::Log));
