@@ -42,33 +42,50 @@ pub struct Entry {
     pub error: f64,
 }
 
-/// Compares the gradients of `of` (a scalar; its mean over the batch if per example) with respect to slots.
-/// At most `limit` elements of each slot are compared, spread evenly. A per-example slot's gradient is that of its
-/// own example's share of the mean times the number of examples.
+/// Evaluates the values that it was prepared for.
+pub type Run = Box<dyn FnMut(&Bindings<f64>) -> Vec<Vec<f64>>>;
+
+/// Prepares the evaluation of values of a circuit, in f64.
+pub type Prepare<'a> = &'a dyn Fn(&Circuit, &[ValueId]) -> Run;
+
+/// Evaluates by the reference interpreter.
+pub fn interpreted(circuit: &Circuit, values: &[ValueId]) -> Run {
+    let (circuit, values) = (circuit.clone(), values.to_vec());
+    Box::new(move |bindings| {
+        evaluate(&circuit, &values, bindings).into_iter().map(|array| array.data).collect()
+    })
+}
+
+/// Compares the gradients of `of` (a scalar; its mean over the batch if per example) with respect to slots, one after
+/// another as they are asked for. At most `limit` elements of each slot are compared, spread evenly. A per-example slot's
+/// gradient is that of its own example's share of the mean times the number of examples.
 pub fn compare(
     circuit: &Circuit,
     of: ValueId,
     gradients: &[(SlotId, Option<ValueId>)],
     bindings: &Bindings<f64>,
     limit: usize,
-) -> Vec<Comparison> {
+    prepare: Prepare,
+) -> impl Iterator<Item = Comparison> {
     let mut bindings = bindings.clone();
-    let (mut circuit, moved) = with_stops_held(circuit, &mut bindings);
-    let of = moved[of.index()];
-    let moved_gradient =
-        |(slot, gradient): &(SlotId, Option<ValueId>)| (*slot, gradient.map(|g| moved[g.index()]));
-    let gradients: Vec<(SlotId, Option<ValueId>)> = gradients.iter().map(moved_gradient).collect();
-    let objective = circuit.mean_batch(of);
-    let probe = Probe { objective, decisions: decisions(&mut circuit, of) };
-    let at_start = probe.at(&circuit, &bindings);
-    let compare_slot = |&(slot, gradient): &(SlotId, Option<ValueId>)| {
-        let derived = gradient.map(|gradient| evaluate(&circuit, &[gradient], &bindings)[0].data.clone());
-        let shape = circuit.slot(slot).shape.clone();
+    let (mut circuit, moved) = with_stops_held(circuit, &mut bindings, prepare);
+    let objective = circuit.mean_batch(moved[of.index()]);
+    let decisions = decisions(&mut circuit, objective);
+    let derived: Vec<ValueId> = gradients.iter().filter_map(|gradient| gradient.1).collect();
+    let derived: Vec<ValueId> = derived.into_iter().map(|gradient| moved[gradient.index()]).collect();
+    let mut derived = prepare(&circuit, &derived)(&bindings).into_iter();
+    let derived = gradients.iter().map(|&(slot, gradient)| (slot, gradient.and_then(|_| derived.next())));
+    let derived: Vec<(SlotId, Option<Vec<f64>>)> = derived.collect();
+    let roots: Vec<ValueId> = std::iter::once(objective).chain(decisions).collect();
+    let mut probe = Probe { run: prepare(&circuit, &roots) };
+    let at_start = probe.at(&bindings);
+    derived.into_iter().map(move |(slot, derived)| {
+        let shape = &circuit.slot(slot).shape;
         let share = if shape.batch { bindings.n as f64 } else { 1.0 };
         let size = shape.size_for(bindings.n);
         let mut result = Comparison { slot, compared: 0, skipped: 0, worst: None };
         for element in (0..size).step_by(size.div_ceil(limit.max(1)).max(1)) {
-            let Some(slope) = probe.slope(&circuit, slot, element, &mut bindings, &at_start) else {
+            let Some(slope) = probe.slope(slot, element, &mut bindings, &at_start) else {
                 result.skipped += 1;
                 continue;
             };
@@ -80,13 +97,20 @@ pub fn compare(
             }
         }
         result
-    };
-    gradients.iter().map(compare_slot).collect()
+    })
 }
 
 /// The circuit with every `stop` replaced by a slot that holds its value at this point: no gradient flows through
 /// it, so it must not move when an element does. With it, the new place of each value.
-fn with_stops_held(circuit: &Circuit, bindings: &mut Bindings<f64>) -> (Circuit, Vec<ValueId>) {
+fn with_stops_held(
+    circuit: &Circuit,
+    bindings: &mut Bindings<f64>,
+    prepare: Prepare,
+) -> (Circuit, Vec<ValueId>) {
+    let stops = |value: &ValueId| matches!(circuit.node(*value), Node::Gate { gate, .. } if gate.row().name == "stop");
+    let stopped: Vec<ValueId> = circuit.values().filter(stops).collect();
+    let now = if stopped.is_empty() { vec![] } else { prepare(circuit, &stopped)(bindings) };
+    let mut now = now.into_iter();
     let mut held = Circuit::new();
     for slot in circuit.slots() {
         held.declare(slot.clone());
@@ -95,8 +119,10 @@ fn with_stops_held(circuit: &Circuit, bindings: &mut Bindings<f64>) -> (Circuit,
     let mut moved: Vec<ValueId> = vec![];
     for value in circuit.values() {
         let node = circuit.node(value).with_operands(|operand| moved[operand.index()]);
-        let stops = matches!(&node, Node::Gate { gate, .. } if gate.row().name == "stop");
-        moved.push(if stops { hold(circuit, value, &mut held, bindings) } else { held.add_node(node) });
+        moved.push(match stops(&value) {
+            true => hold(circuit, value, &mut held, bindings, now.next().expect("one for each")),
+            false => held.add_node(node),
+        });
     }
     for (from, to) in circuit.variables().zip(variables) {
         if let Some(source) = circuit.source(from) {
@@ -107,18 +133,23 @@ fn with_stops_held(circuit: &Circuit, bindings: &mut Bindings<f64>) -> (Circuit,
 }
 
 /// A slot of `held` with the value that `value` has now.
-fn hold(circuit: &Circuit, value: ValueId, held: &mut Circuit, bindings: &mut Bindings<f64>) -> ValueId {
-    let data = evaluate(circuit, &[value], bindings).remove(0).data;
+fn hold(
+    circuit: &Circuit,
+    value: ValueId,
+    held: &mut Circuit,
+    bindings: &mut Bindings<f64>,
+    now: Vec<f64>,
+) -> ValueId {
     let slot = SlotId(held.slots().len() as u32);
     let leaf = held.declare(Slot {
         name: format!("stop {}", slot.0),
-        role: SlotRole::Input,
+        role: if circuit.shape(value).batch { SlotRole::Input } else { SlotRole::State },
         shape: circuit.shape(value).clone(),
         kind: circuit.kind(value),
         classes: None,
         span: None,
     });
-    bindings.bind(held, slot, data);
+    bindings.bind(held, slot, now);
     leaf
 }
 
@@ -130,10 +161,9 @@ fn entry(element: usize, derived: f64, [difference, uncertainty]: [f64; 2], obje
     Entry { element, derived, difference, uncertainty, error }
 }
 
-/// What is evaluated at each point.
+/// What is evaluated at each point: the objective, then all decisions.
 struct Probe {
-    objective: ValueId,
-    decisions: Vec<ValueId>,
+    run: Run,
 }
 
 /// The objective and all decisions at one point.
@@ -143,10 +173,8 @@ struct Point {
 }
 
 impl Probe {
-    fn at(&self, circuit: &Circuit, bindings: &Bindings<f64>) -> Point {
-        let roots: Vec<ValueId> =
-            std::iter::once(self.objective).chain(self.decisions.iter().copied()).collect();
-        let mut arrays = evaluate(circuit, &roots, bindings).into_iter().map(|array| array.data);
+    fn at(&mut self, bindings: &Bindings<f64>) -> Point {
+        let mut arrays = (self.run)(bindings).into_iter();
         let objective = arrays.next().map_or(f64::NAN, |data| data[0]);
         Point { objective, decisions: arrays.collect() }
     }
@@ -155,8 +183,7 @@ impl Probe {
     /// of the one before, extrapolated (Richardson, 1911; Romberg, 1955). None where a decision changes between the
     /// ends, or where the differences do not settle.
     fn slope(
-        &self,
-        circuit: &Circuit,
+        &mut self,
         slot: SlotId,
         element: usize,
         bindings: &mut Bindings<f64>,
@@ -169,7 +196,7 @@ impl Probe {
             let step = STEP * (1.0 + middle.abs()) / f64::from(1 << k);
             let [above, below] = [step, -step].map(|offset| {
                 bindings.slots.get_mut(&slot).expect("bound").data[element] = middle + offset;
-                self.at(circuit, bindings)
+                self.at(bindings)
             });
             alike &= above.decisions == start.decisions && below.decisions == start.decisions;
             *slope = (above.objective - below.objective) / (2.0 * step);

@@ -1,13 +1,14 @@
 //! One evaluation without training: outputs, loss and gradients for given parameters and inputs, natively or by the
 //! reference interpreter, so that anyone can hold nnc against something else.
 
-use super::build::{Setup, Stage, build, homes, slot_leaf};
+use super::build::{Built, Setup, Stage, build, homes, slot_leaf};
 use super::initial::initial_values;
 use super::layout::Layout;
 use super::records::Moment;
 use super::store::Store;
 use crate::circuit::draw::SplitMix64;
 use crate::circuit::{Circuit, Dtype, Kind, Numbers, SlotId, SlotRole, ValueId};
+use crate::differentiate::differences::Run;
 use crate::differentiate::differentiate;
 use crate::elaborate::model::Model;
 use crate::interpret::{Bindings, Element, evaluate};
@@ -144,33 +145,90 @@ impl Evaluation {
         slots.map(|(k, _)| SlotId(k as u32))
     }
 
-    /// A flat region.
-    fn flat(&self, layout: &Layout) -> Numbers {
-        let values = layout.pieces.iter().flat_map(|piece| &self.values[piece.slot.0 as usize]);
-        Numbers::rounded(self.dtype, values.copied())
+    fn native(&self) -> Result<Vec<Vec<f64>>, String> {
+        Ok(Compiled::of(self)?.run(|slot| &self.values[slot.0 as usize]))
+    }
+}
+
+/// Native code of an evaluation, to be run at any values of its slots.
+pub struct Compiled {
+    built: Built,
+    store: Store,
+    params: Layout,
+    states: Layout,
+    inputs: Vec<SlotId>,
+    results: usize,
+    n: usize,
+    dtype: Dtype,
+}
+
+impl Compiled {
+    /// Compiles what an evaluation wants.
+    ///
+    /// # Errors
+    /// What Cranelift says, which is a bug of ours.
+    pub fn of(evaluation: &Evaluation) -> Result<Compiled, String> {
+        let Evaluation { n, seed, dtype, .. } = *evaluation;
+        let built =
+            build(vec![evaluation.stage()], Setup { capacity: n as u32, seed, dtype, recompute: false })?;
+        Ok(Compiled {
+            store: Store::new(&built, 1, n),
+            built,
+            params: evaluation.params.clone(),
+            states: evaluation.states.clone(),
+            inputs: evaluation.inputs().collect(),
+            results: evaluation.wanted.len(),
+            n,
+            dtype,
+        })
     }
 
-    fn native(&self) -> Result<Vec<Vec<f64>>, String> {
-        let (capacity, seed, dtype) = (self.n as u32, self.seed, self.dtype);
-        let setup = Setup { capacity, seed, dtype, recompute: false };
-        let built = build(vec![self.stage()], setup)?;
-        let mut store = Store::new(&built, 1, self.n);
-        store.put(Region::Params, &self.flat(&self.params));
-        store.put(Region::States, &self.flat(&self.states));
+    /// What is wanted, in its order, where `value` tells the value of each slot.
+    pub fn run<'v>(&mut self, value: impl Fn(SlotId) -> &'v [f64]) -> Vec<Vec<f64>> {
+        let dtype = self.dtype;
+        let flat = |layout: &Layout| {
+            let values = layout.pieces.iter().flat_map(|piece| value(piece.slot));
+            Numbers::rounded(dtype, values.copied())
+        };
+        self.store.put(Region::Params, &flat(&self.params));
+        self.store.put(Region::States, &flat(&self.states));
         let mut records = vec![];
-        built.records.push(Moment::EVALUATION, &mut records);
+        self.built.records.push(Moment::EVALUATION, &mut records);
         let order: Vec<u32> = (0..self.n as u32).collect();
-        let rounded =
-            |slot: SlotId| Numbers::rounded(self.dtype, self.values[slot.0 as usize].iter().copied());
-        let inputs: Vec<Numbers> = self.inputs().map(rounded).collect();
+        let rounded = |slot: &SlotId| Numbers::rounded(dtype, value(*slot).iter().copied());
+        let inputs: Vec<Numbers> = self.inputs.iter().map(rounded).collect();
         let columns: Vec<&Numbers> = inputs.iter().collect();
-        store.run(&built, &columns, &order, &records);
+        self.store.run(&self.built, &columns, &order, &records);
         let output = |k| {
-            let numbers = store.numbers(Region::Output(k as u16));
+            let numbers = self.store.numbers(Region::Output(k as u16));
             numbers.map_or_else(Vec::new, |numbers| numbers.iter().collect())
         };
-        Ok((0..self.wanted.len()).map(output).collect())
+        (0..self.results).map(output).collect()
     }
+}
+
+/// Prepares native code in f64 that evaluates values of a circuit, as
+/// [`differences`](crate::differentiate::differences) asks for it.
+///
+/// # Panics
+/// If Cranelift does not compile what the planner makes, which is a bug of ours.
+pub fn compiled(circuit: &Circuit, values: &[ValueId], n: usize, seed: u64) -> Run {
+    let slots = |role: SlotRole| {
+        let slots = circuit.slots().iter().enumerate().filter(move |(_, slot)| slot.role == role);
+        slots.map(|(k, _)| SlotId(k as u32)).collect::<Vec<_>>()
+    };
+    let evaluation = Evaluation {
+        wanted: values.iter().map(|&value| (String::new(), value)).collect(),
+        params: Layout::of(circuit, &slots(SlotRole::Param)),
+        states: Layout::of(circuit, &slots(SlotRole::State)),
+        circuit: circuit.clone(),
+        values: vec![],
+        n,
+        seed,
+        dtype: Dtype::F64,
+    };
+    let mut compiled = Compiled::of(&evaluation).expect("Cranelift compiles what the planner makes");
+    Box::new(move |bindings| compiled.run(|slot| &bindings.slots[&slot].data))
 }
 
 /// The gradients of the loss by every parameter and every input of real numbers, under the names that the printed

@@ -9,7 +9,7 @@ use nnc::circuit::{Circuit, Dtype, Numbers, SlotId, ValueId, graph};
 use nnc::codegen::{Options, compile};
 use nnc::data;
 use nnc::diagnostic::{Diagnostics, FileId, Sources, render_all};
-use nnc::differentiate::differences::compare;
+use nnc::differentiate::differences::{compare, interpreted};
 use nnc::differentiate::differentiate;
 use nnc::elaborate::{self, Choices, Model, Program, Update};
 use nnc::interpret::{Bindings, Element, evaluate};
@@ -636,7 +636,7 @@ fn differences(case: &Case) -> Held {
     let leaves: Vec<ValueId> = slots.iter().map(|&slot| slot_leaf(&mut circuit, slot)).collect();
     let gradients: Vec<_> = slots.iter().copied().zip(differentiate(&mut circuit, loss, &leaves)).collect();
     let bindings = case.bindings::<f64>(&circuit, &[0, 1, 2], &case.flat(&case.states), 1);
-    for comparison in compare(&circuit, loss, &gradients, &bindings, ENTRIES) {
+    for comparison in compare(&circuit, loss, &gradients, &bindings, ENTRIES, &interpreted) {
         let (measured, skipped) = (comparison.compared, comparison.skipped);
         case.count(Tally { measured, skipped, ..Tally::default() });
         let Some(worst) = comparison.worst else { continue };
