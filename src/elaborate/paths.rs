@@ -32,12 +32,15 @@ impl<'p> Elaborator<'p> {
         path
     }
 
-    /// A path that nothing has yet: with `_2`, `_3`, ... if need be.
+    /// A path that nothing has yet, nor has as one word, as gradients are named by it (`a_b` for `a.b`): with `_2`, `_3`,
+    /// ... if need be.
     pub fn unique_path(&mut self, wanted: String) -> String {
+        let word = |path: &str| path.replace('.', "_");
         let numbered = (2..).map(|k| format!("{wanted}_{k}"));
         let mut candidates = std::iter::once(wanted.clone()).chain(numbered);
-        let path = candidates.find(|path| !self.used_paths.contains(path)).expect("numbers do not end");
-        self.used_paths.insert(path.clone());
+        let path =
+            candidates.find(|path| !self.used_paths.contains(&word(path))).expect("numbers do not end");
+        self.used_paths.insert(word(&path));
         path
     }
 

@@ -160,7 +160,7 @@ impl<'a> Walk<'a> {
         let mut walk = Walk { circuit, names, lines, users, forced: vec![], lagged, open: roots.to_vec() };
         while let Some(value) = walk.open.pop() {
             if !given.contains(&value) && walk.lines.insert(value) {
-                let (mut groups, aligned) = Groups::of(&circuit.shape(value).dims);
+                let (mut groups, aligned) = Groups::of(circuit, names, value);
                 walk.operands(value, Place::Within, &mut groups, &aligned);
             }
         }

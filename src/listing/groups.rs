@@ -26,19 +26,23 @@ struct Part {
 pub(super) struct Groups {
     parts: Vec<Part>,
     rank: usize,
+    /// The dimension along which a recurrence runs: its elements are told by one index, from which lags count.
+    scanned: Option<PartId>,
 }
 
 impl Groups {
-    /// Dimensions that are not joined, so far.
-    pub fn of(dims: &[u32]) -> (Groups, Aligned) {
+    /// The dimensions of a value, not joined so far.
+    pub fn of(circuit: &Circuit, names: &Names, value: ValueId) -> (Groups, Aligned) {
+        let dims = &circuit.shape(value).dims;
+        let scanned = names.scanned(value).map(PartId);
         let parts = dims.iter().map(|&extent| Part { extent, inner: None, name: None }).collect();
         let aligned = (0..dims.len()).map(|axis| Some(vec![PartId(axis)])).collect();
-        (Groups { parts, rank: dims.len() }, aligned)
+        (Groups { parts, rank: dims.len(), scanned }, aligned)
     }
 
     /// How the dimensions must be joined for the expression of a value, as far as that can be told.
     pub fn wanted(circuit: &Circuit, names: &Names, value: ValueId) -> Groups {
-        let (mut groups, aligned) = Groups::of(&circuit.shape(value).dims);
+        let (mut groups, aligned) = Groups::of(circuit, names, value);
         let mut open = vec![(value, aligned)];
         while let Some((inner, aligned)) = open.pop() {
             if inner != value
@@ -126,6 +130,9 @@ impl Groups {
 
     /// The parts of a dimension as two rows of parts, the second of this many elements.
     fn split(&mut self, parts: &[PartId], second: u32) -> Option<(Vec<PartId>, Vec<PartId>)> {
+        if self.scanned.is_some_and(|scanned| parts.contains(&scanned)) {
+            return None;
+        }
         let mut outer: Vec<PartId> = parts.iter().flat_map(|&part| self.leaves(part)).collect();
         let mut inner = vec![];
         let mut left = second;

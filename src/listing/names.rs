@@ -1,5 +1,6 @@
 //! What values are called in a listing.
 
+use crate::circuit::recurrence::{Unit, units};
 use crate::circuit::{Circuit, Leaf, Node, Origin, Place, PlaceId, ValueId, gates};
 use crate::differentiate::rules;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -72,12 +73,20 @@ pub(super) struct Names {
     taken: FxHashSet<String>,
     /// Where the cotangents with a name came from.
     origins: FxHashMap<String, Origin>,
+    /// Of the values of recurrences: along which dimension they run.
+    scanned: FxHashMap<ValueId, usize>,
 }
 
 impl Names {
     /// The names of a circuit: of slots and of what was named. `taken` are further words that may not be used.
     pub fn of(circuit: &Circuit, taken: impl IntoIterator<Item = String>) -> Names {
         let mut names = Names { taken: taken.into_iter().collect(), ..Names::default() };
+        let recurrences: Vec<ValueId> = circuit.variables().filter_map(|v| circuit.source(v)).collect();
+        for unit in units(circuit, &recurrences) {
+            if let Unit::Recurrence(recurrence) = unit {
+                names.scanned.extend(recurrence.axes);
+            }
+        }
         names.taken.extend(RESERVED.iter().map(ToString::to_string));
         for named in circuit.names() {
             names.take(&named.path);
@@ -100,6 +109,11 @@ impl Names {
             names.of.insert(value, Reference { path, indices, spread: None });
         }
         names
+    }
+
+    /// Along which dimension a value recurs, if it does.
+    pub fn scanned(&self, value: ValueId) -> Option<usize> {
+        self.scanned.get(&value).copied()
     }
 
     /// Lets what has no name be read by that of a value that is the same spread over more dimensions, if it is one that

@@ -258,7 +258,8 @@ fn draw(g: &mut Generator) {
     let ranges: Vec<&str> = indices.split(", ").collect();
     // Nothing on the right tells a range.
     debug_assert!(dims.is_empty() || ranges.iter().all(|index| index.contains(':')));
-    let name = g.fresh("v");
+    // By what is 0 or 1 nothing is differentiated.
+    let name = g.fresh(if distribution.starts_with("bernoulli") { "e" } else { "v" });
     let left = if dims.is_empty() { name.clone() } else { format!("{name}[{indices}]") };
     g.body.lines.push(format!("{left} ~ {distribution}"));
     let made = Term::new("", Level::Atom, low, high).with_dims(&dims);
