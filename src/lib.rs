@@ -16,7 +16,9 @@
 //! | [`stepwise`] | `Circuit` over a sequence → `Circuit` of one position, with states | loops, buffers |
 //! | [`data`] | data blocks → [`data::Dataset`] | networks |
 //! | [`elaborate`] | `File`, `Dataset` → [`elaborate::Model`]; the last place where a user's error can be found | loops, buffers |
+//! | [`lint`] | `Model`, `Dataset` → warnings: what runs, but is likely not what was meant | who trains |
 //! | [`listing`] | `Circuit` → legal `.nn` text: what `nnc grad` prints | loops, buffers |
+//! | [`explain`] | a gate, a rule, a code → its mathematics, source and example | loops, buffers |
 //! | [`plan`] | `Circuit` → [`plan::schedule::Schedule`]: fusion, contractions, one arena | machine code |
 //! | [`kernels`] | matrix products that native code calls | circuits |
 //! | [`codegen`] | `Schedule` → native code through Cranelift | circuits, training |
@@ -30,8 +32,10 @@ pub mod data;
 pub mod diagnostic;
 pub mod differentiate;
 pub mod elaborate;
+pub mod explain;
 pub mod interpret;
 pub mod kernels;
+pub mod lint;
 pub mod listing;
 pub mod plan;
 pub mod runtime;

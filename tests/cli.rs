@@ -209,6 +209,26 @@ fn a_gradient_is_of_what_is_asked_and_by_what_is_asked() {
     assert!(message.contains("E0506"), "{message}");
 }
 
+#[test]
+fn the_lines_of_a_gradient_are_there_for_programs() {
+    let rows: Vec<serde_json::Value> = printed(&["grad", "--json", "examples/xor.nn"])
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("one JSON object a line"))
+        .collect();
+    let row = rows
+        .iter()
+        .find(|row| row["statement"].as_str().is_some_and(|text| text.starts_with("h_dense_y_bar")));
+    let row = row.expect("the cotangent of the hidden layer");
+    assert_eq!(row["place"]["line"], 15);
+    assert_eq!(row["rules"], serde_json::json!(["y = tanh(a): a_bar = y_bar * (1 - y * y)"]));
+    assert_eq!(
+        rows.iter()
+            .filter(|row| row["statement"].as_str().is_some_and(|text| text.starts_with("output")))
+            .count(),
+        5
+    );
+}
+
 /// A stage repeated three times.
 const REPEATED: &str = "layer stage(x[N]) -> y[N] {
   u = x |> dense(N) |> tanh
@@ -361,4 +381,117 @@ fn an_entry_is_shown_as_it_is_written_and_a_gate_with_its_derivative() {
     assert!(printed(&["show", "uniform"]).contains("x ~ uniform(...)"));
     let (code, message) = refused(&["show", "sofmax"]);
     assert!(code == 1 && message.contains("did you mean `softmax`?"), "{message}");
+}
+
+#[test]
+fn a_bad_number_is_named_with_its_step_example_line_and_operands() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let model = folder.path().join("bad.nn").display().to_string();
+    let text = "data d = table {\n  x   y\n  1   1\n  2   0\n  3   1\n  0   1\n}\nnet n {\n  input x\n  target y\n  \
+                param w = 1\n  h    = log(x)\n  loss = (w * h - y)^2\n}\ntrain n on d {\n  optimizer = sgd(lr = 0.1)\n  \
+                batch = 2\n  epochs = 3\n}\n";
+    fs::write(&model, text).expect("it can be written");
+    let (code, message) = refused(&["run", &model]);
+    assert_eq!(code, 1);
+    for words in
+        ["E0703", "example 3: log(0) is -inf", "in the loss (`h`)", "h    = log(x)", "epoch 1", "1e-7"]
+    {
+        assert!(message.contains(words), "{words}: {message}");
+    }
+    // The weights grow beyond all bounds: the update, or what they are multiplied with.
+    let (_, message) =
+        refused(&["run", "examples/iris.nn", "--set", "optimizer=sgd(lr = 1e38)", "--epochs", "50"]);
+    assert!(message.contains("the first number of step") && message.contains("learning rate"), "{message}");
+}
+
+#[test]
+fn gates_rules_and_codes_are_explained() {
+    let tanh = printed(&["explain", "tanh"]);
+    assert!(tanh.contains("a_bar = y_bar * (1 - y * y)") && tanh.contains("(1 - y^2)"), "{tanh}");
+    assert!(printed(&["explain", "E0105"]).contains("error[E0105]"));
+    assert!(printed(&["explain", "1 * a"]).contains("1 * a => a"));
+    let all: Vec<serde_json::Value> = printed(&["explain", "--json"])
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("one JSON object a line"))
+        .collect();
+    assert!(all.len() > 100 && all.iter().any(|row| row["kind"] == "rewrite"));
+    let (code, message) = refused(&["explain", "tannh"]);
+    assert!(code == 1 && message.contains("did you mean `tanh`?"), "{message}");
+}
+
+#[test]
+fn one_example_is_traced_from_end_to_end() {
+    let rows: Vec<serde_json::Value> =
+        printed(&["trace", "examples/xor.nn", "--example", "1", "--json", "--full"])
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("one JSON object a line"))
+            .collect();
+    let names: Vec<&str> = rows.iter().filter_map(|row| row["name"].as_str()).collect();
+    let place = |name: &str| {
+        names.iter().position(|known| *known == name).unwrap_or_else(|| panic!("{name}: {names:?}"))
+    };
+    assert!(place("x") < place("h.dense.y") && place("h.dense.y") < place("h") && place("h") < place("p"));
+    let row = |name: &str| &rows[place(name)];
+    assert_eq!(row("x")["value"]["data"], serde_json::json!([0.0, 1.0]));
+    assert_eq!((row("h")["line"].as_u64(), row("p")["line"].as_u64()), (Some(15), Some(16)));
+    let number = |name: &str, what: &str| row(name)[what]["data"][0].as_f64().expect("a number");
+    let (p, y) = (number("p", "value"), number("y", "value"));
+    assert!((number("p", "gradient") - 2.0 * (p - y)).abs() < 1e-6);
+    assert!(row("y")["gradient"].is_null(), "a target has no gradient");
+    let table = printed(&["trace", "examples/lenet.nn"]);
+    assert!(table.lines().count() > 20 && table.contains("6 x 28 x 28"), "{table}");
+    assert!(refused(&["trace", "examples/xor.nn", "--example", "9"]).1.contains("E0607"));
+    assert!(refused(&["trace", "examples/xor.nn", "--value", "q"]).1.contains("E0201"));
+}
+
+#[test]
+fn two_programs_are_compared_with_their_gradients() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let text = fs::read_to_string(path("xor.nn")).expect("the example");
+    fs::write(path("other.nn"), text.replace("|> tanh", "|> relu").replace("lr = 0.5", "lr = 0.1"))
+        .expect("written");
+    assert_eq!(printed(&["diff", &path("xor.nn"), &path("xor.nn")]), "no difference\n");
+    let told = printed(&["diff", &path("xor.nn"), &path("other.nn")]);
+    for line in [
+        "  - h = x |> dense(8) |> tanh",
+        "  + h = x |> dense(8) |> relu",
+        "  - h_dense_y_bar[m] = ",
+        "  + optimizer = sgd(lr = 0.1)",
+    ] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+    assert!(!told.contains("p_bar[i]"), "what is the same is not told: {told}");
+    let rows = printed(&["diff", "--json", &path("xor.nn"), &path("other.nn")]);
+    let first: serde_json::Value =
+        serde_json::from_str(rows.lines().next().expect("a change")).expect("JSON");
+    assert!(first["part"].is_string() && first["before"].is_string(), "{first}");
+}
+
+#[test]
+fn a_run_ends_with_the_health_of_its_layers() {
+    let run = |name: &str| {
+        let output = nnc(&["run", &format!("examples/health/{name}.nn")]);
+        assert!(output.status.success(), "{name}");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        (text(output.stdout), text(output.stderr))
+    };
+    let (table, told) = run("sigmoids");
+    assert!(table.contains("stack.0.y.dense") && table.contains("of themselves"), "{table}");
+    assert!(told.contains("W0404") && told.contains("W0501") && told.contains("`stack.0.y.dense`"), "{told}");
+    assert_eq!(run("tanhs").1, "");
+    let (_, told) = refused(&["run", "examples/health/unclipped.nn"]);
+    assert!(
+        told.contains("E0703") && told.contains("the first number of step") && told.contains("clip"),
+        "{told}"
+    );
+    assert_eq!(run("clipped").1, "");
+    let rows = printed(&["run", "--json", "examples/xor.nn"]);
+    let health = rows.lines().find(|row| row.contains("\"health\"")).expect("an event");
+    let health: serde_json::Value = serde_json::from_str(health).expect("JSON");
+    assert_eq!(health["layers"][0]["path"], "h.dense");
+    assert!(
+        health["layers"][0]["readings"].as_array().is_some_and(|readings| readings.len() > 4),
+        "{health}"
+    );
 }

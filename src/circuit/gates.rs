@@ -32,7 +32,25 @@ pub struct Row {
     pub vjp: &'static [&'static str],
     /// What it computes, for `nnc explain` and the reference.
     pub doc: &'static str,
+    /// Where its value and its rule come from.
+    pub source: &'static str,
 }
+
+/// The source of what machines compute correctly rounded.
+const MACHINE: &str =
+    "Value: IEEE 754-2019, correctly rounded. Rule: Griewank and Walther, Evaluating Derivatives, 2008.";
+
+/// The source of what is approximated.
+const APPROXIMATED: &str = "Value: reduction of the range after Cody and Waite, Software Manual for the Elementary \
+    Functions, 1980, and a polynomial of our own (tools/minimax.py). Rule: Griewank and Walther, Evaluating \
+    Derivatives, 2008.";
+
+/// The source of choices, which have no slope where they change.
+const CHOICE: &str = "Value: exact. Rule: the branch taken has the whole slope, the other no part in it; at a tie the \
+    first (Griewank and Walther, Evaluating Derivatives, 2008, on one-sided derivatives).";
+
+/// The source of what the language itself defines.
+const LANGUAGE: &str = "Defined by the language.";
 
 impl Row {
     /// Whether the expansion is the gate itself and not an approximation: then it holds for numbers of any width.
@@ -158,7 +176,9 @@ const fn function(
     vjp: &'static [&'static str],
     doc: &'static str,
 ) -> Row {
-    Row { name, arity: vjp.len(), form: Form::Call, result: Some(Kind::Real), value, expand, ulps, vjp, doc }
+    let source = if ulps <= 0.5 { MACHINE } else { APPROXIMATED };
+    let result = Some(Kind::Real);
+    Row { name, arity: vjp.len(), form: Form::Call, result, value, expand, ulps, vjp, doc, source }
 }
 
 /// Two operands, written between them.
@@ -171,7 +191,8 @@ const fn infix(
     vjp: &'static [&'static str],
     doc: &'static str,
 ) -> Row {
-    Row { name, arity: 2, form: Form::Infix(sign), result, value, expand, ulps: 0.5, vjp, doc }
+    let form = Form::Infix(sign);
+    Row { name, arity: 2, form, result, value, expand, ulps: 0.5, vjp, doc, source: MACHINE }
 }
 
 const fn truth(condition: bool) -> f64 {
@@ -202,6 +223,7 @@ pub const GATES: &[Row] = &[
         ulps: 0.5,
         vjp: &["-g"],
         doc: "Negation.",
+        source: MACHINE,
     },
     Row {
         name: "pow",
@@ -213,6 +235,7 @@ pub const GATES: &[Row] = &[
         ulps: 1.2,
         vjp: &["if b == 0 then absent else g * b * a ^ (b - 1)", "if a > 0 then g * y * log(a) else absent"],
         doc: "Power. A constant whole exponent is multiplied out instead.",
+        source: APPROXIMATED,
     },
     Row {
         name: "max",
@@ -224,6 +247,7 @@ pub const GATES: &[Row] = &[
         ulps: 0.5,
         vjp: &["if a >= b then g else absent", "if a >= b then absent else g"],
         doc: "The larger; NaN if either is; the first where they are equal.",
+        source: CHOICE,
     },
     Row {
         name: "min",
@@ -235,6 +259,7 @@ pub const GATES: &[Row] = &[
         ulps: 0.5,
         vjp: &["if a <= b then g else absent", "if a <= b then absent else g"],
         doc: "The smaller; NaN if either is; the first where they are equal.",
+        source: CHOICE,
     },
     function("abs", |v| v[0].abs(), |v| v[0].abs(), 0.5, &["g * sign(a)"], "Absolute value; slope 0 at 0."),
     function(
@@ -253,7 +278,7 @@ pub const GATES: &[Row] = &[
         &[""],
         "1, 0 or -1 as the operand is above, at or below 0.",
     ),
-    function("exp", |v| v[0].exp(), |v| expansions::exp(v[0]), 1.1, &["g * y"], "e to the power."),
+    function("exp", |v| v[0].exp(), |v| expansions::exp(v[0]), 1.1, &["g * y"], "e to the power of a."),
     function(
         "expm1",
         |v| v[0].exp_m1(),
@@ -302,7 +327,7 @@ pub const GATES: &[Row] = &[
         |v| expansions::erf(v[0]),
         6.5,
         &["g * (2 / sqrt(pi)) * exp(-(a * a))"],
-        "Error function, of which gelu is made.",
+        "Error function, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to a; gelu is made of it.",
     ),
     function(
         "tanh",
@@ -310,7 +335,7 @@ pub const GATES: &[Row] = &[
         |v| expansions::tanh(v[0]),
         5.5,
         &["g * (1 - y * y)"],
-        "Hyperbolic tangent.",
+        "Hyperbolic tangent, (exp(a) - exp(-a)) / (exp(a) + exp(-a)).",
     ),
     function(
         "sigmoid",
@@ -394,6 +419,7 @@ pub const GATES: &[Row] = &[
         ulps: 0.5,
         vjp: &[""],
         doc: "The opposite.",
+        source: LANGUAGE,
     },
     Row {
         name: "select",
@@ -405,6 +431,7 @@ pub const GATES: &[Row] = &[
         ulps: 0.5,
         vjp: &["", "if a then g else absent", "if a then absent else g"],
         doc: "One of two values by a condition; the other takes no part, not even as NaN.",
+        source: CHOICE,
     },
     infix(
         "int_div",
@@ -434,6 +461,7 @@ pub const GATES: &[Row] = &[
         ulps: 0.0,
         vjp: &[""],
         doc: "The operand itself, through which no gradient passes.",
+        source: LANGUAGE,
     },
     Row {
         name: "same",
@@ -445,5 +473,6 @@ pub const GATES: &[Row] = &[
         ulps: 0.0,
         vjp: &["g"],
         doc: "The operand itself, as a value of its own: a gradient by it is by this place only.",
+        source: LANGUAGE,
     },
 ];

@@ -44,6 +44,7 @@ pub use node::{AxisSet, F64, Kind, Leaf, Node, Reducer, Slot, SlotId, SlotRole, 
 pub use numbers::{Dtype, Numbers};
 pub use shape::Shape;
 pub use view::{Transposed, View};
+pub use wording::OPERANDS;
 
 use crate::diagnostic::Span;
 use rustc_hash::FxHashMap;

@@ -19,13 +19,19 @@ impl Gate {
 
     /// The gate on its operands, as the language writes it: `a * b`, `tanh(a)`.
     pub fn written(self) -> String {
+        let names: Vec<String> = OPERANDS[..self.row().arity].iter().map(ToString::to_string).collect();
+        self.written_of(&names)
+    }
+
+    /// The gate on operands that are written so. Of a choice only the condition may be known, and what was taken.
+    pub fn written_of(self, operands: &[String]) -> String {
         let row = self.row();
-        match row.form {
-            Form::Infix(sign) => format!("a {sign} b"),
-            Form::Prefix("-") => "-a".into(),
-            Form::Prefix(word) => format!("{word} a"),
-            Form::Call => format!("{}({})", row.name, OPERANDS[..row.arity].join(", ")),
-            Form::Select => "if a then b else c".into(),
+        match (row.form, operands) {
+            (Form::Infix(sign), [a, b]) => format!("{a} {sign} {b}"),
+            (Form::Prefix("-"), [a]) => format!("-{a}"),
+            (Form::Prefix(word), [a]) => format!("{word} {a}"),
+            (Form::Select, [a, b, c]) => format!("if {a} then {b} else {c}"),
+            _ => format!("{}({})", row.name, operands.join(", ")),
         }
     }
 

@@ -35,6 +35,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<(), Failed> {
     let session = args.source.open()?;
     let (model, _) = (session.model(true)?, session.model(false)?);
+    session.lint(&model);
     if session.training.is_some() {
         elaborate::update(&session.program, &session.choices, &model)
             .map_err(|wrong| session.fail(&wrong))?;

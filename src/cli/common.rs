@@ -2,9 +2,13 @@
 
 use crate::circuit::Dtype;
 use crate::data::Dataset;
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Sources, codes, render_all, to_json};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Sources, codes, is_allowed, render_all, to_json};
 use crate::elaborate::model::{Model, Training};
 use crate::elaborate::{self, Choices, Program};
+use crate::lint;
+use crate::runtime::layout::Piece;
+use crate::runtime::once::Evaluation;
+use crate::runtime::{checkpoint, provenance};
 use crate::syntax::ast::{Item, ItemKind};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -90,9 +94,15 @@ impl Session {
         let made = elaborate::model(&self.program, self.data.as_ref(), &choices);
         let (model, warnings) = made.map_err(|wrong| self.fail(&wrong))?;
         if training {
-            tell_in(&warnings, &self.program.sources, self.json);
+            self.warn(&warnings);
         }
         Ok(model)
+    }
+
+    /// Looks for what is likely not meant, and tells it.
+    pub fn lint(&self, model: &Model) {
+        let batch = self.training.as_ref().map_or(1, |training| training.batch as usize);
+        self.warn(&lint::lints(model, self.data.as_ref(), batch));
     }
 
     /// Whether the program says how to train the chosen net, or any.
@@ -109,7 +119,10 @@ impl Session {
 
     /// Tells what may be wrong.
     pub fn warn(&self, warnings: &[Diagnostic]) {
-        tell_in(warnings, &self.program.sources, self.json);
+        let sources = &self.program.sources;
+        let meant = |warning: &&Diagnostic| !is_allowed(warning, sources);
+        let warnings: Vec<Diagnostic> = warnings.iter().filter(meant).cloned().collect();
+        tell_in(&warnings, sources, self.json);
     }
 
     /// The type of all numbers.
@@ -160,6 +173,21 @@ pub fn write_text(path: &Path, text: &str) -> Result<(), Failed> {
         let message = format!("`{}` cannot be written: {error}", path.display());
         fail_in(&[Diagnostic::error(codes::FILE_UNWRITABLE, message)], &Sources::default(), false)
     })
+}
+
+/// Puts the parameters and states of a file in place of those that an evaluation holds.
+pub fn give_params(evaluation: &mut Evaluation, session: &Session, path: &Path) -> Result<(), Diagnostic> {
+    let loaded = checkpoint::load(path)?;
+    if let Some(data) = &session.data {
+        session.warn(&provenance::check(&loaded, data)?);
+    }
+    let pieces: Vec<Piece> =
+        evaluation.params.pieces.iter().chain(&evaluation.states.pieces).cloned().collect();
+    let expected: Vec<(&str, &[u32])> = pieces.iter().map(|p| (p.name.as_str(), p.dims.as_slice())).collect();
+    for (piece, tensor) in pieces.iter().zip(checkpoint::matching(&loaded, &expected)?) {
+        evaluation.values[piece.slot.0 as usize] = tensor.data.clone();
+    }
+    Ok(())
 }
 
 /// What is asked of a program that lacks it.

@@ -1,13 +1,11 @@
 //! `nnc eval`
 
-use super::common::{Failed, Session, Source, say};
+use super::common::{Failed, Session, Source, give_params, say};
 use crate::circuit::{Dtype, SlotId};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::elaborate::model::Model;
 use crate::runtime::checkpoint::{self, Loaded, Values, Written};
-use crate::runtime::layout::Piece;
 use crate::runtime::once::{By, Evaluation, Tensor};
-use crate::runtime::provenance;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -91,17 +89,7 @@ fn prepare(args: &Args, session: &Session, model: &Model) -> Result<Evaluation, 
         }
     }
     if let Some(path) = &args.params {
-        let loaded = checkpoint::load(path)?;
-        if let Some(data) = &session.data {
-            session.warn(&provenance::check(&loaded, data)?);
-        }
-        let (params, states) = (&evaluation.params.pieces, &evaluation.states.pieces);
-        let pieces: Vec<Piece> = params.iter().chain(states).cloned().collect();
-        let expected: Vec<(&str, &[u32])> =
-            pieces.iter().map(|p| (p.name.as_str(), p.dims.as_slice())).collect();
-        for (piece, tensor) in pieces.iter().zip(checkpoint::matching(&loaded, &expected)?) {
-            evaluation.values[piece.slot.0 as usize] = tensor.data.clone();
-        }
+        give_params(&mut evaluation, session, path)?;
     }
     Ok(evaluation)
 }

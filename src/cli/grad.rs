@@ -1,8 +1,10 @@
 //! `nnc grad`
 
-use super::common::{Failed, Source, missing};
+use super::common::{Failed, Session, Source, missing, say};
 use crate::diagnostic::{Diagnostic, codes};
-use crate::listing::{self, Request, Unmet};
+use crate::listing::{self, Line, Request, Unmet};
+use crate::syntax::stmt_to_string;
+use serde_json::json;
 
 /// Print the gradient of a network as a program.
 ///
@@ -34,10 +36,37 @@ pub fn run(args: Args) -> Result<(), Failed> {
     let models = (&session.model(true)?, &session.model(false)?);
     let request = Request { of: args.of, wrt: args.wrt, raw: args.raw };
     let program = &session.program;
+    if session.json {
+        let lines = listing::requested_lines(&program.file, models.0, &request);
+        let lines = lines.map_err(|unmet| session.fail(&[refusal(&unmet)]))?;
+        lines.iter().for_each(|line| say!("{}", object(&session, line)));
+        return Ok(());
+    }
     let text = listing::requested_program(&program.sources, &program.file, models, &request, args.fold);
     let text = text.map_err(|unmet| session.fail(&[refusal(&unmet)]))?;
     super::common::write_out(format_args!("{text}"));
     Ok(())
+}
+
+/// A line as JSON: its statement, the statement of the model that it came from, the rules, and what it is a sum of.
+fn object(session: &Session, line: &Line) -> serde_json::Value {
+    let sources = &session.program.sources;
+    let place = line.place.as_ref().map(|place| {
+        json!({
+            "owner": place.owner,
+            "line": sources.line(place.line),
+            "file": sources.get(place.line.file).name,
+            "text": sources.slice(place.span),
+        })
+    });
+    let uses: Vec<&str> = line.uses.iter().map(|&span| sources.slice(span)).collect();
+    json!({
+        "statement": stmt_to_string(&line.stmt, 0).trim_end(),
+        "place": place,
+        "rules": line.rules,
+        "uses": uses,
+        "of": line.span.map(|span| sources.slice(span)),
+    })
 }
 
 /// What is told of a request that cannot be met.

@@ -2,8 +2,10 @@
 
 mod check;
 mod common;
+mod diff;
 mod emit;
 mod eval;
+mod explain;
 mod fmt;
 mod generate;
 mod grad;
@@ -12,6 +14,7 @@ mod progress;
 mod run;
 mod show;
 mod summary;
+mod trace;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -36,6 +39,7 @@ Start here:
   nnc grad examples/xor.nn          read its gradient
   nnc check --grad examples/xor.nn  compare it with differences
   nnc show dense                    read an entry of the library
+  nnc explain tanh                  a gate, a rule or a code: what it means
 
 Exit codes: 0 done, 1 the program or its data is wrong, 2 wrong usage, 101 a bug in nnc."
 )]
@@ -49,12 +53,15 @@ enum Command {
     Run(run::Args),
     Check(check::Args),
     Grad(grad::Args),
+    Diff(diff::Args),
     Eval(eval::Args),
+    Trace(trace::Args),
     Emit(emit::Args),
     Generate(generate::Args),
     Fmt(fmt::Args),
     Library(library::Args),
     Show(show::Args),
+    Explain(explain::Args),
 }
 
 /// Runs the command that the arguments name.
@@ -65,12 +72,15 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(args),
         Command::Grad(args) => grad::run(args),
+        Command::Diff(args) => diff::run(args),
         Command::Eval(args) => eval::run(args),
+        Command::Trace(args) => trace::run(args),
         Command::Emit(args) => emit::run(args),
         Command::Generate(args) => generate::run(args),
         Command::Fmt(args) => fmt::run(args),
         Command::Library(args) => library::run(args),
         Command::Show(args) => show::run(args),
+        Command::Explain(args) => explain::run(args),
     });
     match done {
         Ok(Ok(())) => ExitCode::SUCCESS,

@@ -6,6 +6,7 @@ use super::summary::{figures, grouped, summary};
 use crate::diagnostic::Diagnostic;
 use crate::elaborate;
 use crate::elaborate::model::Model;
+use crate::runtime::health::{Health, LayerHealth, Reading};
 use crate::runtime::train::{Outcome, Trainer};
 use crate::runtime::weights::Weights;
 use crate::runtime::{checkpoint, provenance};
@@ -45,6 +46,7 @@ pub fn run(args: Args) -> Result<(), Failed> {
     };
     let reading = began.elapsed();
     let (model, inference) = (session.model(true)?, session.model(false)?);
+    session.lint(&model);
     let parameters = model.params.iter().map(|&slot| model.circuit.slot(slot).shape.size()).sum::<usize>();
     let update = elaborate::update(&session.program, &session.choices, &model)
         .map_err(|wrong| session.fail(&wrong))?;
@@ -68,6 +70,7 @@ pub fn run(args: Args) -> Result<(), Failed> {
     let outcome = trainer.run(&mut display);
     display.finish();
     let outcome = outcome.map_err(|wrong| session.fail(&[wrong]))?;
+    health(&session, &outcome.health);
     report(&session, &outcome);
     match &args.save {
         Some(path) => {
@@ -105,6 +108,35 @@ fn report(session: &Session, outcome: &Outcome) {
         outcome.elapsed.as_secs_f64(),
         grouped(rate as u64),
     );
+}
+
+/// How large gradients and steps were, a layer a line, and what is sick.
+fn health(session: &Session, health: &Health) {
+    if session.json {
+        let reading = |(step, reading): &(u64, Reading)| json!({ "step": step, "gradient": reading.gradient, "update": reading.update, "weight": reading.weight });
+        let layer = |layer: &LayerHealth| {
+            json!({ "path": layer.path, "parameters": layer.parameters,
+            "readings": layer.readings.iter().map(reading).collect::<Vec<_>>() })
+        };
+        say!(
+            "{}",
+            json!({ "event": "health", "layers": health.layers.iter().map(layer).collect::<Vec<_>>() })
+        );
+    } else if let Some((first, last)) =
+        health.layers.first().and_then(|layer| layer.readings.first().zip(layer.readings.last()))
+    {
+        let width = health.layers.iter().map(|layer| layer.path.chars().count()).max().unwrap_or(0).max(5);
+        let (first, last) = (format!("step {}", grouped(first.0)), format!("step {}", grouped(last.0)));
+        say!("{:width$}  gradient at {first:>9}  {last:>13}  a step moves the weights by", "layer");
+        for layer in &health.layers {
+            let at = |reading: Option<&(u64, Reading)>| reading.map_or(0.0, |(_, reading)| reading.gradient);
+            let moved = layer.readings.last().and_then(|(_, reading)| reading.relative());
+            let moved = moved.map_or("from 0".to_string(), |part| format!("{part:.1e} of themselves"));
+            let (first, last) = (at(layer.readings.first()), at(layer.readings.last()));
+            say!("{:width$}  {first:>21.2e}  {last:>13.2e}  {moved}", layer.path);
+        }
+    }
+    session.warn(&health.findings);
 }
 
 /// Reads parameters (and states) into a run.

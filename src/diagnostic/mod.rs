@@ -145,6 +145,23 @@ impl Diagnostic {
     }
 }
 
+/// Whether the text says that a warning is meant: `# allow W0402`, alone or among other words of a comment, on a line that
+/// the warning is about, or on the line above.
+pub fn is_allowed(diagnostic: &Diagnostic, sources: &Sources) -> bool {
+    let allows = |line: &str| {
+        let mut words = line.split_once('#').map_or("", |(_, comment)| comment).split_whitespace();
+        let code = |word: &str| word.trim_matches([',', ':', '.']) == diagnostic.code.id;
+        words.any(|word| word == "allow") && words.any(code)
+    };
+    diagnostic.severity == Severity::Warning
+        && diagnostic.labels.iter().any(|label| {
+            let lines: Vec<&str> = sources.get(label.span.file).text.lines().collect();
+            let number = sources.line(label.span);
+            (number.saturating_sub(1).max(1)..=number)
+                .any(|k| lines.get(k - 1).is_some_and(|line| allows(line)))
+        })
+}
+
 /// One or more mistakes found together; never empty when returned as an `Err`.
 pub type Diagnostics = Vec<Diagnostic>;
 

@@ -14,8 +14,94 @@ pub(crate) const TURNED: &str = "y[t] = a[t - k]: a_bar[t] = y_bar[t + k]";
 /// A square, whose two factors are one operand.
 const SQUARE: &str = "y = a^2: a_bar = 2 * a * y_bar";
 
-const MEAN: &str = "y = mean[batch] a: a_bar = y_bar";
-const SUM: &str = "y = sum[i] a[i]: a_bar[i] = y_bar";
+/// A rule for what is no gate.
+pub(crate) struct NodeRule {
+    /// By which it is called.
+    pub name: &'static str,
+    /// What it says.
+    pub rule: &'static str,
+    /// Why.
+    pub why: &'static str,
+    /// Equations of a net with the inputs `a[3]` and `k: class(3)` and a `loss`.
+    pub example: &'static str,
+}
+
+const MEAN: NodeRule = NodeRule {
+    name: "mean",
+    rule: "y = mean[batch] a: a_bar = y_bar",
+    why: "The loss is the mean over the batch, and so is the inner product of values that each example has: then spreading a shared value over the batch and taking the mean over it are each other's adjoint, and no 1/n is ever written.",
+    example: "m = mean[batch] a[0]\nloss = m^2",
+};
+const SUM: NodeRule = NodeRule {
+    name: "sum",
+    rule: "y = sum[i] a[i]: a_bar[i] = y_bar",
+    why: "Each term has slope 1, so each gets the whole cotangent of the sum.",
+    example: "y = sum[i] a[i]\nloss = y^2",
+};
+const LARGEST: NodeRule = NodeRule {
+    name: "largest",
+    rule: "y = max[i] a[i]: a_bar[i] = y_bar at the first largest",
+    why: "Only the element that is the largest moves it. Of equal ones the first counts, so that the gradient is one number and not a choice.",
+    example: "y = max[i] a[i]\nloss = y^2",
+};
+const SMALLEST: NodeRule = NodeRule {
+    name: "smallest",
+    rule: "y = min[i] a[i]: a_bar[i] = y_bar at the first smallest",
+    why: "Only the element that is the smallest moves it; of equal ones the first.",
+    example: "y = min[i] a[i]\nloss = y^2",
+};
+const PRODUCT: NodeRule = NodeRule {
+    name: "prod",
+    rule: "y = prod[i] a[i]: a_bar[i] = y_bar * (the product of the others)",
+    why: "A factor's slope is the product of the other factors. It is computed as that and not as y / a[i], which has no value where a factor is 0.",
+    example: "y = prod[i] a[i]\nloss = y^2",
+};
+const POSITION: NodeRule = NodeRule {
+    name: "argmax",
+    rule: "y = argmax[i] a[i]: no slope",
+    why: "A position is a whole number: it jumps, or stays.",
+    example: "y = argmax[i] a[i]\nloss = if y == k then a[0] else a[1]",
+};
+const ROW: NodeRule = NodeRule {
+    name: "row",
+    rule: "y = a[k]: a_bar[v] = the sum of y_bar where k == v",
+    why: "Reading row k gives its cotangent to row k, and nothing to the others. Where several read the same row their cotangents add up, in the order of the reads.",
+    example: "y = a[k]\nloss = y^2",
+};
+const SUMS: NodeRule = NodeRule {
+    name: "sums",
+    rule: "y[v] = the sum of a where k == v: a_bar = y_bar[k]",
+    why: "The adjoint of the adjoint of reading rows: what was added to element v reads the cotangent back from there.",
+    example: "y[v: 3] = sum[i] (if i == k then a[i] else 0)\nloss = sum[v] y[v]^2",
+};
+const READ: NodeRule = NodeRule {
+    name: "read",
+    rule: "y[i] = a[s*i + u - p] else 0: a_bar[j] = sum[u] (y_bar[(j + p - u)/s] else 0)",
+    why: "A read of elements by their indices copies them, so its adjoint adds up what the copies got: the index equation is solved for the element read, and what it does not determine is summed. An index that is not whole lies outside. Strides, padding, dilation, reversal and diagonals are all this rule.",
+    example: "y[i: 2] = a[2*i + 1] else 0\nloss = sum[i] y[i]^2",
+};
+const GROUP: NodeRule = NodeRule {
+    name: "group",
+    rule: "y[(i, j)] = a[i, j]: a_bar[i, j] = y_bar[(i, j)]",
+    why: "Joining two axes to one is a renaming of elements, undone by reading the joined axis at i * d + j.",
+    example: "b[i, j] = a[i] * a[j]\ny[(i, j)] = b[i, j]\nloss = sum[s] y[s]^2",
+};
+const LAG: NodeRule = NodeRule {
+    name: "lag",
+    rule: TURNED,
+    why: "What an element reads of an earlier one it gives back to the earlier one: the adjoint of a recurrence is a recurrence in the other direction, with nothing beyond the end.",
+    example: "h[t] = 0.5 * (h[t - 1] else 0) + a[t]\nloss = h[2]^2",
+};
+const SHARED: NodeRule = NodeRule {
+    name: "uses",
+    rule: "y = f(a) + h(a): a_bar = the sum of what its uses give",
+    why: "The multivariable chain rule: a value that is used several times moves the loss by each of them, and small changes add up.",
+    example: "y = a[0]^2 + exp(a[0])\nloss = y",
+};
+
+/// The rules for what is no gate.
+pub(crate) const NODE_RULES: &[&NodeRule] =
+    &[&SHARED, &SUM, &MEAN, &LARGEST, &SMALLEST, &PRODUCT, &POSITION, &READ, &GROUP, &ROW, &SUMS, &LAG];
 
 /// Gates that give what they get to their operands, with no more than a sign.
 const PLAIN: [Gate; 4] = [gates::ADD, gates::SUB, gates::NEG, gates::SAME];
@@ -23,7 +109,7 @@ const PLAIN: [Gate; 4] = [gates::ADD, gates::SUB, gates::NEG, gates::SAME];
 /// Whether a rule is one of those, or of a sum.
 pub(crate) fn is_plain(rule: &str) -> bool {
     let of = |gate: &Gate| (0..gate.row().arity).any(|k| gate.rule(k) == rule);
-    rule == MEAN || rule == SUM || PLAIN.iter().any(of)
+    rule == MEAN.rule || rule == SUM.rule || PLAIN.iter().any(of)
 }
 
 /// What the rule for operand number `k` says beside the lines that it made; a read has none.
@@ -33,15 +119,15 @@ pub(super) fn name(node: &Node, k: usize) -> Option<&'static str> {
         Node::Gate { gate, args } if *gate == gates::MUL && args[0] == args[1] => SQUARE,
         Node::Gate { gate, .. } => gate.rule(k),
         Node::Reduce { reducer, batch, .. } => match reducer {
-            Reducer::Sum if *batch => MEAN,
-            Reducer::Sum => SUM,
-            Reducer::Max => "y = max[i] a[i]: a_bar[i] = y_bar at the first largest",
-            Reducer::Min => "y = min[i] a[i]: a_bar[i] = y_bar at the first smallest",
-            Reducer::Prod => "y = prod[i] a[i]: a_bar[i] = y_bar * (the product of the others)",
-            Reducer::Argmax | Reducer::Argmin => "a position has no slope",
+            Reducer::Sum if *batch => MEAN.rule,
+            Reducer::Sum => SUM.rule,
+            Reducer::Max => LARGEST.rule,
+            Reducer::Min => SMALLEST.rule,
+            Reducer::Prod => PRODUCT.rule,
+            Reducer::Argmax | Reducer::Argmin => POSITION.rule,
         },
-        Node::Gather { .. } => "y = a[k]: a_bar[v] = the sum of y_bar where k == v",
-        Node::Scatter { .. } => "y[v] = the sum of a where k == v: a_bar = y_bar[k]",
+        Node::Gather { .. } => ROW.rule,
+        Node::Scatter { .. } => SUMS.rule,
     })
 }
 

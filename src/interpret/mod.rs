@@ -3,6 +3,7 @@
 //! It is written to be read and believed, not to be fast: whole arrays, node by node, sums in plain sequential
 //! order. Everything faster is tested against it. What each node computes is in [`nodes`].
 
+pub mod birth;
 mod element;
 mod nodes;
 #[cfg(test)]

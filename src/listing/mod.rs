@@ -6,6 +6,7 @@
 //! putting their index expressions into the reads ([`scope`]), so that nothing but equations over elements is left
 //! ([`equations`]).
 
+pub mod changes;
 mod cuts;
 mod equations;
 mod groups;
@@ -17,7 +18,9 @@ mod sections;
 #[cfg(test)]
 mod tests;
 
-pub use program::{Derived, Request, Unmet, derivative, derived, gradient_program, requested_program};
+pub use program::{
+    Derived, Request, Unmet, derivative, derived, gradient_program, requested_lines, requested_program,
+};
 
 use crate::circuit::{Circuit, CotangentName, Derivation, Leaf, Node, Origin, Place, ValueId, graph};
 use crate::diagnostic::Span;

@@ -179,6 +179,20 @@ pub fn requested_program(
     Ok(format!("{before}{line_break}\n  {title}\n{lines}{after}"))
 }
 
+/// The lines of a gradient by themselves, with what each came from: those of the training program, then the outputs.
+///
+/// # Errors
+/// What the request asks for and the model has not.
+///
+/// # Panics
+/// If the file has no such net.
+pub fn requested_lines(file: &ast::File, model: &Model, request: &Request) -> Result<Vec<Line>, Unmet> {
+    let is_net = |item: &&Item| matches!(&item.kind, ItemKind::Net { name, .. } if name.text == model.name);
+    let net = file.items.iter().find(is_net).expect("the model's net is in the file");
+    let derived = derivative(model, request)?;
+    Ok(backward(&derived.circuit, &derived.gradients, taken(&[model], &net.kind)))
+}
+
 /// Every word at the top of the net that an index or a new name must not be.
 fn taken(models: &[&Model], net: &ItemKind) -> Vec<String> {
     let mut taken = vec![];

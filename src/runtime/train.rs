@@ -1,7 +1,10 @@
 //! Training: epochs of native steps, with an eye on loss and metrics.
 
+mod replay;
+
 use super::build::{Built, Setup, build, step_stages};
 use super::evaluate::{Evaluator, Figures};
+use super::health::{self, Health, Pulse};
 use super::initial::initial_values;
 use super::layout::Layout;
 use super::order::epoch_order;
@@ -11,7 +14,7 @@ use super::weights::Weights;
 use crate::circuit::Numbers;
 use crate::codegen::Epochs;
 use crate::data::Dataset;
-use crate::diagnostic::{Diagnostic, codes};
+use crate::diagnostic::Diagnostic;
 use crate::elaborate::model::{Best, Model, Part, Training, Update};
 use crate::plan::schedule::Region;
 use std::time::{Duration, Instant};
@@ -38,6 +41,11 @@ pub struct Trainer<'a> {
     initial: Weights,
     /// Steps done.
     step: u64,
+    /// What is run, to go over it again when a number is no longer finite.
+    model: Model,
+    update: Update,
+    snapshot: Option<replay::Snapshot>,
+    pulse: Pulse,
 }
 
 /// Who is told how a run goes.
@@ -101,6 +109,8 @@ pub struct Outcome {
     pub elapsed: Duration,
     /// With the kept weights, on each part of the data that is not empty.
     pub figures: Vec<Figures>,
+    /// Of gradients and units.
+    pub health: Health,
 }
 
 impl<'a> Trainer<'a> {
@@ -130,6 +140,7 @@ impl<'a> Trainer<'a> {
             store.fill(Region::Moments(k as u16), moment.initial);
         }
         let columns = super::evaluate::columns(&model.circuit, data);
+        let pulse = Pulse::new(&model.circuit, &params);
         Ok(Trainer {
             data,
             training: training.clone(),
@@ -141,6 +152,10 @@ impl<'a> Trainer<'a> {
             columns,
             initial: weights,
             step: 0,
+            model: model.clone(),
+            update: update.clone(),
+            snapshot: None,
+            pulse,
         })
     }
 
@@ -170,7 +185,7 @@ impl<'a> Trainer<'a> {
     /// Trains to the end.
     ///
     /// # Errors
-    /// When the loss is no longer finite.
+    /// When the loss or a weight is no longer finite: the first number that was not.
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome, Diagnostic> {
         let began = Instant::now();
         let mut training_time = Duration::ZERO;
@@ -209,7 +224,20 @@ impl<'a> Trainer<'a> {
             training_time,
             elapsed: began.elapsed(),
             figures,
+            health: self.health(),
         })
+    }
+
+    /// What was seen of gradients, and what the units give now.
+    fn health(&self) -> Health {
+        let mut health = self.pulse.health();
+        let count = health::examples(&self.model, self.data.train.len());
+        let rows: Vec<u32> = self.data.train.iter().take(count).copied().collect();
+        if !rows.is_empty() {
+            let at = Moment { step: self.step.max(1), ..Moment::EVALUATION };
+            health.findings.extend(health::units(&self.model, &self.bindings::<f32>(&rows, at)));
+        }
+        health
     }
 
     /// What the parameters are worth after an epoch: the figures on the validation part, and whether `keep` holds them
@@ -269,7 +297,16 @@ impl<'a> Trainer<'a> {
         let mut records = vec![];
         let (mut done, mut chunk) = (0, if count > 1 { steps } else { 1 });
         while done < steps {
-            let count = chunk.min(steps - done);
+            // A step that is looked at is run by itself.
+            let due = self.pulse.next(whole);
+            let looked_at = due == self.step + 1;
+            let count = match due.checked_sub(self.step + 1) {
+                Some(0) => 1,
+                Some(until) => chunk.min(steps - done).min(until),
+                None => chunk.min(steps - done),
+            };
+            let before = self.store.numbers(Region::Params).filter(|_| looked_at).cloned();
+            self.keep_snapshot();
             let epoch_of = |step: u64| first + (step / each) as u32;
             let moments = (done..done + count).map(|k| Moment {
                 step: self.step + k - done + 1,
@@ -286,23 +323,31 @@ impl<'a> Trainer<'a> {
             let taken = clock.elapsed();
             let mut sum = 0.0;
             let log = self.store.numbers(Region::Log).expect("the loss of each step is logged");
+            let bad = log.iter().take(count as usize).position(|loss| !loss.is_finite());
+            if let Some(k) = bad {
+                let loss = log.get(k);
+                return Err(self.not_finite(self.step + k as u64 + 1, Some(loss)));
+            }
             for (k, loss) in (done..done + count).zip(log.iter()) {
-                if !loss.is_finite() {
-                    return Err(self.not_finite(loss, self.step + k - done + 1, epoch_of(k)));
-                }
                 let loss = loss * (row(k + 1) - row(k)) as f64;
                 losses[(k / each) as usize] += loss;
                 sum += loss;
             }
             done += count;
             self.step += count;
+            if !self.is_finite() {
+                return Err(self.not_finite(self.step, None));
+            }
+            if let (Some(before), Some(after)) = (before, self.store.numbers(Region::Params)) {
+                self.pulse.take(self.step, &before, after, self.store.numbers(Region::Gradients));
+            }
             observer.progress(&Progress {
                 epoch: epoch_of(done - 1),
                 step: self.step,
                 steps: whole,
                 loss: sum / part.len() as f64,
             });
-            chunk = next_chunk(count, taken);
+            chunk = if looked_at { chunk } else { next_chunk(count, taken) };
         }
         losses.iter_mut().for_each(|loss| *loss /= rows as f64);
         Ok(losses)
@@ -327,15 +372,6 @@ impl<'a> Trainer<'a> {
             Part::Train if best.figure == "loss" => Some(loss),
             part => self.figures(weights, part)?.named(&best.figure),
         }
-    }
-
-    fn not_finite(&self, loss: f64, step: u64, epoch: u32) -> Diagnostic {
-        Diagnostic::error(
-            codes::NOT_FINITE,
-            format!("the loss is {loss} at step {step} (epoch {epoch}): training cannot go on"),
-        )
-        .at(self.training.span, "in this training")
-        .help("a smaller learning rate, `clip = norm(1.0)` or scaled inputs are the usual remedies")
     }
 }
 

@@ -129,7 +129,7 @@ impl Builder {
     fn holds(&mut self, rule: &Rule, bound: &Bound) -> bool {
         rule.when.iter().all(|condition| match condition {
             When::NotNegative(name) => self.facts(bound[name]).lo >= 0.0,
-            When::Numbers(condition) => {
+            When::Numbers(_, condition) => {
                 let number = |name| bound.get(name).and_then(|&value| self.as_number(value)).unwrap_or(0.0);
                 condition(number("m"), number("n"))
             }

@@ -27,7 +27,7 @@ mod masks;
 mod merges;
 mod scatters;
 mod sums;
-mod table;
+pub(crate) mod table;
 #[cfg(test)]
 mod tests;
 mod views;
