@@ -1,7 +1,7 @@
 //! What runs, but is likely not what was meant: each lint finds its program, and lets the cured one and the examples be.
 
 use nnc::data::{self, Dataset};
-use nnc::diagnostic::{Diagnostic, FileId, is_allowed, render};
+use nnc::diagnostic::{Diagnostic, FileId, is_allowed};
 use nnc::elaborate::{self, Choices, Program};
 use nnc::lint::lints;
 use std::path::Path;
@@ -17,6 +17,17 @@ fn data_of(program: &Program, folder: &Path) -> Option<Dataset> {
     Some(data::load(item, &program.sources, folder).expect("the data is there"))
 }
 
+/// Message, the place in the program, and the way out: not the library's lines, which move.
+fn in_words(found: &Diagnostic, program: &Program) -> String {
+    let place = found.labels.first().map_or("", |label| program.sources.slice(label.span));
+    format!(
+        "{}: {}\n  at: {place}\n  help: {}\n",
+        found.code.id,
+        found.message,
+        found.help.as_deref().unwrap_or("")
+    )
+}
+
 #[test]
 fn each_lint_finds_the_sick_net_and_not_the_cured_one() {
     insta::glob!("cases/lints/*.nn", |path| {
@@ -30,9 +41,7 @@ fn each_lint_finds_the_sick_net_and_not_the_cured_one() {
         assert!(sick.iter().all(|diagnostic| diagnostic.code.id == expected), "{sick:?}");
         let cured = found(&program, data.as_ref(), Some("cured"), 16);
         assert_eq!(cured, vec![], "{}", path.display());
-        let told: String =
-            sick.iter().map(|diagnostic| render(diagnostic, &program.sources, false) + "\n").collect();
-        insta::assert_snapshot!(told);
+        insta::assert_snapshot!(sick.iter().map(|found| in_words(found, &program)).collect::<String>());
     });
 }
 
@@ -45,7 +54,9 @@ fn the_examples_raise_no_alarm() {
         }
         let program = elaborate::read(&path).unwrap_or_else(|(_, wrong)| panic!("{wrong:?}"));
         let data = data_of(&program, Path::new("examples"));
-        assert_eq!(found(&program, data.as_ref(), None, 32), vec![], "{}", path.display());
+        let mut found = found(&program, data.as_ref(), None, 32);
+        found.retain(|diagnostic| !is_allowed(diagnostic, &program.sources));
+        assert_eq!(found, vec![], "{}", path.display());
     }
 }
 

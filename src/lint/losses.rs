@@ -13,6 +13,13 @@ impl Subject<'_> {
         }
     }
 
+    /// Whether a value is only a branch of choices: then someone thought of where it has none.
+    fn is_chosen(&self, value: ValueId) -> bool {
+        let choice = |user: &ValueId| matches!(self.circuit().node(*user), Node::Gate { gate: gates::SELECT, args } if args[0] != value);
+        let users = &self.users[value.index()];
+        !users.is_empty() && users.iter().all(choice)
+    }
+
     /// Whether a value is `exp(..) / sum exp(..)`.
     fn is_softmax(&self, value: ValueId) -> bool {
         let Some((gates::DIV, [above, below])) = self.gate_of(value) else { return false };
@@ -41,13 +48,12 @@ impl Subject<'_> {
 /// A softmax, or a sigmoid, before a loss that takes one by itself.
 pub(super) fn squashed_twice(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = vec![];
-    for (value, args) in subject.of_gate(gates::LOG) {
+    for (value, _) in subject.of_gate(gates::LOG) {
         if subject.scores(value).is_some_and(|scores| subject.is_softmax(scores)) {
             let message = "the scores of a cross entropy went through softmax already".to_string();
             let diagnostic = subject.warn(codes::SQUASHED_TWICE, message, value, "takes the softmax itself");
             found.push(diagnostic.help("give it the scores: what stood before softmax"));
         }
-        let _ = args;
     }
     let softplus = Gate::named("softplus").expect("a gate");
     let sigmoid = Gate::named("sigmoid").expect("a gate");
@@ -70,7 +76,10 @@ pub(super) fn squashed_twice(subject: &Subject<'_>) -> Vec<Diagnostic> {
 pub(super) fn logarithms(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = vec![];
     for (value, args) in subject.of_gate(gates::LOG) {
-        if !subject.varies[args[0].index()] || subject.sign(args[0]) == Sign::Positive {
+        if !subject.varies[args[0].index()]
+            || subject.sign(args[0]) == Sign::Positive
+            || subject.is_chosen(value)
+        {
             continue;
         }
         let what = if subject.sign(args[0]) == Sign::NotNegative { "0" } else { "0 or less" };
@@ -89,7 +98,7 @@ pub(super) fn quotients(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = vec![];
     let clear = |value: ValueId| !subject.varies[value.index()] || subject.sign(value) == Sign::Positive;
     for (value, args) in subject.of_gate(gates::DIV) {
-        if !clear(args[1]) {
+        if !clear(args[1]) && !subject.is_chosen(value) {
             let message = "this division can be by 0".to_string();
             let diagnostic =
                 subject.warn(codes::DIVISION_BY_ZERO_IN_RUN, message, value, "infinite, or no number, there");
@@ -99,7 +108,7 @@ pub(super) fn quotients(subject: &Subject<'_>) -> Vec<Diagnostic> {
         }
     }
     for (value, args) in subject.of_gate(gates::SQRT) {
-        if !clear(args[0]) {
+        if !clear(args[0]) && !subject.is_chosen(value) {
             let message = "the slope of this root divides by 0 where it is the root of 0".to_string();
             let diagnostic =
                 subject.warn(codes::DIVISION_BY_ZERO_IN_RUN, message, value, "its slope is 1 / (2 * root)");
