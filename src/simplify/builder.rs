@@ -13,12 +13,25 @@ pub(super) struct Builder {
     stored: FxHashSet<ValueId>,
     /// Those of them that have a name.
     named: FxHashSet<ValueId>,
+    /// Of the first values: whether they depend on a lag.
+    lagged: Vec<bool>,
 }
 
 impl Builder {
     pub fn new(from: &Circuit) -> Builder {
         let (stored, named) = Default::default();
-        Builder { circuit: Circuit::with_slots_of(from), known: Known::new(), stored, named }
+        Builder { circuit: Circuit::with_slots_of(from), known: Known::new(), stored, named, lagged: vec![] }
+    }
+
+    /// Whether a value depends on a lag, and so may be part of a recurrence.
+    pub fn follows_lag(&mut self, value: ValueId) -> bool {
+        for next in self.circuit.values().skip(self.lagged.len()) {
+            let node = self.circuit.node(next);
+            let mut lagged = matches!(node, Node::Lag { .. });
+            node.for_each_operand(|operand| lagged |= self.lagged[operand.index()]);
+            self.lagged.push(lagged);
+        }
+        self.lagged[value.index()]
     }
 
     /// The value of a node whose operands were built.

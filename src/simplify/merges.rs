@@ -18,8 +18,12 @@ struct Parted {
 impl Builder {
     /// A gate of merged operands as the merge of a gate; `None` if no operand is merged, or two are in different ways.
     /// A merge that is only spread does not count: it may be a factor of a contraction, which reads it as it lies. Nor
-    /// does one with a name, which people read.
+    /// does one with a name, which people read. What may be part of a recurrence stays: its lags count along whole
+    /// dimensions.
     pub fn before_merge(&mut self, gate: Gate, args: &[ValueId]) -> Option<ValueId> {
+        if args.iter().any(|&arg| self.follows_lag(arg)) {
+            return None;
+        }
         let whole = |arg: &&ValueId| match self.circuit.node(**arg) {
             Node::View { arg, view } => !self.is_named(*arg) && !spreads(view, self.circuit.shape(*arg)),
             _ => !self.is_named(**arg),
