@@ -23,6 +23,7 @@
 //! | [`kernels`] | matrix products that native code calls | circuits |
 //! | [`codegen`] | `Schedule` → native code through Cranelift | circuits, training |
 //! | [`runtime`] | model, data → trained parameters: epochs, batches, checkpoints | terminals |
+//! | [`picture`] | `Model`, what an example computes → drawings and a page | terminals |
 //! | [`cli`] | thin: one file a command | |
 
 pub mod circuit;
@@ -37,6 +38,7 @@ pub mod interpret;
 pub mod kernels;
 pub mod lint;
 pub mod listing;
+pub mod picture;
 pub mod plan;
 pub mod runtime;
 pub mod simplify;

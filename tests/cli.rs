@@ -495,3 +495,23 @@ fn a_run_ends_with_the_health_of_its_layers() {
         "{health}"
     );
 }
+
+#[test]
+fn nets_are_drawn_in_every_format() {
+    let draw = |format: &str, example: &str| {
+        printed(&["draw", "--format", format, &format!("examples/{example}.nn")])
+    };
+    for example in example_names() {
+        let svg = draw("svg", &example);
+        assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"), "{example}");
+        assert!(svg.contains("forward") && svg.contains("backward") && svg.contains("_bar"), "{example}");
+    }
+    assert!(draw("dot", "xor").contains("\"h\" -> \"p.dense.y\""));
+    let picture: serde_json::Value = serde_json::from_str(&draw("json", "lenet")).expect("JSON");
+    assert!(picture["boxes"].as_array().is_some_and(|boxes| boxes.len() > 20));
+    let page = printed(&["draw", "--format", "html", "--example", "1", "examples/xor.nn"]);
+    assert!(
+        page.contains("\"gradient\":{") && !page.contains("http://") || page.matches("http").count() == 1,
+        "nothing from elsewhere"
+    );
+}

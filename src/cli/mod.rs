@@ -3,6 +3,7 @@
 mod check;
 mod common;
 mod diff;
+mod draw;
 mod emit;
 mod eval;
 mod explain;
@@ -54,6 +55,7 @@ enum Command {
     Check(check::Args),
     Grad(grad::Args),
     Diff(diff::Args),
+    Draw(draw::Args),
     Eval(eval::Args),
     Trace(trace::Args),
     Emit(emit::Args),
@@ -73,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Grad(args) => grad::run(args),
         Command::Diff(args) => diff::run(args),
+        Command::Draw(args) => draw::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Trace(args) => trace::run(args),
         Command::Emit(args) => emit::run(args),

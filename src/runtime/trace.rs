@@ -108,7 +108,7 @@ fn traced<T: Element>(model: &Model, evaluation: &Evaluation, row: usize) -> Vec
         .zip(computed)
         .zip(found)
         .map(|(((name, id), value), gradient)| Traced {
-            line: line(&circuit, id, &name),
+            line: line_of(&circuit, id, &name),
             dims: circuit.shape(id).dims.iter().map(|&extent| extent as usize).collect(),
             name,
             value,
@@ -119,7 +119,7 @@ fn traced<T: Element>(model: &Model, evaluation: &Evaluation, row: usize) -> Vec
 
 /// Names to show with their values, in forward order: of slots, and the shortest of each value that the loss, an output
 /// or a metric needs.
-fn shown(model: &Model, circuit: &Circuit) -> Vec<(String, ValueId)> {
+pub fn shown(model: &Model, circuit: &Circuit) -> Vec<(String, ValueId)> {
     let results = model.outputs.iter().chain(&model.metrics).map(|output| output.value);
     let needed = graph::reachable(&model.circuit, model.loss.into_iter().chain(results));
     let cotangents: FxHashSet<usize> = circuit.cotangents().iter().map(|cotangent| cotangent.name).collect();
@@ -144,7 +144,8 @@ fn shown(model: &Model, circuit: &Circuit) -> Vec<(String, ValueId)> {
     shown
 }
 
-fn line(circuit: &Circuit, value: ValueId, name: &str) -> Option<Span> {
+/// Where the user's text makes a value of this path.
+pub fn line_of(circuit: &Circuit, value: ValueId, name: &str) -> Option<Span> {
     let named = circuit.names().iter().find(|named| named.path == name).and_then(|named| named.span);
     let slot = circuit.slots().iter().find(|slot| slot.name == name).and_then(|slot| slot.span);
     circuit.place(circuit.origin(value)).map(|place| place.line).or(named).or(slot)

@@ -1,0 +1,57 @@
+//! The page that `nnc draw --format html` makes, in a real browser, where there is one: it shows, folds and lights up,
+//! and nothing is complained of.
+
+use std::path::Path;
+use std::process::Command;
+
+/// A browser that runs without a screen; none where none is installed.
+fn browser() -> Option<&'static str> {
+    ["chromium", "chromium-browser", "google-chrome"]
+        .into_iter()
+        .find(|name| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success()))
+}
+
+/// The page of an example at an address, as the browser has it after its script ran, and what the console said.
+fn shown(browser: &str, folder: &Path, example: &str, address: &str) -> (String, String) {
+    let page = folder.join(format!("{example}.html"));
+    let model = format!("examples/{example}.nn");
+    let made = Command::new(env!("CARGO_BIN_EXE_nnc"))
+        .args(["draw", "--format", "html", &model, "--out"])
+        .arg(&page)
+        .output()
+        .expect("nnc starts");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let output = Command::new(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"])
+        .arg(format!("--user-data-dir={}", folder.join("profile").display()))
+        .arg(format!("file://{}{address}", page.display()))
+        .output()
+        .expect("the browser starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let complaints: String =
+        said.lines().filter(|line| line.contains("CONSOLE")).map(|line| format!("{line}\n")).collect();
+    (String::from_utf8_lossy(&output.stdout).into_owned(), complaints)
+}
+
+#[test]
+fn the_page_shows_folds_and_lights_up() {
+    let Some(browser) = browser() else {
+        eprintln!("no browser here: the page is not looked at");
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let count = |page: &str, what: &str| page.matches(what).count();
+    let (page, complaints) = shown(browser, folder.path(), "lenet", "");
+    assert_eq!(complaints, "");
+    assert!(count(&page, "class=\"box") > 30, "values and their cotangents");
+    assert!(page.contains(">logits_bar<") || page.contains("logits_bar"), "the backward half");
+    let (folded, complaints) = shown(browser, folder.path(), "lenet", "#fold");
+    assert_eq!(complaints, "");
+    assert!(count(&folded, "class=\"box") < count(&page, "class=\"box"), "layers are folded");
+    assert!(folded.contains("box folded"), "{}", folded.len());
+    let (lit, complaints) = shown(browser, folder.path(), "lenet", "#c1.w");
+    assert_eq!(complaints, "");
+    assert!(lit.contains("box param chosen lit"), "the parameter is chosen");
+    assert!(count(&lit, "edge lit") > 10, "its way to the loss is lit");
+    assert!(lit.contains("conv2d"), "its line is told");
+}
