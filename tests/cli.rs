@@ -515,3 +515,39 @@ fn nets_are_drawn_in_every_format() {
         "nothing from elsewhere"
     );
 }
+
+#[test]
+fn a_bench_tells_speed_and_shares() {
+    let folder = folder();
+    let model = folder.path().join("iris.nn").display().to_string();
+    let told = printed(&["bench", &model, "--seconds", "0.2", "--json"]);
+    let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+    assert!(told["steps_per_second"].as_f64().expect("a rate") > 0.0);
+    let steps = told["steps"].as_array().expect("steps");
+    let share: f64 = steps.iter().map(|step| step["share"].as_f64().expect("a share")).sum();
+    assert!((share - 1.0).abs() < 1e-6, "the shares are of the whole: {share}");
+    assert!(steps.iter().any(|step| step["what"] == "loss" || step["operations"].as_u64() > Some(0)));
+    let text = printed(&["bench", &model, "--seconds", "0.2", "--top", "2"]);
+    assert!(text.contains("steps a second") && text.contains("others"), "{text}");
+}
+
+#[test]
+fn examples_are_seen_as_they_stand_where_they_are_not_shuffled() {
+    let folder = folder();
+    let model = folder.path().join("iris.nn").display().to_string();
+    let run = |shuffle: &str, seed: &str| {
+        let file = folder.path().join("w.safetensors").display().to_string();
+        let first = folder.path().join("first.safetensors").display().to_string();
+        printed(&["run", &model, "--epochs", "0", "--seed", "1", "--save", &first]);
+        printed(&[
+            "run", &model, "--epochs", "1", "--seed", seed, "--set", shuffle, "--load", &first, "--save",
+            &file,
+        ]);
+        fs::read(file).expect("parameters")
+    };
+    let tail = |bytes: Vec<u8>| bytes[bytes.len() - 64..].to_vec();
+    assert_eq!(tail(run("shuffle=false", "1")), tail(run("shuffle=false", "2")), "no seed moves them");
+    assert_ne!(tail(run("shuffle=true", "1")), tail(run("shuffle=true", "2")), "another seed, another order");
+    let (code, wrong) = refused(&["check", &model, "--set", "shuffle=3"]);
+    assert!(code == 1 && wrong.contains("shuffle"), "{wrong}");
+}

@@ -1,5 +1,6 @@
 //! The command line: thin, one file a command.
 
+mod bench;
 mod check;
 mod common;
 mod diff;
@@ -58,6 +59,7 @@ enum Command {
     Draw(draw::Args),
     Eval(eval::Args),
     Trace(trace::Args),
+    Bench(bench::Args),
     Emit(emit::Args),
     Generate(generate::Args),
     Fmt(fmt::Args),
@@ -78,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::Draw(args) => draw::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Trace(args) => trace::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Emit(args) => emit::run(args),
         Command::Generate(args) => generate::run(args),
         Command::Fmt(args) => fmt::run(args),

@@ -138,6 +138,7 @@ impl Module {
             epoch: call.epochs.rows as u64,
             steps: steps as u64,
         };
+        self.laps.iter().for_each(|laps| laps.start());
         // SAFETY: every array that the code reads or writes was checked above to reach as far as the schedule's
         // addresses do, for batches of at most its capacity; all of them are borrowed until it returns; the code
         // lives as long as the module.

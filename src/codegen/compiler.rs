@@ -2,7 +2,7 @@
 
 use super::emitter::{Emitter, Index, Operands};
 use super::step::{Callees, Prepared};
-use super::{Options, host};
+use super::{Laps, Options, host};
 use crate::plan::schedule::{Recur, Schedule};
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::types::I64;
@@ -17,8 +17,9 @@ pub struct Compiler<'a> {
     schedule: &'a Schedule,
     options: Options,
     jit: JITModule,
-    /// `contract`, `scatter`, `gather`, `gate`.
-    helpers: [FuncId; 4],
+    /// `contract`, `scatter`, `gather`, `gate`, `lap`.
+    helpers: [FuncId; 5],
+    laps: Option<&'a Laps>,
     frontend: FunctionBuilderContext,
     clif: String,
     asm: String,
@@ -26,16 +27,30 @@ pub struct Compiler<'a> {
 
 impl<'a> Compiler<'a> {
     /// Nothing yet.
-    pub fn new(schedule: &'a Schedule, options: Options) -> Result<Self, String> {
+    pub fn new(schedule: &'a Schedule, options: Options, laps: Option<&'a Laps>) -> Result<Self, String> {
         let mut jit = host::module(schedule.dtype, options)?;
         let mut import = |name: &str, operands: usize| {
             let signature = pointers(&jit, operands);
             jit.declare_function(name, Linkage::Import, &signature).map_err(|error| error.to_string())
         };
-        let helpers =
-            [import("contract", 6)?, import("scatter", 7)?, import("gather", 5)?, import("gate", 2)?];
+        let helpers = [
+            import("contract", 6)?,
+            import("scatter", 7)?,
+            import("gather", 5)?,
+            import("gate", 2)?,
+            import("lap", 2)?,
+        ];
         let (clif, asm) = (String::new(), String::new());
-        Ok(Compiler { schedule, options, jit, helpers, frontend: FunctionBuilderContext::new(), clif, asm })
+        Ok(Compiler {
+            schedule,
+            options,
+            jit,
+            helpers,
+            laps,
+            frontend: FunctionBuilderContext::new(),
+            clif,
+            asm,
+        })
     }
 
     /// The module, the address of its entry, and the texts of its code.
@@ -79,10 +94,18 @@ impl<'a> Compiler<'a> {
             [] => steps.iter().map(Prepared::what).collect::<Vec<_>>().join("; "),
             _ => "the loop over steps".to_string(),
         };
+        let laps = self.laps;
         self.define("run", &what, 1, parts, |e, callees, params| {
             e.drive(params[0], callees, |e| {
-                steps.iter().for_each(|step| e.step(step, callees));
-                e.call_parts();
+                e.lap(laps, 0, callees.lap);
+                for (k, step) in steps.iter().enumerate() {
+                    e.step(step, callees);
+                    e.lap(laps, k + 1, callees.lap);
+                }
+                for part in 0..e.callees.len() {
+                    e.call_part(part);
+                    e.lap(laps, part + 1, callees.lap);
+                }
             });
         })
     }
@@ -98,9 +121,9 @@ impl<'a> Compiler<'a> {
     ) -> Result<FuncId, String> {
         let mut context = self.jit.make_context();
         context.func.signature = pointers(&self.jit, operands);
-        let [contract, scatter, gather, gate] =
+        let [contract, scatter, gather, gate, lap] =
             self.helpers.map(|id| self.jit.declare_func_in_func(id, &mut context.func));
-        let callees = Callees { contract, scatter, gather };
+        let callees = Callees { contract, scatter, gather, lap };
         let calls = calls.iter().map(|&id| self.jit.declare_func_in_func(id, &mut context.func)).collect();
 
         let mut b = FunctionBuilder::new(&mut context.func, &mut self.frontend);

@@ -11,6 +11,7 @@
 //! - `driver`: the loop over steps.
 //! - `step`, `nest`, `fold`, `product`: what is emitted for a step, for loops and statements, for folds, for small
 //!   contractions.
+//! - `laps`: the time that each step takes.
 //! - `lanes`, `address`: operations on the lanes of vectors; where elements lie.
 //! - `vectorise`: whether a loop may run in lanes. `invariant`: moves out of loops what does not change there.
 //! - `compiler`: functions, and the module that they are put into.
@@ -25,6 +26,7 @@ mod fold;
 mod host;
 mod invariant;
 mod lanes;
+mod laps;
 mod nest;
 mod product;
 mod step;
@@ -36,6 +38,7 @@ mod walk;
 mod tests;
 
 pub use call::{Call, Epochs, Workspace};
+pub use laps::Laps;
 
 use crate::circuit::{Dtype, expansions, machine};
 use crate::kernels::Task;
@@ -55,13 +58,21 @@ pub struct Options {
     pub verify: bool,
     /// Whether the text of the code is kept for [`Module::clif`] and [`Module::asm`].
     pub listing: bool,
+    /// Whether the time of each step is taken, for [`Module::laps`]: it costs time itself.
+    pub profile: bool,
     /// Whether to do without the processor's fused multiply-add, even if it has one.
     pub without_fma: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { optimise: false, verify: cfg!(debug_assertions), listing: false, without_fma: false }
+        Options {
+            optimise: false,
+            verify: cfg!(debug_assertions),
+            listing: false,
+            profile: false,
+            without_fma: false,
+        }
     }
 }
 
@@ -72,6 +83,8 @@ pub struct Module {
     entry: unsafe extern "C" fn(*const Frame),
     /// Of each step that has one, also of those in recurrences. Read by the code: never changed.
     tasks: Vec<Option<Task>>,
+    /// Of each step, if it is asked for. Its address is in the code: never moved.
+    laps: Option<Box<Laps>>,
     /// The type of all numbers.
     dtype: Dtype,
     /// Examples of a whole batch.
@@ -88,6 +101,11 @@ impl Module {
     /// The code as given to Cranelift, if it was kept.
     pub fn clif(&self) -> &str {
         &self.clif
+    }
+
+    /// The time spent in each step, if it is taken.
+    pub fn laps(&self) -> Option<&Laps> {
+        self.laps.as_deref()
     }
 
     /// The machine code as assembly, if it was kept.
@@ -124,7 +142,8 @@ pub fn compile(schedule: &Schedule, options: Options) -> Result<Module, String> 
     for step in &schedule.steps {
         step.for_each_leaf(&mut |step| tasks.push(task(step, schedule)));
     }
-    let mut compiler = Compiler::new(schedule, options)?;
+    let laps = options.profile.then(|| Box::new(Laps::new(schedule.steps.len())));
+    let mut compiler = Compiler::new(schedule, options, laps.as_deref())?;
     let steps = prepare(&schedule.steps, &mut tasks.iter());
     let whole: usize = schedule.steps.iter().map(weight).sum();
     let parts = if whole <= WHOLE { vec![] } else { compiler.parts(&steps)? };
@@ -136,6 +155,7 @@ pub fn compile(schedule: &Schedule, options: Options) -> Result<Module, String> 
         jit: Some(jit),
         entry,
         tasks,
+        laps,
         dtype: schedule.dtype,
         capacity: schedule.capacity as usize,
         record_len: record_len(schedule),

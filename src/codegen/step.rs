@@ -1,5 +1,6 @@
 //! Steps of a schedule, each a part of a native function: nests in place, contractions and scatters as calls.
 
+use super::Laps;
 use super::emitter::{Emitter, Index};
 use crate::kernels::Task;
 use crate::plan::schedule::*;
@@ -12,6 +13,7 @@ pub struct Callees {
     pub contract: FuncRef,
     pub scatter: FuncRef,
     pub gather: FuncRef,
+    pub lap: FuncRef,
 }
 
 /// A step with what was prepared for it. The task must stay where it is while the code may run.
@@ -54,9 +56,21 @@ impl Emitter<'_, '_> {
 
     /// Calls the functions of other steps, one after another.
     pub fn call_parts(&mut self) {
-        for part in self.callees.clone() {
-            let operands = self.operands.to_params();
-            self.b.ins().call(part, &operands);
+        (0..self.callees.len()).for_each(|part| self.call_part(part));
+    }
+
+    /// Calls the function of another step.
+    pub fn call_part(&mut self, part: usize) {
+        let operands = self.operands.to_params();
+        self.b.ins().call(self.callees[part], &operands);
+    }
+
+    /// Counts the time since the last such place for a part, if it is taken.
+    pub fn lap(&mut self, laps: Option<&Laps>, part: usize, callee: FuncRef) {
+        if let Some(laps) = laps {
+            let laps = self.b.ins().iconst(I64, std::ptr::from_ref(laps) as i64);
+            let part = self.b.ins().iconst(I64, part as i64);
+            self.b.ins().call(callee, &[laps, part]);
         }
     }
 

@@ -18,6 +18,7 @@ fn symbols_for<T: Real>() -> Vec<(&'static str, *const u8)> {
         ("scatter", scatter::<T> as *const u8),
         ("gather", gather as *const u8),
         ("gate", gate::<T> as *const u8),
+        ("lap", super::laps::lap as *const u8),
         // What Cranelift calls on a processor without the instruction.
         ("fmaf", fmaf as *const u8),
         ("floorf", floorf as *const u8),

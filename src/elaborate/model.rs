@@ -152,6 +152,8 @@ pub struct Training {
     /// Whether the backward pass computes again what recurrences compute on their way, rather than keeping it: less
     /// memory, more work.
     pub recompute: bool,
+    /// Whether each epoch sees the examples in an order of its own, rather than as they stand.
+    pub shuffle: bool,
     /// When to stop early.
     pub stop: Option<Stop>,
     /// Which parameters to keep at the end; the last if `None`.

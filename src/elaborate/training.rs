@@ -14,8 +14,19 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes, nearest};
 use crate::syntax::ast::{Arg, Expr, ExprKind, Item, StmtKind};
 
 /// What a `train` block may set. `optimizer`, `freeze` and `clip` are part of the [`super::Update`].
-pub const TRAIN_KEYS: &[&str] =
-    &["optimizer", "freeze", "clip", "batch", "epochs", "seed", "precision", "recompute", "stop", "keep"];
+pub const TRAIN_KEYS: &[&str] = &[
+    "optimizer",
+    "freeze",
+    "clip",
+    "batch",
+    "epochs",
+    "seed",
+    "shuffle",
+    "precision",
+    "recompute",
+    "stop",
+    "keep",
+];
 
 /// Examples a step, where the block does not say.
 const DEFAULT_BATCH: u32 = 32;
@@ -145,7 +156,18 @@ impl<'p> Elaborator<'p> {
         let epochs = self.count(block, given, "epochs", 0);
         let seed = self.count(block, given, "seed", 0);
         let precision = self.precision(block, given);
-        let recompute = self.recompute(block, given);
+        let message = "`recompute` says whether the backward pass computes recurrences again";
+        let recompute =
+            self.truth(block, given, "recompute", false, message, "`true`, for less memory, or `false`");
+        let message = "`shuffle` says whether each epoch sees the examples in an order of its own";
+        let shuffle = self.truth(
+            block,
+            given,
+            "shuffle",
+            true,
+            message,
+            "`true`, or `false` to keep them as they stand",
+        );
         let stop = match self.train_setting(block, given, "stop") {
             Some(expr) => self.stop(expr, net).map(Some),
             None => Ok(None),
@@ -164,6 +186,7 @@ impl<'p> Elaborator<'p> {
             seed: seed?.unwrap_or(0),
             precision: precision?,
             recompute: recompute?,
+            shuffle: shuffle?,
             stop: stop?,
             keep: keep?,
             span: block.span,
@@ -193,15 +216,20 @@ impl<'p> Elaborator<'p> {
         }
     }
 
-    /// `recompute = true`
-    fn recompute(&mut self, block: Train<'p>, given: &'p [(String, Expr)]) -> Tried<bool> {
-        let Some(expr) = self.train_setting(block, given, "recompute") else { return Ok(false) };
+    /// `recompute = true`: a key that is true or false.
+    fn truth(
+        &mut self,
+        block: Train<'p>,
+        given: &'p [(String, Expr)],
+        key: &str,
+        default: bool,
+        message: &str,
+        write: &str,
+    ) -> Tried<bool> {
+        let Some(expr) = self.train_setting(block, given, key) else { return Ok(default) };
         match self.expr(expr)? {
             Value::Static(Static::Bool(truth)) => Ok(truth),
-            _ => {
-                let message = "`recompute` says whether the backward pass computes recurrences again";
-                self.bad_value(expr.span, message, "write `true`, for less memory, or `false`")
-            }
+            _ => self.bad_value(expr.span, message, &format!("write {write}")),
         }
     }
 

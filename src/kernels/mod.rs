@@ -5,18 +5,28 @@
 //! [`crate::plan::schedule`], as does the slow [`reference`]: they agree exactly.
 //!
 //! - [`task`]: what is decided before the first step.
+//! - `pack`, `transpose`: columns copied side by side before they are read.
+//! - `variant`: the instructions by which all of this is run.
+//! - [`peak`](peak()): what the processor could do at most.
 //! - [`tile`]: the register-blocked inner product, for each vector width.
 
+mod pack;
+mod peak;
 pub mod task;
 mod tile;
+#[cfg(target_arch = "x86_64")]
+mod transpose;
+mod variant;
 mod walk;
 
 #[cfg(test)]
 mod tests;
 
 pub use crate::plan::contraction::{even_blocks, reference};
-pub use task::{Task, Variant};
+pub use peak::peak;
+pub use task::Task;
 pub use tile::Real;
+pub use variant::Variant;
 
 use crate::plan::contraction::{count, offsets};
 

@@ -1,50 +1,16 @@
 //! What is decided about a contraction before the first step, and how it then runs.
 
-use super::tile::{Lanes, Place, Real, Segment, TileArgs, VECTORS, tile};
+use super::pack::Pack;
+use super::tile::{Place, ROWS, Real, Segment, Tile, TileArgs, VECTORS};
+use super::variant::Variant;
 use super::walk::Walk;
 use super::{count, even_blocks, offsets};
 use crate::plan::schedule::{Contract, ContractAxis, Extent};
 
-/// Which instructions run it. Never changes bits.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Variant {
-    /// 128 bits, on any machine.
-    Portable,
-    /// 256 bits.
-    Avx2,
-    /// 512 bits.
-    Avx512,
-}
-
-impl Variant {
-    /// Those that this processor can run, the best last.
-    pub fn here() -> Vec<Variant> {
-        let mut here = vec![Variant::Portable];
-        #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                here.push(Variant::Avx2);
-            }
-            if is_x86_feature_detected!("avx512f") {
-                here.push(Variant::Avx512);
-            }
-        }
-        here
-    }
-
-    /// Results along a row that one vector holds.
-    fn lanes<T: Real>(self) -> usize {
-        let bits = match self {
-            Variant::Portable => 128,
-            Variant::Avx2 => 256,
-            Variant::Avx512 => 512,
-        };
-        bits / (8 * size_of::<T>())
-    }
-}
-
-/// Rows of the largest tile.
-const ROWS: usize = 8;
+/// Elements from which on a stride goes to another page of memory.
+const PAGE: u64 = 1024;
+/// No axis.
+const NONE: ContractAxis = ContractAxis { extent: Extent::Fixed(1), a: 0, b: 0, out: 0 };
 /// Columns of the widest tile of any variant.
 const WIDEST: usize = VECTORS * 16;
 
@@ -100,6 +66,8 @@ struct Vector {
     count: usize,
     /// Where the first one is, if columns are read or written in place.
     place: Place,
+    /// Whether they are neighbours in the operand.
+    together: bool,
 }
 
 /// How columns are grouped into vectors.
@@ -116,13 +84,21 @@ struct Columns {
 
 impl Columns {
     /// In the way that takes the fewest cycles for so many rows.
-    fn new(axes: &[ContractAxis], capacity: usize, lanes: usize, rows: usize, k: usize) -> (Columns, f64) {
+    fn new(
+        axes: &[ContractAxis],
+        capacity: usize,
+        variant: Variant,
+        lanes: usize,
+        rows: usize,
+        k: ContractAxis,
+        length: usize,
+    ) -> (Columns, f64) {
         let here = |packed, scattered| Columns::grouped(axes, capacity, lanes, packed, scattered);
         let in_result = axes.last().is_none_or(|axis| axis.out == 1);
         let ways = [here(false, false), here(true, false), here(true, true)];
         let usable = ways.into_iter().filter(|way| in_result || way.scattered || count(axes, capacity) <= 1);
         let costed = usable.map(|way| {
-            let cost = way.cost(count(axes, capacity), rows, k);
+            let cost = way.cost(variant, count(axes, capacity), rows, k, length);
             (way, cost)
         });
         costed.min_by(|a, b| a.1.total_cmp(&b.1)).expect("packing and scattering is always a way")
@@ -143,23 +119,34 @@ impl Columns {
         for Run { place, len } in runs {
             for at in (0..len).step_by(lanes) {
                 let moved = Place { operand: place.operand + at as isize, out: place.out + at as isize };
-                vectors.push(Vector { first: first + at, count: lanes.min(len - at), place: moved });
+                let count = lanes.min(len - at);
+                vectors.push(Vector { first: first + at, count, place: moved, together: !packed });
             }
             first += len;
         }
         let places = if packed || scattered { places(axes, capacity) } else { vec![] };
+        for vector in vectors.iter_mut().filter(|_| packed) {
+            let columns = &places[vector.first..][..vector.count];
+            vector.together = columns.windows(2).all(|pair| pair[1].operand == pair[0].operand + 1);
+        }
         Columns { vectors, places, packed, scattered }
     }
 
     /// About how many cycles an element of `k` takes: a tile two multiply-adds each, but no less than one takes to be
-    /// ready for the next; an element that is copied one.
-    fn cost(&self, columns: usize, rows: usize, k: usize) -> f64 {
+    /// ready for the next; a vector that is read where it lies, far from the one before, waits for it; an element that
+    /// is copied a part of a cycle.
+    fn cost(&self, variant: Variant, columns: usize, rows: usize, k: ContractAxis, length: usize) -> f64 {
         const LATENCY: f64 = 4.0;
-        let (down, across) = (rows.div_ceil(ROWS), self.vectors.len().div_ceil(VECTORS));
-        let high = rows.div_ceil(down.max(1)) * VECTORS.min(self.vectors.len());
-        let tiles = (down * across) as f64 * (high as f64 / 2.0).max(LATENCY);
-        let packing = if self.packed { columns as f64 } else { 0.0 };
-        let scattering = if self.scattered { 1.5 * (rows * columns) as f64 / k.max(1) as f64 } else { 0.0 };
+        let vectors = variant.vectors().min(self.vectors.len()).max(1);
+        let (down, across) = (rows.div_ceil(variant.height(vectors)), self.vectors.len().div_ceil(vectors));
+        let high = rows.div_ceil(down.max(1)) * vectors;
+        let far = !self.packed && k.a.unsigned_abs() >= PAGE;
+        let waiting = if far { vectors as f64 / 2.0 } else { 0.0 };
+        let tiles = (down * across) as f64 * ((high as f64 / 2.0).max(LATENCY) + waiting);
+        let quick = k.a == 1 || self.vectors.iter().all(|vector| vector.together);
+        let packing = if self.packed { columns as f64 * if quick { 0.25 } else { 1.0 } } else { 0.0 };
+        let scattering =
+            if self.scattered { 3.0 * (rows * columns) as f64 / length.max(1) as f64 } else { 0.0 };
         tiles + packing + scattering
     }
 }
@@ -203,8 +190,7 @@ fn runs(axes: &[ContractAxis], capacity: usize, in_operand: bool) -> Vec<Run> {
 impl Task {
     /// Decides for the best variant that this processor can run.
     pub fn prepare<T: Real>(contract: &Contract, capacity: u32) -> Task {
-        let best = *Variant::here().last().expect("the portable variant runs everywhere");
-        Task::prepare_for::<T>(contract, capacity, best)
+        Task::prepare_for::<T>(contract, capacity, Variant::best())
     }
 
     /// Decides for a variant.
@@ -213,11 +199,12 @@ impl Task {
         let m: Vec<_> = contract.m.iter().map(|x| ContractAxis { b: 0, ..*x }).collect();
         let n: Vec<_> = contract.n.iter().map(|x| ContractAxis { a: x.b, b: 0, ..*x }).collect();
         let (m, n) = (joined(&outwards(m)), joined(&outwards(n)));
-        let way = |columns: &[ContractAxis], rows: &[ContractAxis]| {
-            let (rows, k) = (count(rows, capacity), count(&contract.k, capacity));
-            Columns::new(columns, capacity, variant.lanes::<T>(), rows, k)
+        let length = even_blocks(count(&contract.k, capacity), contract.k_block as usize).1;
+        let k = joined(&contract.k).pop().unwrap_or(NONE);
+        let way = |columns: &[ContractAxis], rows: &[ContractAxis], k: ContractAxis| {
+            Columns::new(columns, capacity, variant, variant.lanes::<T>(), count(rows, capacity), k, length)
         };
-        let (of_n, of_m) = (way(&n, &m), way(&m, &n));
+        let (of_n, of_m) = (way(&n, &m, ContractAxis { a: k.b, ..k }), way(&m, &n, k));
         let exchanged = of_m.1 < of_n.1;
         let swap = |axis: &ContractAxis| ContractAxis { a: axis.b, b: axis.a, ..*axis };
         let orient = |axes: &[ContractAxis]| match exchanged {
@@ -264,7 +251,7 @@ impl Task {
         let k_extent = count(&self.k, n);
         let (blocks, length) = even_blocks(k_extent, self.k_block);
         let mut segments = Segments::default();
-        let width = VECTORS * self.variant.lanes::<T>();
+        let width = self.variant.vectors() * self.variant.lanes::<T>();
         for block in 0..blocks {
             let first = block * length;
             segments.fill(&self.k, first..k_extent.min(first + length), n, width);
@@ -298,7 +285,7 @@ impl Task {
         let [rows, columns] = self.counts.map(|count| count.for_examples(n));
         let (rows, lanes) = (&self.rows[..rows], self.variant.lanes::<T>());
         let vectors = self.columns.vectors.partition_point(|vector| vector.first < columns);
-        for panel in self.columns.vectors[..vectors].chunks(VECTORS) {
+        for panel in self.columns.vectors[..vectors].chunks(self.variant.vectors()) {
             let mut args = TileArgs {
                 segments: &segments.list,
                 a,
@@ -319,7 +306,7 @@ impl Task {
             if self.columns.packed {
                 // SAFETY: the operand reaches as far; `scratch_len` has room for a panel.
                 unsafe { self.pack(b, panel, &args, segments, scratch) };
-                (args.segments, args.b_k) = (&segments.packed, (VECTORS * lanes) as isize);
+                (args.segments, args.b_k) = (&segments.packed, (self.variant.vectors() * lanes) as isize);
                 args.b = std::array::from_fn(|v| scratch.wrapping_add(v * lanes).cast_const());
             }
             // SAFETY: rows and columns are inside what `args` points to: the operands or the packed panel, and the
@@ -333,7 +320,7 @@ impl Task {
         let rows = args.rows;
         let lanes = self.variant.lanes::<T>();
         let whole = args.lanes[..panel.len()].iter().all(|&count| count == lanes);
-        let tiles = rows.len().div_ceil(ROWS).max(1);
+        let tiles = rows.len().div_ceil(self.variant.height(panel.len())).max(1);
         let mut edge = [T::of(0.0); ROWS * WIDEST];
         for tile in 0..tiles {
             let rows = &rows[rows.len() * tile / tiles..rows.len() * (tile + 1) / tiles];
@@ -342,7 +329,9 @@ impl Task {
             }
             if !self.columns.scattered {
                 // SAFETY: handed on.
-                unsafe { run_tile(self.variant, panel.len(), whole, &TileArgs { rows, ..args }) };
+                unsafe {
+                    self.variant.run(Tile { args: TileArgs { rows, ..args }, vectors: panel.len(), whole })
+                };
                 continue;
             }
             let mut apart = [Place { operand: 0, out: 0 }; ROWS];
@@ -354,7 +343,7 @@ impl Task {
             let (add, divisor) = (false, T::of(1.0));
             let args_apart = TileArgs { rows: &apart[..rows.len()], out: to, add, divisor, ..args };
             // SAFETY: handed on; the edge has a row of the widest tile for each row.
-            unsafe { run_tile(self.variant, panel.len(), whole, &args_apart) };
+            unsafe { self.variant.run(Tile { args: args_apart, vectors: panel.len(), whole }) };
             for (edge, place) in edge.chunks(WIDEST).zip(rows) {
                 // SAFETY: rows and columns are inside the result.
                 unsafe { self.scatter(edge, out.wrapping_offset(place.out), panel, &args) };
@@ -387,20 +376,18 @@ impl Task {
         to: *mut T,
     ) {
         let lanes = self.variant.lanes::<T>();
-        let width = VECTORS * lanes;
         for (v, vector) in panel.iter().enumerate() {
-            let columns = &self.columns.places[vector.first..][..args.lanes[v]];
-            let mut to = to.wrapping_add(v * lanes);
-            for segment in &segments.list {
-                for i in 0..segment.len as isize {
-                    let from = b.wrapping_offset(segment.b + i * segments.stride.1);
-                    for (lane, place) in columns.iter().enumerate() {
-                        // SAFETY: inside the operand; each element of `k` has a row of `width` in the panel.
-                        unsafe { *to.add(lane) = *from.offset(place.operand) };
-                    }
-                    to = to.wrapping_add(width);
-                }
-            }
+            let job = Pack {
+                from: b,
+                columns: &self.columns.places[vector.first..][..args.lanes[v]],
+                together: vector.together,
+                segments: &segments.list,
+                b_k: segments.stride.1,
+                to: to.wrapping_add(v * lanes),
+                width: self.variant.vectors() * lanes,
+            };
+            // SAFETY: inside the operand; each element of `k` has a row of `width` in the panel.
+            unsafe { self.variant.run(job) };
         }
     }
 }
@@ -442,7 +429,7 @@ impl Segments {
 fn parted(axes: &[ContractAxis]) -> (&[ContractAxis], ContractAxis) {
     match (as_one(axes), axes.split_last()) {
         (None, Some((&inner, outer))) => (outer, inner),
-        (one, _) => (&[], one.unwrap_or(ContractAxis { extent: Extent::Fixed(1), a: 0, b: 0, out: 0 })),
+        (one, _) => (&[], one.unwrap_or(NONE)),
     }
 }
 
@@ -486,64 +473,11 @@ fn continues(outer: [i64; 3], inner: &ContractAxis, extent: u32) -> bool {
 /// examples that goes on where a fixed one ends.
 fn as_one(axes: &[ContractAxis]) -> Option<ContractAxis> {
     match *axes {
-        [] => Some(ContractAxis { extent: Extent::Fixed(1), a: 0, b: 0, out: 0 }),
+        [] => Some(NONE),
         [axis] => Some(axis),
         [outer, inner @ ContractAxis { extent: Extent::Fixed(extent), .. }] => {
             continues([outer.a, outer.b, outer.out], &inner, extent).then_some(inner)
         }
         _ => None,
     }
-}
-
-/// Runs the tile of a size.
-///
-/// # Safety
-/// As [`tile`], and the processor can run the variant.
-unsafe fn run_tile<T: Real>(variant: Variant, vectors: usize, whole: bool, args: &TileArgs<T>) {
-    // SAFETY: handed on; each function below has the instructions of its vector type switched on.
-    unsafe {
-        match variant {
-            Variant::Portable => sized::<T::Portable>(vectors, whole, args),
-            #[cfg(target_arch = "x86_64")]
-            Variant::Avx2 => sized_avx2(vectors, whole, args),
-            #[cfg(target_arch = "x86_64")]
-            Variant::Avx512 => sized_avx512(vectors, whole, args),
-            #[cfg(not(target_arch = "x86_64"))]
-            _ => unreachable!("only offered where it runs"),
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn sized_avx2<T: Real>(vectors: usize, whole: bool, args: &TileArgs<T>) {
-    // SAFETY: handed on.
-    unsafe { sized::<T::Avx2>(vectors, whole, args) }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-unsafe fn sized_avx512<T: Real>(vectors: usize, whole: bool, args: &TileArgs<T>) {
-    // SAFETY: handed on.
-    unsafe { sized::<T::Avx512>(vectors, whole, args) }
-}
-
-/// Chooses the tile of a size known only now.
-#[inline(always)]
-unsafe fn sized<L: Lanes>(vectors: usize, whole: bool, args: &TileArgs<L::Real>) {
-    macro_rules! choose {
-        ($($r:literal)*) => {
-            match (args.rows.len(), vectors, whole) {
-                $(
-                    ($r, 1, false) => tile::<L, $r, 1, false>(args),
-                    ($r, 1, true) => tile::<L, $r, 1, true>(args),
-                    ($r, 2, false) => tile::<L, $r, 2, false>(args),
-                    ($r, 2, true) => tile::<L, $r, 2, true>(args),
-                )*
-                _ => unreachable!("tiles have at most {ROWS} rows and {VECTORS} vectors"),
-            }
-        };
-    }
-    // SAFETY: handed on.
-    unsafe { choose!(1 2 3 4 5 6 7 8) }
 }

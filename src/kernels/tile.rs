@@ -1,5 +1,6 @@
 //! The innermost piece: a tile of `ROWS` by `VECTORS * L::LANES` results held in registers while `k` runs.
 
+use super::variant::Job;
 use crate::interpret::Element;
 
 /// A number of which there are vectors.
@@ -65,6 +66,17 @@ pub unsafe trait Lanes: Copy {
     unsafe fn add(self, b: Self) -> Self;
     /// `self / b`
     unsafe fn div(self, b: Self) -> Self;
+    /// `to[i * width + lane] = from[places[lane].operand + i]`, for as many places as there are lanes, and as many
+    /// elements of each.
+    #[inline(always)]
+    unsafe fn transpose(from: *const Self::Real, places: &[Place], to: *mut Self::Real, width: usize) {
+        for i in 0..Self::LANES {
+            for (lane, place) in places.iter().enumerate() {
+                // SAFETY: each place is followed by so many elements, and `to` has as many rows.
+                unsafe { *to.add(i * width + lane) = *from.offset(place.operand).add(i) }
+            }
+        }
+    }
 }
 
 /// Lanes by plain code: the path of every machine without a better one.
@@ -127,7 +139,8 @@ unsafe impl<T: Real, const LANES: usize> Lanes for Portable<T, LANES> {
 /// Vectors over x86 intrinsics.
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::Lanes;
+    use super::super::transpose;
+    use super::{Lanes, Place};
     use std::arch::x86_64::*;
 
     /// Unsafe as the others of its kind are.
@@ -160,7 +173,7 @@ mod x86 {
     macro_rules! lanes {
         ($name:ident: $lanes:literal of $real:ident in $register:ident, masked by $mask:ident as $bits:ident,
          |$from:ident, $some:ident| $load_part:expr,
-         $splat:ident, $load:ident, $store:ident, $store_part:ident, $fma:ident, $add:ident, $div:ident) => {
+         $splat:ident, $load:ident, $store:ident, $store_part:ident, $fma:ident, $add:ident, $div:ident $(, turned by $transpose:path)?) => {
             /// A vector in one register.
             #[derive(Clone, Copy)]
             pub struct $name($register);
@@ -215,6 +228,13 @@ mod x86 {
                     // SAFETY: as above.
                     $name(unsafe { $div(self.0, b.0) })
                 }
+                $(
+                    #[inline(always)]
+                    unsafe fn transpose(from: *const $real, places: &[Place], to: *mut $real, width: usize) {
+                        // SAFETY: handed on.
+                        unsafe { $transpose(from, places, to, width) }
+                    }
+                )?
             }
         };
     }
@@ -228,7 +248,8 @@ mod x86 {
         _mm256_maskstore_ps,
         _mm256_fmadd_ps,
         _mm256_add_ps,
-        _mm256_div_ps
+        _mm256_div_ps,
+        turned by transpose::f32x8
     );
     lanes!(
         F64x4: 4 of f64 in __m256d, masked by first_of_4 as __m256i,
@@ -250,7 +271,8 @@ mod x86 {
         _mm512_mask_storeu_ps,
         _mm512_fmadd_ps,
         _mm512_add_ps,
-        _mm512_div_ps
+        _mm512_div_ps,
+        turned by transpose::f32x16
     );
     lanes!(
         F64x8: 8 of f64 in __m512d, masked by first_of_8_bits as __mmask8,
@@ -285,8 +307,10 @@ pub struct Segment {
     pub len: usize,
 }
 
-/// Vectors side by side in the largest tile.
-pub const VECTORS: usize = 2;
+/// Vectors side by side in the widest tile.
+pub const VECTORS: usize = 4;
+/// Rows of the highest tile.
+pub const ROWS: usize = 8;
 
 /// What one tile reads and writes.
 #[derive(Clone, Copy)]
@@ -319,7 +343,7 @@ pub struct TileArgs<'a, T> {
 /// The processor has `L`'s instructions; all that `args` describes for `ROWS` rows and `COLUMNS` vectors is inside its
 /// arrays.
 #[inline(always)]
-pub unsafe fn tile<L: Lanes, const ROWS: usize, const COLUMNS: usize, const WHOLE: bool>(
+unsafe fn tile<L: Lanes, const ROWS: usize, const COLUMNS: usize, const WHOLE: bool>(
     args: &TileArgs<L::Real>,
 ) {
     // SAFETY: by the contract above, every address below is inside its array and `L` is available.
@@ -328,9 +352,11 @@ pub unsafe fn tile<L: Lanes, const ROWS: usize, const COLUMNS: usize, const WHOL
         let load = |v: usize, from| if WHOLE { L::load(from) } else { L::load_part(from, masks[v]) };
         let a: [*const L::Real; ROWS] = std::array::from_fn(|i| args.a.wrapping_offset(args.rows[i].operand));
         let mut sums = [[L::splat(L::Real::of(0.0)); COLUMNS]; ROWS];
-        for segment in args.segments {
-            let (mut at_a, mut at_b) = (segment.a, segment.b);
-            for _ in 0..segment.len {
+        let mut segments = args.segments.iter();
+        if let Some(&Segment { a: mut at_a, b: mut at_b, len: mut left }) = segments.next() {
+            // One loop through all parts: with a loop inside a loop the compiler moves every sum to another register
+            // and back at each turn.
+            loop {
                 let row: [L; COLUMNS] = std::array::from_fn(|v| load(v, args.b[v].wrapping_offset(at_b)));
                 for (a, sums) in a.iter().zip(&mut sums) {
                     let x = L::splat(*a.wrapping_offset(at_a));
@@ -338,8 +364,11 @@ pub unsafe fn tile<L: Lanes, const ROWS: usize, const COLUMNS: usize, const WHOL
                         *sum = x.fma(y, *sum);
                     }
                 }
-                at_a += args.a_k;
-                at_b += args.b_k;
+                (at_a, at_b, left) = (at_a + args.a_k, at_b + args.b_k, left - 1);
+                if left == 0 {
+                    let Some(next) = segments.next() else { break };
+                    (at_a, at_b, left) = (next.a, next.b, next.len);
+                }
             }
         }
         for (place, sums) in args.rows.iter().zip(&sums) {
@@ -351,5 +380,40 @@ pub unsafe fn tile<L: Lanes, const ROWS: usize, const COLUMNS: usize, const WHOL
                 if WHOLE { sum.store(to) } else { sum.store_part(to, masks[v]) }
             }
         }
+    }
+}
+
+/// The tile of a size known only now.
+#[derive(Clone, Copy)]
+pub struct Tile<'a, T> {
+    /// What it reads and writes.
+    pub args: TileArgs<'a, T>,
+    /// Vectors side by side.
+    pub vectors: usize,
+    /// Whether every lane is there.
+    pub whole: bool,
+}
+
+impl<T: Real> Job for Tile<'_, T> {
+    type Real = T;
+    type Output = ();
+
+    /// # Safety
+    /// As [`tile`].
+    #[inline(always)]
+    unsafe fn run<L: Lanes<Real = T>>(self) {
+        macro_rules! choose {
+            ($($vectors:literal: $($rows:literal)*;)*) => {
+                match (self.vectors, self.args.rows.len(), self.whole) {
+                    $($(
+                        ($vectors, $rows, false) => tile::<L, $rows, $vectors, false>(&self.args),
+                        ($vectors, $rows, true) => tile::<L, $rows, $vectors, true>(&self.args),
+                    )*)*
+                    _ => unreachable!("tiles have at most {VECTORS} vectors, and rows as `Variant::height` says"),
+                }
+            };
+        }
+        // SAFETY: handed on.
+        unsafe { choose!(1: 1 2 3 4 5 6 7 8; 2: 1 2 3 4 5 6 7 8; 3: 1 2 3 4 5 6 7 8; 4: 1 2 3 4 5 6;) }
     }
 }

@@ -24,6 +24,13 @@ pub fn cost(schedule: &Schedule, n: usize) -> Cost {
     Cost { bytes: total.bytes * size, kept: total.kept * size, ..total }
 }
 
+/// The cost of one of the schedule's steps for a batch of `n`, apart from what it keeps.
+pub fn step_cost(schedule: &Schedule, step: &Step, n: usize) -> Cost {
+    let mut total = Cost::default();
+    count(schedule, step, 1, n, &mut total);
+    Cost { bytes: total.bytes * schedule.dtype.size() as u64, ..total }
+}
+
 fn count(schedule: &Schedule, step: &Step, times: u64, n: usize, total: &mut Cost) {
     match step {
         Step::Nest(nest) => body(&nest.body, times, n, total),

@@ -78,7 +78,8 @@ fn place(buffer: &Buffer) -> String {
     format!("{region} at {}", buffer.offset)
 }
 
-fn heading(schedule: &Schedule, step: &Step) -> String {
+/// What a step computes, in words.
+pub fn heading(schedule: &Schedule, step: &Step) -> String {
     let name = |id: BufferId| &schedule.buffers[id.0 as usize].name;
     match step {
         Step::Nest(nest) => nest.what.join(", "),

@@ -1,6 +1,7 @@
 //! Model and data to trained parameters: the whole pipeline from circuits to native steps, epochs, evaluation and
 //! checkpoints. Knows nothing of terminals: who watches a run is an [`train::Observer`].
 
+pub mod bench;
 pub mod build;
 pub mod checkpoint;
 pub mod evaluate;

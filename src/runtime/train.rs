@@ -2,7 +2,7 @@
 
 mod replay;
 
-use super::build::{Built, Setup, build, step_stages};
+use super::build::{Built, Setup, build_with, step_stages};
 use super::evaluate::{Evaluator, Figures};
 use super::health::{self, Health, Pulse};
 use super::initial::initial_values;
@@ -12,7 +12,7 @@ use super::records::Moment;
 use super::store::Store;
 use super::weights::Weights;
 use crate::circuit::Numbers;
-use crate::codegen::Epochs;
+use crate::codegen::{Epochs, Options};
 use crate::data::Dataset;
 use crate::diagnostic::Diagnostic;
 use crate::elaborate::model::{Best, Model, Part, Training, Update};
@@ -125,12 +125,28 @@ impl<'a> Trainer<'a> {
         training: &Training,
         data: &'a Dataset,
     ) -> Result<Trainer<'a>, String> {
+        Trainer::with(model, inference, update, training, data, Options::default())
+    }
+
+    /// As [`Trainer::new`], with code made as `options` say.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with(
+        model: &Model,
+        inference: &Model,
+        update: &Update,
+        training: &Training,
+        data: &'a Dataset,
+        options: Options,
+    ) -> Result<Trainer<'a>, String> {
         let params = Layout::of(&model.circuit, &update.order);
         let states = Layout::of(&model.circuit, &model.states);
         let stages = step_stages(model, &params, &states, update);
         let capacity = training.batch.min(data.train.len().max(1) as u32);
         let (seed, dtype) = (training.seed, training.precision);
-        let built = build(stages, Setup { capacity, seed, dtype, recompute: training.recompute })?;
+        let setup = Setup { capacity, seed, dtype, recompute: training.recompute };
+        let built = build_with(stages, setup, options)?;
         let evaluator = Evaluator::new(inference, &params, &states, seed, dtype)?;
         let mut store = Store::new(&built, 1, capacity as usize);
         let weights = initial_values(model, &params, &states, seed, dtype);
@@ -162,6 +178,11 @@ impl<'a> Trainer<'a> {
     /// The native program of a step and what it was made from.
     pub fn built(&self) -> &Built {
         &self.built
+    }
+
+    /// Steps done so far.
+    pub fn steps_done(&self) -> u64 {
+        self.step
     }
 
     /// The weights as they stand.
@@ -287,7 +308,10 @@ impl<'a> Trainer<'a> {
         let (each, batch) = (self.steps_per_epoch(), self.built.schedule.capacity as usize);
         let rows = self.data.train.len();
         let order: Vec<u32> = (first..first + count)
-            .flat_map(|number| epoch_order(&self.data.train, self.training.seed, number))
+            .flat_map(|number| match self.training.shuffle {
+                true => epoch_order(&self.data.train, self.training.seed, number),
+                false => self.data.train.clone(),
+            })
             .collect();
         let steps = each * u64::from(count);
         let whole = each * u64::from(self.training.epochs);

@@ -1,0 +1,76 @@
+//! Columns copied to lie side by side, in the order in which tiles read them.
+
+use super::tile::{Lanes, Place, Real, Segment};
+use super::variant::Job;
+
+/// The columns of one vector: `to[i * width + lane] = from[columns[lane].operand + segment.b + i * b_k]`.
+#[derive(Clone, Copy)]
+pub(super) struct Pack<'a, T> {
+    /// The operand.
+    pub from: *const T,
+    /// Where each column is; as many as lanes take part.
+    pub columns: &'a [Place],
+    /// Whether the columns are neighbours in the operand.
+    pub together: bool,
+    /// The chain over `k`.
+    pub segments: &'a [Segment],
+    /// Stride of the operand within a segment.
+    pub b_k: isize,
+    /// Where the panel has this vector's first element.
+    pub to: *mut T,
+    /// Elements from one element of `k` to the next in the panel.
+    pub width: usize,
+}
+
+impl<T: Real> Job for Pack<'_, T> {
+    type Real = T;
+    type Output = ();
+
+    /// # Safety
+    /// All that is described is inside the operand; the panel has `width` elements for each element of `k`, of which
+    /// a whole vector from `to` on are this one's.
+    #[inline(always)]
+    unsafe fn run<L: Lanes<Real = T>>(self) {
+        let mut to = self.to;
+        for segment in self.segments {
+            let from = self.from.wrapping_offset(segment.b);
+            // SAFETY: handed on.
+            unsafe { self.part::<L>(from, segment.len, to) };
+            to = to.wrapping_add(segment.len * self.width);
+        }
+    }
+}
+
+impl<T: Real> Pack<'_, T> {
+    /// The columns along a part of the chain.
+    #[inline(always)]
+    unsafe fn part<L: Lanes<Real = T>>(&self, from: *const T, len: usize, to: *mut T) {
+        let lanes = self.columns.len();
+        // SAFETY: addresses are those that the contract of `run` speaks of.
+        unsafe {
+            if self.together {
+                let from = from.offset(self.columns[0].operand);
+                let mask = L::mask(lanes);
+                for i in 0..len {
+                    let at = from.offset(i as isize * self.b_k);
+                    let row = if lanes == L::LANES { L::load(at) } else { L::load_part(at, mask) };
+                    row.store(to.add(i * self.width));
+                }
+                return;
+            }
+            let mut done = 0;
+            if self.b_k == 1 && lanes == L::LANES {
+                while done + L::LANES <= len {
+                    L::transpose(from.add(done), self.columns, to.add(done * self.width), self.width);
+                    done += L::LANES;
+                }
+            }
+            for i in done..len {
+                let (from, to) = (from.offset(i as isize * self.b_k), to.add(i * self.width));
+                for (lane, place) in self.columns.iter().enumerate() {
+                    *to.add(lane) = *from.offset(place.operand);
+                }
+            }
+        }
+    }
+}
