@@ -8,7 +8,7 @@
 //! 2. [`facts`]: what is needed, what is known once a step, on which axes a value depends.
 //! 3. [`kernels`]: what is computed by itself and what is part of its readers; [`product`] recognises
 //!    contractions, [`reads`] finds who reads whom, and how far in the same iteration.
-//!    [`frame`] surrounds what may be read outside.
+//!    [`frame`] surrounds what may be read outside, [`phases`] takes apart sums over it that are mostly zeros.
 //! 4. [`fuse`]: which kernels share loops.
 //! 5. [`places`]: what is kept in registers, in the arena, or in a home outside.
 //! 6. [`emit`], [`values`] and [`steps`] write the statements, [`order`] gives the folds their order.
@@ -30,6 +30,7 @@ mod linear;
 mod loops;
 pub mod memory;
 mod order;
+mod phases;
 mod places;
 pub mod print;
 mod product;

@@ -3,6 +3,7 @@
 use super::facts::{Dependence, Facts, substitute};
 use super::frame::Frame;
 use super::kernels::Target;
+use super::phases::Run;
 use super::schedule::{ContractAxis, Extent};
 use crate::circuit::view::Affine;
 use crate::circuit::{AxisSet, Node, Reducer, ValueId, gates};
@@ -109,16 +110,17 @@ impl Product {
         Operand { held: Held::Value(located.base), coords: located.coords }
     }
 
-    /// The axes of the domain in order, the example first, each with its group, and its strides as `strides`
+    /// The axes of a part of the domain in order, the example first, each with its group, and its strides as `strides`
     /// gives them for the example axis (`None`) or a dimension: left, right, result.
     pub fn axes(
         &self,
         facts: &Facts,
+        part: &[Run],
         strides: impl Fn(Option<usize>) -> [i64; 3],
     ) -> impl Iterator<Item = (Group, ContractAxis)> {
         let shape = facts.shape(self.domain);
         let example = shape.batch.then_some((None, Extent::Batch));
-        let dims = shape.dims.iter().enumerate().map(|(k, &extent)| (Some(k), Extent::Fixed(extent)));
+        let dims = part.iter().enumerate().map(|(k, run)| (Some(k), run.extent()));
         let axis = move |(axis, extent): (Option<usize>, Extent)| {
             let [a, b, out] = strides(axis);
             (self.group(facts, axis), ContractAxis { extent, a, b, out })

@@ -3,8 +3,9 @@
 use super::emit::Emit;
 use super::kernels::{Target, Work};
 use super::order::BLOCK;
+use super::phases::{Places, Run, phases};
 use super::places::Place;
-use super::product::{Group, Held, Product};
+use super::product::{Group, Held, Operand, Product};
 use super::schedule::{Address, Contract, Linear, Scatter, Step};
 use crate::circuit::{Node, ValueId};
 use petgraph::graph::NodeIndex;
@@ -23,7 +24,10 @@ impl Emit<'_, '_> {
         let outputs = &places.stores[kernel.index()];
         let out = &outputs.first().expect("a step's result is in memory").place;
         let step = match &kernels.graph[kernel].work {
-            Work::Contract(product) => Step::Contract(self.contract(kernel, product, out)),
+            Work::Contract(product) => {
+                let parts = self.contracts(kernel, product, out);
+                return self.schedule.steps.extend(parts.into_iter().map(Step::Contract));
+            }
             Work::Recur(number) => Step::Recur(self.recur(*number)),
             Work::Given(_) => return,
             _ => Step::Scatter(self.scatter(kernel, out)),
@@ -31,7 +35,20 @@ impl Emit<'_, '_> {
         self.schedule.steps.push(step);
     }
 
-    fn contract(&mut self, kernel: NodeIndex, product: &Product, out: &Place) -> Contract {
+    /// A product, or one for each phase of it.
+    fn contracts(&mut self, kernel: NodeIndex, product: &Product, out: &Place) -> Vec<Contract> {
+        let facts = self.kernels.facts;
+        let places = |k: usize| match product.operand(facts, k) {
+            Operand { held: Held::Prepared(Target::Frame(frame)), coords } => Places::of(&frame, &coords),
+            _ => vec![],
+        };
+        let places: Vec<Places> = [0, 1].into_iter().flat_map(places).collect();
+        let parts = phases(&facts.shape(product.domain).dims, product.axes, &places);
+        parts.iter().map(|part| self.contract(kernel, product, out, part)).collect()
+    }
+
+    /// The part of a product over some runs of the domain's dimensions.
+    fn contract(&mut self, kernel: NodeIndex, product: &Product, out: &Place, part: &[Run]) -> Contract {
         let [a, b] = [0, 1].map(|k| self.factor(product, k));
         let (start, result_batch, result) = self.result_strides(product, out);
         let mut contract = Contract {
@@ -49,9 +66,14 @@ impl Emit<'_, '_> {
         };
         let stride = |axis: Option<usize>| match axis {
             None => [a.batch, b.batch, result_batch],
-            Some(axis) => [a.dims[axis], b.dims[axis], result[axis]],
+            Some(axis) => [a.dims[axis], b.dims[axis], result[axis]].map(|stride| stride * part[axis].step),
         };
-        for (group, axis) in product.axes(self.kernels.facts, stride) {
+        for (axis, run) in part.iter().enumerate() {
+            contract.a.at.offset += a.dims[axis] * run.start;
+            contract.b.at.offset += b.dims[axis] * run.start;
+            contract.out.at.offset += result[axis] * run.start;
+        }
+        for (group, axis) in product.axes(self.kernels.facts, part, stride) {
             let axes = match group {
                 Group::Batch => &mut contract.batch,
                 Group::M => &mut contract.m,
