@@ -4,7 +4,7 @@
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use nnc::kernels::{Task, contract};
+use nnc::kernels::{Equipment, Task, contract};
 use nnc::plan::schedule::{Address, BufferId, Contract, ContractAxis, Extent, Linear};
 
 fn main() {
@@ -76,9 +76,9 @@ fn multiply_adds_f32(bencher: Bencher, product: &Product) {
     let numbers = |count: u32| (0..count).map(|i| (i % 17) as f32 * 0.125 - 1.0).collect::<Vec<f32>>();
     let (a, b) = (numbers(m * k), numbers(n * k));
     let mut out = vec![0.0f32; (m * n) as usize];
-    let mut scratch = vec![0.0f32; task.scratch_len()];
+    let mut equipment = Equipment::new([&task].into_iter(), 4, 1);
     bencher.counter(ItemsCount::new(2 * (m * n) as u64 * u64::from(k))).bench_local(|| {
         // SAFETY: operands and result are as long as the axes reach, and apart.
-        unsafe { contract(&task, a.as_ptr(), b.as_ptr(), out.as_mut_ptr(), 1, scratch.as_mut_ptr()) }
+        unsafe { contract(&task, a.as_ptr(), b.as_ptr(), out.as_mut_ptr(), 1, &raw mut equipment) }
     });
 }

@@ -551,3 +551,28 @@ fn examples_are_seen_as_they_stand_where_they_are_not_shuffled() {
     let (code, wrong) = refused(&["check", &model, "--set", "shuffle=3"]);
     assert!(code == 1 && wrong.contains("shuffle"), "{wrong}");
 }
+
+#[test]
+fn threads_change_no_bit() {
+    let folder = folder();
+    let model = folder.path().join("digits.nn").display().to_string();
+    let run = |threads: &str| {
+        let file = folder.path().join(format!("by{threads}.safetensors")).display().to_string();
+        printed(&[
+            "run",
+            &model,
+            "--epochs",
+            "1",
+            "--set",
+            "batch=64",
+            "--threads",
+            threads,
+            "--save",
+            &file,
+        ]);
+        fs::read(file).expect("parameters")
+    };
+    assert_eq!(run("1"), run("2"));
+    let (code, _) = refused(&["run", &model, "--threads", "0"]);
+    assert_eq!(code, 2);
+}

@@ -1,6 +1,6 @@
 //! `nnc bench`
 
-use super::common::{Failed, Source, missing, say};
+use super::common::{Failed, Source, Threads, missing, say};
 use super::summary::{grouped, scaled};
 use crate::circuit::Dtype;
 use crate::codegen::Options;
@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 pub struct Args {
     #[command(flatten)]
     source: Source,
+    #[command(flatten)]
+    threads: Threads,
     /// How long to measure.
     #[arg(long, value_name = "S", default_value_t = 3.0)]
     seconds: f64,
@@ -50,8 +52,9 @@ pub fn run(args: Args) -> Result<(), Failed> {
         .map_err(|wrong| session.fail(&wrong))?;
     let elaborating = began.elapsed();
     let endless = elaborate::model::Training { epochs: ENDLESS, stop: None, keep: None, ..training.clone() };
+    let threads = args.threads.count();
     let trainer = |profile: bool| {
-        let options = Options { profile, ..Options::default() };
+        let options = Options { profile, threads, ..Options::default() };
         let mut trainer = Trainer::with(&model, &inference, &update, &endless, data, options)
             .expect("Cranelift compiles what the planner makes");
         if let Some(path) = &args.load {
@@ -67,8 +70,8 @@ pub fn run(args: Args) -> Result<(), Failed> {
     let speed = rate(&mut plain, time).map_err(|wrong| session.fail(&[wrong]))?;
     let mut parts = shares(&mut trainer(true)?, time / 3).map_err(|wrong| session.fail(&[wrong]))?;
     let most = match session.precision() {
-        Dtype::F32 => peak::<f32>(PEAK),
-        Dtype::F64 => peak::<f64>(PEAK),
+        Dtype::F32 => threads as f64 * peak::<f32>(PEAK),
+        Dtype::F64 => threads as f64 * peak::<f64>(PEAK),
     };
     parts.sort_by_key(|part| std::cmp::Reverse(part.time));
     let built = plain.built();
@@ -83,13 +86,14 @@ pub fn run(args: Args) -> Result<(), Failed> {
     let number = |rate: f64| if rate < 100.0 { format!("{rate:.2}") } else { grouped(rate as u64) };
     say!("{}, batches of {}", model.name, built.schedule.capacity);
     say!(
-        "{} steps a second ({} to {}): {}operations a second, {:.0} % of the {} that one thread can do",
+        "{} steps a second ({} to {}): {}operations a second, {:.0} % of the {} that {} can do",
         number(median),
         number(least),
         number(fastest),
         scaled(operations * median),
         100.0 * operations * median / most,
         scaled(most).trim_end(),
+        if threads == 1 { "one thread".to_string() } else { format!("{threads} threads") },
     );
     let stages: Vec<String> =
         stages.iter().map(|(name, time)| format!("{name} {:.1}", time.as_secs_f64() * 1e3)).collect();

@@ -37,6 +37,23 @@ pub struct Source {
     pub json: bool,
 }
 
+/// How many threads work.
+#[derive(clap::Args, Clone, Copy)]
+pub struct Threads {
+    /// Threads that share the work, up to as many as there are processors, which is the default. Never changes a
+    /// result.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+}
+
+impl Threads {
+    /// As many as are asked for and have a processor each.
+    pub fn count(self) -> usize {
+        let here = std::thread::available_parallelism().map_or(1, usize::from);
+        self.threads.map_or(here, |threads| here.min(usize::from(threads)))
+    }
+}
+
 /// `name=value`
 fn setting(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {

@@ -1,8 +1,9 @@
 //! `nnc run`
 
-use super::common::{Failed, Session, Source, missing, say};
+use super::common::{Failed, Session, Source, Threads, missing, say};
 use super::progress::{Display, figures_json, part_name};
 use super::summary::{figures, grouped, summary};
+use crate::codegen::Options;
 use crate::diagnostic::Diagnostic;
 use crate::elaborate;
 use crate::elaborate::model::Model;
@@ -23,6 +24,8 @@ use std::time::Instant;
 pub struct Args {
     #[command(flatten)]
     source: Source,
+    #[command(flatten)]
+    threads: Threads,
     /// Passes over the training data, instead of the program's.
     #[arg(long, value_name = "N")]
     epochs: Option<u32>,
@@ -50,7 +53,8 @@ pub fn run(args: Args) -> Result<(), Failed> {
     let parameters = model.params.iter().map(|&slot| model.circuit.slot(slot).shape.size()).sum::<usize>();
     let update = elaborate::update(&session.program, &session.choices, &model)
         .map_err(|wrong| session.fail(&wrong))?;
-    let mut trainer = Trainer::new(&model, &inference, &update, training, data)
+    let options = Options { threads: args.threads.count(), ..Options::default() };
+    let mut trainer = Trainer::with(&model, &inference, &update, training, data, options)
         .expect("Cranelift compiles what the planner makes");
     let compiling = began.elapsed() - reading;
     if let Some(path) = &args.load {

@@ -2,7 +2,7 @@
 
 use super::Module;
 use crate::interpret::Element;
-use crate::kernels::Task;
+use crate::kernels::{CacheLine, Equipment};
 use crate::plan::memory::Room;
 use crate::plan::schedule::*;
 
@@ -18,7 +18,7 @@ pub struct Frame {
     /// Records of the steps, one after another.
     pub records: *const u32,
     /// For kernels.
-    pub scratch: *mut u8,
+    pub equipment: *mut Equipment,
     /// Examples until the first epoch ends.
     pub left: u64,
     /// Examples of each further epoch.
@@ -28,25 +28,10 @@ pub struct Frame {
 }
 
 /// Memory that a module works in and that nobody reads afterwards.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Workspace {
     regions: Vec<(Region, Vec<CacheLine>)>,
-    scratch: Vec<CacheLine>,
-}
-
-/// So that arrays start where a cache line does.
-#[repr(align(64))]
-#[derive(Clone, Copy, Debug)]
-struct CacheLine(#[expect(dead_code, reason = "read through pointers only")] [u8; CacheLine::SIZE]);
-
-impl CacheLine {
-    /// Bytes of one.
-    const SIZE: usize = 64;
-
-    /// Zeros for so many bytes: numbers of any type.
-    fn zeros(bytes: usize) -> Vec<CacheLine> {
-        vec![CacheLine([0; CacheLine::SIZE]); bytes.div_ceil(CacheLine::SIZE)]
-    }
+    equipment: Equipment,
 }
 
 /// Some steps to run.
@@ -100,10 +85,9 @@ impl Module {
         let own = |room: &&Room| matches!(room.region, Region::Arena | Region::Input(_));
         let size = self.dtype.size();
         let zeros = |room: &Room| (room.region, CacheLine::zeros(room.fixed * size));
-        let scratch = self.tasks.iter().flatten().map(Task::scratch_len).max().unwrap_or(0);
         Workspace {
             regions: self.rooms.iter().filter(own).map(zeros).collect(),
-            scratch: CacheLine::zeros(scratch * size),
+            equipment: Equipment::new(self.tasks.iter().flatten(), size, self.threads),
         }
     }
 
@@ -133,7 +117,7 @@ impl Module {
             columns: columns.as_ptr(),
             order: call.order.as_ptr(),
             records: call.records.as_ptr(),
-            scratch: workspace.scratch.as_mut_ptr().cast(),
+            equipment: &raw mut workspace.equipment,
             left: (call.epochs.rows - call.epochs.begun) as u64,
             epoch: call.epochs.rows as u64,
             steps: steps as u64,

@@ -31,13 +31,13 @@ impl Emitter<'_, '_> {
         let steps = read(offset_of!(Frame, steps));
         let columns = read(offset_of!(Frame, columns));
         let (order, records) = (read(offset_of!(Frame, order)), read(offset_of!(Frame, records)));
-        let (regions, scratch) = (read(offset_of!(Frame, regions)), read(offset_of!(Frame, scratch)));
+        let (regions, equipment) = (read(offset_of!(Frame, regions)), read(offset_of!(Frame, equipment)));
 
         self.counted([Index::Known(0), Index::Value(steps)], 1, &[left, order, records], |e, _, carried| {
             let (left, examples, record) = (carried[0], carried[1], carried[2]);
             let capacity = e.b.ins().iconst(I64, i64::from(e.schedule.capacity));
             let n = e.b.ins().umin(left, capacity);
-            e.operands = Operands { regions, n, record, examples, scratch, element: n };
+            e.operands = Operands { regions, n, record, examples, equipment, element: n };
             e.gather_inputs(columns, callees);
             body(e);
             e.advance_results();

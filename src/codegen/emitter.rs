@@ -18,8 +18,8 @@ pub struct Operands {
     pub record: Value,
     /// Numbers of the batch's examples.
     pub examples: Value,
-    /// Scratch memory of kernels.
-    pub scratch: Value,
+    /// What kernels work with.
+    pub equipment: Value,
     /// The element that the recurrence around is at; anything outside of recurrences.
     pub element: Value,
 }
@@ -31,15 +31,15 @@ impl Operands {
     /// From parameters in the order of the fields. The loop over steps, which has one parameter, sets its own each
     /// step.
     pub fn from_params(params: &[Value]) -> Self {
-        let &[regions, n, record, examples, scratch, element] = params else {
+        let &[regions, n, record, examples, equipment, element] = params else {
             return Operands::from_params(&[params[0]; Self::COUNT]);
         };
-        Operands { regions, n, record, examples, scratch, element }
+        Operands { regions, n, record, examples, equipment, element }
     }
 
     /// In the order of the fields.
     pub fn to_params(self) -> [Value; Self::COUNT] {
-        [self.regions, self.n, self.record, self.examples, self.scratch, self.element]
+        [self.regions, self.n, self.record, self.examples, self.equipment, self.element]
     }
 }
 

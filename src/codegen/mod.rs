@@ -60,6 +60,8 @@ pub struct Options {
     pub listing: bool,
     /// Whether the time of each step is taken, for [`Module::laps`]: it costs time itself.
     pub profile: bool,
+    /// Threads that share each product that is long enough for it.
+    pub threads: usize,
     /// Whether to do without the processor's fused multiply-add, even if it has one.
     pub without_fma: bool,
 }
@@ -71,6 +73,7 @@ impl Default for Options {
             verify: cfg!(debug_assertions),
             listing: false,
             profile: false,
+            threads: 1,
             without_fma: false,
         }
     }
@@ -83,6 +86,7 @@ pub struct Module {
     entry: unsafe extern "C" fn(*const Frame),
     /// Of each step that has one, also of those in recurrences. Read by the code: never changed.
     tasks: Vec<Option<Task>>,
+    threads: usize,
     /// Of each step, if it is asked for. Its address is in the code: never moved.
     laps: Option<Box<Laps>>,
     /// The type of all numbers.
@@ -155,6 +159,7 @@ pub fn compile(schedule: &Schedule, options: Options) -> Result<Module, String> 
         jit: Some(jit),
         entry,
         tasks,
+        threads: options.threads,
         laps,
         dtype: schedule.dtype,
         capacity: schedule.capacity as usize,

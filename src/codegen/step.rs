@@ -103,7 +103,7 @@ impl Emitter<'_, '_> {
     fn contract(&mut self, contract: &Contract, task: &Task, callee: FuncRef) {
         let task = self.b.ins().iconst(I64, task as *const Task as i64);
         let [a, b, out] = [&contract.a, &contract.b, &contract.out].map(|first| self.moved_by_loops(first));
-        self.b.ins().call(callee, &[task, a, b, out, self.operands.n, self.operands.scratch]);
+        self.b.ins().call(callee, &[task, a, b, out, self.operands.n, self.operands.equipment]);
     }
 
     fn scatter(&mut self, scatter: &Scatter, callee: FuncRef) {

@@ -6,12 +6,15 @@
 //!
 //! - [`task`]: what is decided before the first step.
 //! - `pack`, `transpose`: columns copied side by side before they are read.
+//! - [`Equipment`], `pool`: memory and threads to work with.
 //! - `variant`: the instructions by which all of this is run.
 //! - [`peak`](peak()): what the processor could do at most.
 //! - [`tile`]: the register-blocked inner product, for each vector width.
 
+mod equipment;
 mod pack;
 mod peak;
+mod pool;
 pub mod task;
 mod tile;
 #[cfg(target_arch = "x86_64")]
@@ -23,27 +26,33 @@ mod walk;
 mod tests;
 
 pub use crate::plan::contraction::{even_blocks, reference};
+pub use equipment::{CacheLine, Equipment};
 pub use peak::peak;
 pub use task::Task;
 pub use tile::Real;
 pub use variant::Variant;
 
 use crate::plan::contraction::{count, offsets};
+use task::Arrays;
 
 /// Runs a prepared contraction.
 ///
 /// # Safety
 /// `a`, `b` and `out` point to the first elements of the buffers that the contraction names, moved by the terms of its
-/// addresses (their constants are added here), each as long as its axes reach for `n` examples, `1 ≤ n ≤ capacity`; `out` overlaps neither
-/// operand; `T` is the type that the task was prepared for. `scratch` has [`Task::scratch_len`] elements, used by nobody else meanwhile.
+/// addresses (their constants are added here), each as long as its axes reach for `n` examples, `1 ≤ n ≤ capacity`;
+/// `out` overlaps neither operand; `T` is the type that the task was prepared for. The equipment is for this task among
+/// others, and used by nobody else meanwhile.
 pub unsafe extern "C" fn contract<T: Real>(
     task: *const Task,
     a: *const T,
     b: *const T,
     out: *mut T,
     n: u64,
-    scratch: *mut T,
+    equipment: *mut Equipment,
 ) {
     // SAFETY: handed on from the caller.
-    unsafe { (*task).run(a, b, out, n as usize, scratch) }
+    unsafe {
+        let (scratch, pool) = (*equipment).parts();
+        (*task).run(Arrays { a, b, out, scratch }, n as usize, pool);
+    }
 }

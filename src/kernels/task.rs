@@ -1,6 +1,7 @@
 //! What is decided about a contraction before the first step, and how it then runs.
 
 use super::pack::Pack;
+use super::pool::Pool;
 use super::tile::{Place, ROWS, Real, Segment, Tile, TileArgs, VECTORS};
 use super::variant::Variant;
 use super::walk::Walk;
@@ -11,6 +12,8 @@ use crate::plan::schedule::{Contract, ContractAxis, Extent};
 const PAGE: u64 = 1024;
 /// No axis.
 const NONE: ContractAxis = ContractAxis { extent: Extent::Fixed(1), a: 0, b: 0, out: 0 };
+/// Operations from which on threads are called: some microseconds of one of them, several times what calling takes.
+const LONG: usize = 400_000;
 /// Columns of the widest tile of any variant.
 const WIDEST: usize = VECTORS * 16;
 
@@ -229,25 +232,63 @@ impl Task {
         }
     }
 
-    /// Elements of scratch memory that a run needs: a panel of packed columns.
-    pub fn scratch_len(&self) -> usize {
+    /// Elements of scratch memory that a run by so many threads needs: a panel of packed columns each.
+    pub fn scratch_len(&self, threads: usize) -> usize {
+        threads * self.panel_len()
+    }
+
+    /// Elements of a panel of packed columns.
+    fn panel_len(&self) -> usize {
         let k = count(&self.k, self.capacity).min(self.k_block);
         if self.columns.packed { k * WIDEST } else { 0 }
+    }
+
+    /// Whether more threads than one are worth calling for so many examples.
+    fn is_long(&self, n: usize) -> bool {
+        let [rows, columns] = self.counts.map(|count| count.for_examples(n));
+        2 * count(&self.batch, n) * rows * columns * count(&self.k, n) >= LONG
     }
 
     /// See [`super::contract`].
     ///
     /// # Safety
     /// As there.
-    pub(super) unsafe fn run<T: Real>(
-        &self,
-        a: *const T,
-        b: *const T,
-        out: *mut T,
-        n: usize,
-        scratch: *mut T,
-    ) {
-        let (a, b) = if self.exchanged { (b, a) } else { (a, b) };
+    pub(super) unsafe fn run<T: Real>(&self, arrays: Arrays<T>, n: usize, pool: Option<&mut Pool>) {
+        let arrays = if self.exchanged { Arrays { a: arrays.b, b: arrays.a, ..arrays } } else { arrays };
+        let Some(pool) = pool.filter(|pool| pool.threads() > 1 && self.is_long(n)) else {
+            // SAFETY: handed on.
+            return unsafe { self.part(arrays, n, Part::WHOLE) };
+        };
+        let (threads, products) = (pool.threads(), self.products(n));
+        let rows = self.counts[0].for_examples(n);
+        // Several parts a thread, so that none waits long for another; but panels that rows share are packed by each.
+        let by_rows = products < 2 * threads && rows >= 2 * threads * ROWS;
+        let of = if by_rows { threads } else { products.min(4 * threads) };
+        let work = |thread: usize, number: usize| {
+            let part = Part { number, of, by_rows };
+            // SAFETY: handed on; no two parts write the same element of the result, no two threads the same scratch
+            // memory.
+            unsafe { self.part(arrays.with_scratch_from(thread * self.panel_len()), n, part) }
+        };
+        pool.run(of, &work);
+    }
+
+    /// Panels of all products.
+    fn products(&self, n: usize) -> usize {
+        let columns = self.counts[1].for_examples(n);
+        let vectors = self.columns.vectors.partition_point(|vector| vector.first < columns);
+        vectors.div_ceil(self.variant.vectors()) * count(&self.batch, n)
+    }
+
+    /// A part: some panels, or some rows of all of them. Each element of the
+    /// result is computed by one thread in the way in which one alone computes it.
+    unsafe fn part<T: Real>(&self, arrays: Arrays<T>, n: usize, part: Part) {
+        let [rows, columns] = self.counts.map(|count| count.for_examples(n));
+        let vectors = self.columns.vectors.partition_point(|vector| vector.first < columns);
+        let panels = vectors.div_ceil(self.variant.vectors());
+        let products = panels * count(&self.batch, n);
+        let (own, rows) =
+            if part.by_rows { (0..products, part.share(rows)) } else { (part.share(products), 0..rows) };
         let k_extent = count(&self.k, n);
         let (blocks, length) = even_blocks(k_extent, self.k_block);
         let mut segments = Segments::default();
@@ -257,62 +298,62 @@ impl Task {
             segments.fill(&self.k, first..k_extent.min(first + length), n, width);
             let divisor = if self.mean && block + 1 == blocks { T::of(n as f64) } else { T::of(1.0) };
             let ends = Ends { add: block > 0, divisor };
-            for batch in 0..count(&self.batch, n) {
-                let at = offsets(&self.batch, batch, n);
-                let [a_at, b_at, out_at] =
-                    std::array::from_fn(|which| (self.start[which] + at[which]) as isize);
+            for product in own.clone() {
+                let at = offsets(&self.batch, product / panels, n);
+                let [a, b, out] = std::array::from_fn(|which| (self.start[which] + at[which]) as isize);
+                let panel = product % panels * self.variant.vectors();
+                let panel = &self.columns.vectors[panel..vectors.min(panel + self.variant.vectors())];
                 // SAFETY: offsets of axes inside their extents stay inside the buffers, by the caller's contract.
                 unsafe {
-                    let (a, b, out) = (a.offset(a_at), b.offset(b_at), out.offset(out_at));
-                    self.block(a, b, out, n, &segments, ends, scratch);
+                    let moved = Arrays {
+                        a: arrays.a.offset(a),
+                        b: arrays.b.offset(b),
+                        out: arrays.out.offset(out),
+                        ..arrays
+                    };
+                    self.panel(moved, &self.rows[rows.clone()], panel, columns, &segments, ends);
                 }
             }
         }
     }
 
-    /// One block of the chain over `k`, for all rows and columns of one product.
-    #[allow(clippy::too_many_arguments)] // three arrays, and what they are read by
-    unsafe fn block<T: Real>(
+    /// One block of the chain over `k`, for some rows and the columns of a panel.
+    unsafe fn panel<T: Real>(
         &self,
-        a: *const T,
-        b: *const T,
-        out: *mut T,
-        n: usize,
+        Arrays { a, b, out, scratch }: Arrays<T>,
+        rows: &[Place],
+        panel: &[Vector],
+        columns: usize,
         segments: &Segments,
         ends: Ends<T>,
-        scratch: *mut T,
     ) {
-        let [rows, columns] = self.counts.map(|count| count.for_examples(n));
-        let (rows, lanes) = (&self.rows[..rows], self.variant.lanes::<T>());
-        let vectors = self.columns.vectors.partition_point(|vector| vector.first < columns);
-        for panel in self.columns.vectors[..vectors].chunks(self.variant.vectors()) {
-            let mut args = TileArgs {
-                segments: &segments.list,
-                a,
-                a_k: segments.stride.0,
-                rows,
-                b: [b; VECTORS],
-                b_k: segments.stride.1,
-                out: [out; VECTORS],
-                lanes: [0; VECTORS],
-                add: ends.add,
-                divisor: ends.divisor,
-            };
-            for (v, vector) in panel.iter().enumerate() {
-                args.b[v] = b.wrapping_offset(vector.place.operand);
-                args.out[v] = out.wrapping_offset(vector.place.out);
-                args.lanes[v] = vector.count.min(columns - vector.first);
-            }
-            if self.columns.packed {
-                // SAFETY: the operand reaches as far; `scratch_len` has room for a panel.
-                unsafe { self.pack(b, panel, &args, segments, scratch) };
-                (args.segments, args.b_k) = (&segments.packed, (self.variant.vectors() * lanes) as isize);
-                args.b = std::array::from_fn(|v| scratch.wrapping_add(v * lanes).cast_const());
-            }
-            // SAFETY: rows and columns are inside what `args` points to: the operands or the packed panel, and the
-            // result.
-            unsafe { self.column_of_tiles(args, panel, out) };
+        let lanes = self.variant.lanes::<T>();
+        let mut args = TileArgs {
+            segments: &segments.list,
+            a,
+            a_k: segments.stride.0,
+            rows,
+            b: [b; VECTORS],
+            b_k: segments.stride.1,
+            out: [out; VECTORS],
+            lanes: [0; VECTORS],
+            add: ends.add,
+            divisor: ends.divisor,
+        };
+        for (v, vector) in panel.iter().enumerate() {
+            args.b[v] = b.wrapping_offset(vector.place.operand);
+            args.out[v] = out.wrapping_offset(vector.place.out);
+            args.lanes[v] = vector.count.min(columns - vector.first);
         }
+        if self.columns.packed {
+            // SAFETY: the operand reaches as far; `scratch_len` has room for a panel.
+            unsafe { self.pack(b, panel, &args, segments, scratch) };
+            (args.segments, args.b_k) = (&segments.packed, (self.variant.vectors() * lanes) as isize);
+            args.b = std::array::from_fn(|v| scratch.wrapping_add(v * lanes).cast_const());
+        }
+        // SAFETY: rows and columns are inside what `args` points to: the operands or the packed panel, and the
+        // result.
+        unsafe { self.column_of_tiles(args, panel, out) };
     }
 
     /// All rows of one panel of columns, in tiles of about the same height.
@@ -430,6 +471,47 @@ fn parted(axes: &[ContractAxis]) -> (&[ContractAxis], ContractAxis) {
     match (as_one(axes), axes.split_last()) {
         (None, Some((&inner, outer))) => (outer, inner),
         (one, _) => (&[], one.unwrap_or(NONE)),
+    }
+}
+
+/// The arrays of a product.
+#[derive(Clone, Copy)]
+pub(super) struct Arrays<T> {
+    pub a: *const T,
+    pub b: *const T,
+    pub out: *mut T,
+    /// Memory for packed columns.
+    pub scratch: *mut T,
+}
+
+impl<T> Arrays<T> {
+    /// The same with the scratch memory from an element on.
+    fn with_scratch_from(self, first: usize) -> Self {
+        Arrays { scratch: self.scratch.wrapping_add(first), ..self }
+    }
+}
+
+// SAFETY: pointers that threads use by the contract of [`Task::run`]: they read operands, and write each its own part.
+unsafe impl<T> Sync for Arrays<T> {}
+// SAFETY: as above.
+unsafe impl<T> Send for Arrays<T> {}
+
+/// Which of how many parts.
+#[derive(Clone, Copy)]
+struct Part {
+    number: usize,
+    of: usize,
+    /// Whether it is some rows of all panels, rather than all rows of some.
+    by_rows: bool,
+}
+
+impl Part {
+    /// There is only one.
+    const WHOLE: Part = Part { number: 0, of: 1, by_rows: false };
+
+    /// Its share of so many.
+    fn share(self, count: usize) -> std::ops::Range<usize> {
+        count * self.number / self.of..count * (self.number + 1) / self.of
     }
 }
 

@@ -51,14 +51,15 @@ fn check_in<T: Real>(contract: &Contract, lengths: [usize; 3], n: usize, capacit
     reference(contract, &a, &b, &mut expected, n);
     for variant in Variant::here() {
         let task = Task::prepare_for::<T>(contract, capacity, variant);
-        let mut scratch = vec![T::of(f64::NAN); task.scratch_len()];
-        let mut out = vec![T::of(7.0); lengths[2]];
-        // SAFETY: the lengths are those that the axes reach, and the buffers are distinct.
-        unsafe {
-            super::contract(&task, a.as_ptr(), b.as_ptr(), out.as_mut_ptr(), n as u64, scratch.as_mut_ptr());
+        for threads in [1, 3] {
+            let mut equipment = Equipment::new([&task].into_iter(), size_of::<T>(), threads);
+            let mut out = vec![T::of(7.0); lengths[2]];
+            let (a, b, to) = (a.as_ptr(), b.as_ptr(), out.as_mut_ptr());
+            // SAFETY: the lengths are those that the axes reach, and the buffers are distinct.
+            unsafe { super::contract(&task, a, b, to, n as u64, &raw mut equipment) };
+            let differs = expected.iter().zip(&out).position(|(x, y)| x.get().to_bits() != y.get().to_bits());
+            assert_eq!(differs, None, "{variant:?} by {threads} threads {contract:?}");
         }
-        let differs = expected.iter().zip(&out).position(|(x, y)| x.get().to_bits() != y.get().to_bits());
-        assert_eq!(differs, None, "{variant:?} {contract:?}");
     }
 }
 
@@ -80,6 +81,20 @@ fn every_layout_and_size_agrees() {
             );
             check(&contract, [(m * k) as usize, (n * k) as usize, (m * n) as usize], 1, 1);
         }
+    }
+}
+
+/// Products that threads share: many panels, few of them with many rows, and several products.
+#[test]
+fn threads_share_long_products() {
+    use Extent::Fixed;
+    for (m, n, k, batch) in [(50, 700, 40, 1), (700, 9, 70, 1), (64, 60, 33, 9), (130, 70, 1030, 2)] {
+        let (mi, ni, ki) = (i64::from(m), i64::from(n), i64::from(k));
+        let rows = vec![axis(Fixed(m), ki, 0, ni)];
+        let mut contract = bare(rows, vec![axis(Fixed(n), 0, 1, 1)], vec![axis(Fixed(k), 1, ni, 0)]);
+        contract.batch = vec![axis(Fixed(batch), mi * ki, ni * ki, mi * ni)];
+        let lengths = [m * k, n * k, m * n].map(|length| (length * batch) as usize);
+        check(&contract, lengths, 1, 1);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::circuit::gates;
+use crate::kernels::Equipment;
 use Extent::{Batch, Fixed};
 use std::time::Instant;
 
@@ -116,16 +117,16 @@ fn small_contractions() {
             let task = Task::prepare::<f32>(contract, schedule.capacity);
             let [m, n, k] = extents.map(|extent| extent as usize);
             let (a, b, mut out) = (vec![0.5f32; m * k], vec![0.25f32; n * k], vec![0f32; m * n]);
-            let mut scratch = vec![0f32; task.scratch_len()];
+            let mut equipment = Equipment::new([&task].into_iter(), 4, 1);
             let mut kernel = f64::INFINITY;
             for _ in 0..100 {
                 let start = Instant::now();
                 for _ in 0..1000 {
                     let (a, b) = (std::hint::black_box(a.as_ptr()), std::hint::black_box(b.as_ptr()));
-                    let (out, scratch) = (out.as_mut_ptr(), scratch.as_mut_ptr());
+                    let (out, equipment) = (out.as_mut_ptr(), &raw mut equipment);
                     // SAFETY: the arrays are as long as the axes reach.
                     unsafe {
-                        crate::kernels::contract(&task, a, b, out, u64::from(schedule.capacity), scratch)
+                        crate::kernels::contract(&task, a, b, out, u64::from(schedule.capacity), equipment)
                     };
                 }
                 kernel = kernel.min(start.elapsed().as_secs_f64() * 1e6);

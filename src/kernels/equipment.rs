@@ -1,0 +1,43 @@
+//! What products are worked on with: memory for packed columns, and threads.
+
+use super::pool::Pool;
+use super::task::Task;
+
+/// So that arrays start where a cache line does.
+#[repr(align(64))]
+#[derive(Clone, Copy, Debug)]
+pub struct CacheLine(#[expect(dead_code, reason = "read through pointers only")] [u8; CacheLine::SIZE]);
+
+impl CacheLine {
+    /// Bytes of one.
+    pub const SIZE: usize = 64;
+
+    /// Zeros for so many bytes: numbers of any type.
+    pub fn zeros(bytes: usize) -> Vec<CacheLine> {
+        vec![CacheLine([0; CacheLine::SIZE]); bytes.div_ceil(CacheLine::SIZE)]
+    }
+}
+
+/// Memory for packed columns, and threads.
+#[derive(Debug)]
+pub struct Equipment {
+    /// A part for each thread.
+    scratch: Vec<CacheLine>,
+    /// None: the caller works alone.
+    pool: Option<Pool>,
+}
+
+impl Equipment {
+    /// Enough for any of some tasks on numbers of so many bytes, by so many threads.
+    pub fn new<'a>(tasks: impl Iterator<Item = &'a Task>, bytes: usize, threads: usize) -> Equipment {
+        let pool = (threads > 1).then(|| Pool::new(threads));
+        let threads = pool.as_ref().map_or(1, Pool::threads);
+        let longest = tasks.map(|task| task.scratch_len(threads)).max().unwrap_or(0);
+        Equipment { scratch: CacheLine::zeros(longest * bytes), pool }
+    }
+
+    /// Its first element of scratch memory, and the threads.
+    pub(super) fn parts<T>(&mut self) -> (*mut T, Option<&mut Pool>) {
+        (self.scratch.as_mut_ptr().cast(), self.pool.as_mut())
+    }
+}
