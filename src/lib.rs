@@ -12,6 +12,7 @@
 //! | [`circuit`] | gates, views, axes: the [`circuit::Circuit`] that everything below speaks | where a circuit comes from |
 //! | [`interpret`] | `Circuit` → values, f32 and f64: the definition of what a program means | how anything is made fast |
 //! | [`differentiate`] | `Circuit`, outputs, wrt → `Circuit` with the backward gates | who asks |
+//! | [`scalar`] | `Circuit`, numbers → every single add and multiply of an example, with value and gradient | who looks at it |
 //! | [`simplify`] | `Circuit` → `Circuit`: directed rewrite rules as a table | loops, buffers |
 //! | [`stepwise`] | `Circuit` over a sequence → `Circuit` of one position, with states | loops, buffers |
 //! | [`data`] | data blocks → [`data::Dataset`] | networks |
@@ -41,6 +42,7 @@ pub mod listing;
 pub mod picture;
 pub mod plan;
 pub mod runtime;
+pub mod scalar;
 pub mod simplify;
 pub mod stepwise;
 pub mod syntax;

@@ -240,6 +240,13 @@ impl Circuit {
         origin.place.map(|place| &self.places[place.0 as usize])
     }
 
+    /// Where the user's own text makes a value that goes by this path: its definition, or the call that it belongs to.
+    pub fn line_of(&self, value: ValueId, path: &str) -> Option<Span> {
+        let named = self.names.iter().find(|named| named.path == path).and_then(|named| named.span);
+        let slot = self.slots.iter().find(|slot| slot.name == path).and_then(|slot| slot.span);
+        self.place(self.origin(value)).map(|place| place.line).or(named).or(slot)
+    }
+
     /// What a cotangent without a name may be called after.
     pub fn hint(&self, value: ValueId) -> Option<&Hint> {
         self.hints.get(&value)

@@ -212,6 +212,19 @@ pub fn missing(what: &str, help: &str) -> Diagnostics {
     vec![Diagnostic::error(codes::MISSING_PART, what.to_string()).help(help.to_string())]
 }
 
+/// Writes rows in columns as wide as they need; those at `left` begin at the left, others end at the right.
+pub fn columns(rows: &[Vec<String>], left: &[usize]) {
+    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |k: usize| rows.iter().filter_map(|row| row.get(k)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..count).map(|k| width(k).unwrap_or(0)).collect();
+    for row in rows {
+        let cells = row.iter().zip(&widths).enumerate().map(|(k, (cell, &width))| {
+            if left.contains(&k) { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+        });
+        write_out(format_args!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end()));
+    }
+}
+
 /// Writes to standard output. Whoever reads it may stop before the end (`nnc show | head`): that ends the command,
 /// and is no error.
 pub fn write_out(text: std::fmt::Arguments<'_>) {

@@ -1,17 +1,20 @@
 //! `nnc draw`
 
-use super::common::{Failed, Source, give_params, missing, write_text};
-use crate::diagnostic::{Diagnostic, codes};
-use crate::picture::{Picture, dot, page, svg};
-use crate::runtime::once::Evaluation;
-use crate::runtime::trace::{give_row, trace};
+use super::common::{Failed, Session, Source, missing, write_text};
+use super::given::Given;
+use crate::elaborate::model::Model;
+use crate::picture::{Picture, board, dot, page, svg};
+use crate::runtime::trace::trace;
 use std::path::PathBuf;
 
 /// Draw a network and its gradient.
 ///
 /// The forward circuit and, facing it, the backward one: a box each named value. html is a page of its own, in which
 /// layers fold, a value shows its formula, line and rule, and its way to the loss lights up; svg is a still picture; dot is
-/// for Graphviz, json for programs.
+/// for Graphviz, json for programs. With --example the page shows what that example computes, too.
+///
+/// With --scalar a small net is drawn as on a whiteboard: each add, multiply and function of one example, the value above
+/// its wire and the gradient below.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -19,12 +22,8 @@ pub struct Args {
     /// In which form.
     #[arg(long, value_enum, default_value_t = Format::Svg)]
     format: Format,
-    /// Show the values and gradients of this example too: its number among all rows of the data, from 0.
-    #[arg(long, value_name = "K")]
-    example: Option<usize>,
-    /// Parameters and states (safetensors), for --example.
-    #[arg(long, value_name = "FILE", requires = "example")]
-    params: Option<PathBuf>,
+    #[command(flatten)]
+    given: Given,
     /// Where it goes, instead of standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -50,28 +49,10 @@ pub fn run(args: Args) -> Result<(), Failed> {
         let help = "add `loss = ...` to the net";
         return Err(session.fail(&missing("the net has no loss: there is no gradient to draw", help)));
     }
-    let mut traced = None;
-    if let Some(example) = args.example {
-        let mut evaluation = Evaluation::of_type(&model, false, 1, session.seed(), session.precision());
-        if let Some(data) = &session.data {
-            if example >= data.rows {
-                let message = format!("there is no example {example}: the data has {}", data.rows);
-                let wrong = Diagnostic::error(codes::DATA_MISMATCH, message).at(data.span, "this data");
-                return Err(session.fail(&[wrong]));
-            }
-            give_row(&mut evaluation, data, example);
-        }
-        if let Some(path) = &args.params {
-            give_params(&mut evaluation, &session, path).map_err(|wrong| session.fail(&[wrong]))?;
-        }
-        traced = Some(trace(&model, &evaluation, example));
-    }
-    let picture = Picture::of(&session.program, &model, traced.as_deref());
-    let text = match args.format {
-        Format::Html => page::page(&picture),
-        Format::Svg => svg::svg(&picture),
-        Format::Dot => dot::dot(&picture),
-        Format::Json => format!("{}\n", picture.to_json()),
+    let text = if args.given.scalar {
+        whiteboard(&args, &session, &model)?
+    } else {
+        facing(&args, &session, &model)?
     };
     match &args.out {
         Some(path) => write_text(path, &text),
@@ -80,4 +61,31 @@ pub fn run(args: Args) -> Result<(), Failed> {
             Ok(())
         }
     }
+}
+
+/// The forward and the backward circuit, named value by named value.
+fn facing(args: &Args, session: &Session, model: &Model) -> Result<String, Failed> {
+    let mut traced = None;
+    if args.given.asks_for_an_example() {
+        let evaluation = args.given.evaluation(session, model).map_err(|wrong| session.fail(&[wrong]))?;
+        traced = Some(trace(model, &evaluation, args.given.first()));
+    }
+    let picture = Picture::of(&session.program, model, traced.as_deref());
+    Ok(match args.format {
+        Format::Html => page::page(&picture),
+        Format::Svg => svg::svg(&picture),
+        Format::Dot => dot::dot(&picture),
+        Format::Json => format!("{}\n", picture.to_json()),
+    })
+}
+
+/// One example, gate by gate.
+fn whiteboard(args: &Args, session: &Session, model: &Model) -> Result<String, Failed> {
+    let drawn = args.given.board(session, model).map_err(|wrong| session.fail(&[wrong]))?;
+    Ok(match args.format {
+        Format::Html => board::page::page(&drawn),
+        Format::Svg => board::svg::svg(&drawn),
+        Format::Dot => board::dot::dot(&drawn),
+        Format::Json => format!("{}\n", drawn.to_json()),
+    })
 }

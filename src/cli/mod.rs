@@ -10,6 +10,7 @@ mod eval;
 mod explain;
 mod fmt;
 mod generate;
+mod given;
 mod grad;
 mod library;
 mod progress;

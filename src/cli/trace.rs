@@ -1,33 +1,32 @@
 //! `nnc trace`
 
-use super::common::{Failed, Session, Source, give_params, say};
+use super::common::{Failed, Session, Source, columns, say};
+use super::given::Given;
 use crate::diagnostic::{Diagnostic, codes, nearest};
 use crate::elaborate::model::Model;
-use crate::runtime::once::Evaluation;
-use crate::runtime::trace::{Summary, Traced, give_row, trace};
+use crate::picture::board::Board;
+use crate::runtime::trace::{Summary, Traced, trace};
 use serde_json::{Value, json};
-use std::path::PathBuf;
 
 /// Show every value of a network and its gradient, for one example.
 ///
 /// In the order of computation, each named value with the line that it comes from and, beside it, the derivative of
 /// this example's loss by it. Arrays are summed up: smallest, largest, mean, norm, and the share of zeros; --value
-/// prints one in full. Parameters are those of --params, else the initial ones.
+/// prints one in full. Parameters are those of --params, those after --step updates, else the initial ones.
+///
+/// With --scalar a small net is gone through gate by gate: each add, multiply and function with the numbers that go in, the
+/// one that comes out, and its gradient: for each use the gradient of what uses it, times the slope of the gate there.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
     source: Source,
-    /// Which example: its number among all rows of the data, from 0.
-    #[arg(long, default_value_t = 0, value_name = "K")]
-    example: usize,
-    /// Parameters and states (safetensors).
-    #[arg(long, value_name = "FILE")]
-    params: Option<PathBuf>,
+    #[command(flatten)]
+    given: Given,
     /// Print this value only, in full; may be repeated.
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", conflicts_with = "scalar")]
     value: Vec<String>,
     /// Print everything in full.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "scalar")]
     full: bool,
     /// The training program (dropout drops, batch statistics are those of this one example).
     #[arg(long)]
@@ -38,6 +37,11 @@ pub struct Args {
 pub fn run(args: Args) -> Result<(), Failed> {
     let session = args.source.open()?;
     let model = session.model(args.training)?;
+    if args.given.scalar {
+        let board = args.given.board(&session, &model).map_err(|wrong| session.fail(&[wrong]))?;
+        gates(&session, &board);
+        return Ok(());
+    }
     let mut values = traced(&args, &session, &model).map_err(|wrong| session.fail(&[wrong]))?;
     if !args.value.is_empty() {
         values.retain(|traced| args.value.contains(&traced.name));
@@ -53,19 +57,8 @@ pub fn run(args: Args) -> Result<(), Failed> {
 }
 
 fn traced(args: &Args, session: &Session, model: &Model) -> Result<Vec<Traced>, Diagnostic> {
-    let mut evaluation = Evaluation::of_type(model, false, 1, session.seed(), session.precision());
-    if let Some(data) = &session.data {
-        if args.example >= data.rows {
-            let (k, rows) = (args.example, data.rows);
-            let message = format!("there is no example {k}: the data has {rows}");
-            return Err(Diagnostic::error(codes::DATA_MISMATCH, message).at(data.span, "this data"));
-        }
-        give_row(&mut evaluation, data, args.example);
-    }
-    if let Some(path) = &args.params {
-        give_params(&mut evaluation, session, path)?;
-    }
-    let values = trace(model, &evaluation, args.example);
+    let evaluation = args.given.evaluation(session, model)?;
+    let values = trace(model, &evaluation, args.given.first());
     for asked in &args.value {
         if values.iter().all(|traced| traced.name != *asked) {
             let near = nearest(asked, values.iter().map(|traced| traced.name.as_str()));
@@ -121,15 +114,60 @@ fn table(session: &Session, values: &[Traced]) {
         }
         rows.push(row);
     }
-    let width = |k: usize| rows.iter().filter_map(|row| row.get(k)).map(|cell| cell.chars().count()).max();
-    let widths: Vec<usize> = (0..head.len()).map(|k| width(k).unwrap_or(0)).collect();
-    for row in &rows {
-        let cells = row.iter().zip(&widths).enumerate().map(|(k, (cell, &width))| match k {
-            1 | 2 => format!("{cell:<width$}"),
-            _ => format!("{cell:>width$}"),
-        });
-        say!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    columns(&rows, &[1, 2]);
+}
+
+/// Every gate, with the uses of its value: the first beside it, others below.
+fn gates(session: &Session, board: &Board) {
+    if session.json {
+        board.rows().for_each(|row| say!("{row}"));
+        return;
     }
+    let head = [
+        "line",
+        "what",
+        "",
+        "computed as",
+        "",
+        "in numbers",
+        "value",
+        "gradient",
+        "",
+        "of its use: upstream * local",
+    ];
+    let mut rows: Vec<Vec<String>> = vec![head.iter().map(ToString::to_string).collect()];
+    for node in &board.nodes {
+        let line = if node.line == 0 { String::new() } else { node.line.to_string() };
+        let equals = |is: bool| if is { "=" } else { "" }.to_string();
+        let is_gate = !node.symbol.is_empty();
+        let gradient = node.gradient.map_or("none".to_string(), number);
+        let mut uses = node.shares.iter().map(|share| board.told(share));
+        let first = match (uses.next(), node.gradient) {
+            (Some(first), _) => first,
+            (None, Some(_)) => "the loss itself".into(),
+            (None, None) => String::new(),
+        };
+        let in_numbers = node.numbers.clone();
+        rows.push(vec![
+            line,
+            node.label.clone(),
+            equals(is_gate),
+            node.formula.clone(),
+            equals(is_gate),
+            in_numbers,
+            number(node.value),
+            gradient,
+            equals(!node.shares.is_empty()),
+            first,
+        ]);
+        let below = |told: String| {
+            let mut row = vec![String::new(); 8];
+            row.extend(["+".to_string(), told]);
+            row
+        };
+        rows.extend(uses.map(below));
+    }
+    columns(&rows, &[1, 3, 5, 9]);
 }
 
 /// A number in four digits.

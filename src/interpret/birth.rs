@@ -5,7 +5,7 @@ use super::{Array, Bindings, Element, evaluate};
 use crate::circuit::{AxisSet, Circuit, Leaf, Node, Reducer, ValueId, View, gates};
 
 /// An element of a value.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Spot {
     /// The value.
     pub value: ValueId,
@@ -117,8 +117,9 @@ impl<'c, T: Element> Kept<'c, T> {
         }
     }
 
-    /// The elements that an element was computed from.
-    fn reads(&self, at: &Spot) -> Vec<Spot> {
+    /// The elements that an element was computed from: of a read that lies outside none, of a choice the condition and
+    /// the branch that was taken.
+    pub fn reads(&self, at: &Spot) -> Vec<Spot> {
         let circuit = self.circuit;
         let spot = |value: ValueId, index: Vec<u32>| Spot { value, example: at.example, index };
         match circuit.node(at.value) {

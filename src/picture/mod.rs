@@ -1,8 +1,9 @@
 //! A net and its gradient as a picture: the forward circuit and, facing it, the backward one, a box each named value.
 //!
 //! [`Picture`] is what there is to draw; [`layout`] says where; [`dot`], [`svg`] and [`page`] write it. None needs another
-//! program to be looked at.
+//! program to be looked at. [`board`] is the other picture, of a small net: every single gate of an example.
 
+pub mod board;
 pub mod dot;
 pub mod layout;
 pub mod page;
@@ -14,7 +15,7 @@ use crate::circuit::{Circuit, Node as Gate, SlotRole, ValueId};
 use crate::diagnostic::{FileId, Sources, Span};
 use crate::elaborate::{Model, Program};
 use crate::listing::{Line, Request, requested_lines};
-use crate::runtime::trace::{Summary, Traced, line_of, shown};
+use crate::runtime::trace::{Summary, Traced, shown};
 use crate::syntax::ast::StmtKind;
 use crate::syntax::stmt_to_string;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -89,7 +90,7 @@ impl Picture {
             Some((Summary::of(&found.value), found.gradient.as_deref().map(Summary::of)))
         };
         let of = |(path, value): &(String, ValueId)| {
-            let (line, text) = place(&program.sources, line_of(circuit, *value, path));
+            let (line, text) = place(&program.sources, circuit.line_of(*value, path));
             let origin = circuit.origin(*value);
             let statement = circuit.place(origin).map(|place| place.span).or(origin.span);
             let dims: Vec<String> = circuit.shape(*value).dims.iter().map(ToString::to_string).collect();

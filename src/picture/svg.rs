@@ -116,6 +116,6 @@ fn shortened(name: &str, width: f64) -> String {
     format!("…{end}")
 }
 
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -13,6 +13,7 @@ use crate::differentiate::differentiate;
 use crate::elaborate::model::Model;
 use crate::interpret::{Bindings, Element, evaluate};
 use crate::plan::schedule::Region;
+use crate::scalar::{self, TooMany, Unrolled};
 
 /// By what the values are computed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -118,6 +119,24 @@ impl Evaluation {
             bindings.bind(&self.circuit, SlotId(k as u32), values);
         }
         bindings
+    }
+
+    /// The gates of a value one by one, of examples that are numbers `row` and following of their data.
+    ///
+    /// # Errors
+    /// If there are more than `limit`.
+    pub fn unrolled(&self, of: ValueId, row: usize, limit: usize) -> Result<Unrolled, TooMany> {
+        let examples: Vec<u32> = (row..row + self.n).map(|row| row as u32).collect();
+        match self.dtype {
+            Dtype::F32 => {
+                let bindings = Bindings::<f32> { examples, ..self.bindings() };
+                scalar::unroll(&self.circuit, of, &bindings, limit)
+            }
+            Dtype::F64 => {
+                let bindings = Bindings::<f64> { examples, ..self.bindings() };
+                scalar::unroll(&self.circuit, of, &bindings, limit)
+            }
+        }
     }
 
     fn interpreted<T: Element>(&self) -> Vec<Vec<f64>> {

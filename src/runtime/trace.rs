@@ -62,13 +62,14 @@ impl Summary {
     }
 }
 
-/// Puts a row of the data in place of the inputs of an evaluation of one example, as far as there are such columns.
-pub fn give_row(evaluation: &mut Evaluation, data: &Dataset, row: usize) {
+/// Puts rows of the data in place of the inputs of an evaluation of as many examples, as far as there are such columns.
+pub fn give_rows(evaluation: &mut Evaluation, data: &Dataset, rows: &[usize]) {
     let slots: Vec<SlotId> = evaluation.inputs().collect();
     for slot in slots {
         let Some(column) = data.column(&evaluation.circuit.slot(slot).name) else { continue };
         let len = column.row_len();
-        evaluation.values[slot.0 as usize] = column.data.part(row * len..(row + 1) * len).iter().collect();
+        let row = |&row: &usize| column.data.part(row * len..(row + 1) * len).iter().collect::<Vec<f64>>();
+        evaluation.values[slot.0 as usize] = rows.iter().flat_map(row).collect();
     }
 }
 
@@ -108,7 +109,7 @@ fn traced<T: Element>(model: &Model, evaluation: &Evaluation, row: usize) -> Vec
         .zip(computed)
         .zip(found)
         .map(|(((name, id), value), gradient)| Traced {
-            line: line_of(&circuit, id, &name),
+            line: circuit.line_of(id, &name),
             dims: circuit.shape(id).dims.iter().map(|&extent| extent as usize).collect(),
             name,
             value,
@@ -142,11 +143,4 @@ pub fn shown(model: &Model, circuit: &Circuit) -> Vec<(String, ValueId)> {
     let mut shown: Vec<(String, ValueId)> = shown.into_iter().map(|(value, name)| (name, value)).collect();
     shown.sort_by_key(|(_, value)| *value);
     shown
-}
-
-/// Where the user's text makes a value of this path.
-pub fn line_of(circuit: &Circuit, value: ValueId, name: &str) -> Option<Span> {
-    let named = circuit.names().iter().find(|named| named.path == name).and_then(|named| named.span);
-    let slot = circuit.slots().iter().find(|slot| slot.name == name).and_then(|slot| slot.span);
-    circuit.place(circuit.origin(value)).map(|place| place.line).or(named).or(slot)
 }

@@ -74,8 +74,8 @@ impl Trainer<'_> {
         (rows, Moment { step, steps, epoch: epoch as u32, examples })
     }
 
-    /// Runs steps until so many are done.
-    fn advance(&mut self, to: u64) {
+    /// Runs steps until so many are done, and looks at nothing.
+    pub fn advance(&mut self, to: u64) {
         while self.step < to {
             let (rows, at) = self.batch(self.step + 1);
             let mut records = vec![];
