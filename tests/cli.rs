@@ -480,20 +480,80 @@ fn a_run_ends_with_the_health_of_its_layers() {
     assert!(table.contains("stack.0.y.dense") && table.contains("of themselves"), "{table}");
     assert!(told.contains("W0404") && told.contains("W0501") && told.contains("`stack.0.y.dense`"), "{told}");
     assert_eq!(run("tanhs").1, "");
-    let (_, told) = refused(&["run", "examples/health/unclipped.nn"]);
-    assert!(
-        told.contains("E0703") && told.contains("the first number of step") && told.contains("clip"),
-        "{told}"
-    );
+    let told = run("unclipped").1;
+    assert!(told.contains("W0502") && told.contains("explodes at `U`") && told.contains("clip"), "{told}");
     assert_eq!(run("clipped").1, "");
     let rows = printed(&["run", "--json", "examples/xor.nn"]);
     let health = rows.lines().find(|row| row.contains("\"health\"")).expect("an event");
     let health: serde_json::Value = serde_json::from_str(health).expect("JSON");
     assert_eq!(health["layers"][0]["path"], "h.dense");
     assert!(
-        health["layers"][0]["readings"].as_array().is_some_and(|readings| readings.len() > 4),
+        health["layers"][0]["readings"].as_array().is_some_and(|readings| readings.len() >= 4),
         "{health}"
     );
+}
+
+#[test]
+fn a_run_that_stops_at_a_bad_number_tells_its_health_up_to_there() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let model = folder.path().join("line.nn").display().to_string();
+    let text = "data d = table {\n  x   y\n  10  1\n  20  3\n}\nnet n {\n  input x\n  target y\n  param w = 1\n  \
+                loss = (w * x - y)^2\n}\ntrain n on d {\n  optimizer = sgd(lr = 1)\n  batch = 2\n  epochs = 50\n}\n";
+    fs::write(&model, text).expect("it can be written");
+    let output = nnc(&["run", &model]);
+    let (table, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(table.contains("a step moves the weights by") && told.contains("W0502"), "{table}{told}");
+    assert!(told.find("W0502") < told.find("E0703"), "{told}");
+}
+
+#[test]
+fn a_small_net_is_told_gate_by_gate() {
+    let table = printed(&["trace", "--scalar", "examples/xor.nn", "--example", "1"]);
+    let row = table.lines().find(|line| line.contains(" h[3] ")).expect("a hidden unit");
+    assert!(row.contains("tanh(h.dense.y[3])") && row.trim_start().starts_with("15 "), "{row}");
+    let last = table.lines().last().expect("the loss");
+    assert!(last.contains("loss") && last.ends_with("the loss itself"), "{last}");
+    // With all examples at once it is the gradient of a step, of native code.
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("xor.safetensors").display().to_string();
+    let inputs = folder.path().join("table.safetensors").display().to_string();
+    printed(&["run", "examples/xor.nn", "--epochs", "3", "--save", &file]);
+    let bytes = |values: &[f32]| values.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+    let (x, y) = (bytes(&[0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0]), bytes(&[0.0, 1.0, 1.0, 0.0]));
+    let view = |data, n: usize| {
+        safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![4, n], data).expect("a tensor")
+    };
+    let views = [("x", view(&x, 2)), ("y", view(&y, 1))];
+    safetensors::serialize_to_file(views, None, Path::new(&inputs)).expect("it can be written");
+    let native =
+        printed(&["eval", "examples/xor.nn", "--json", "--grad", "--params", &file, "--inputs", &inputs]);
+    let tensors: Vec<serde_json::Value> =
+        native.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let gates = printed(&["trace", "--scalar", "--json", "examples/xor.nn", "--batch", "4", "--step", "3"]);
+    let gates: Vec<serde_json::Value> =
+        gates.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let gradient = |label: &str| {
+        gates.iter().find(|gate| gate["label"] == label).expect("a parameter")["gradient"]
+            .as_f64()
+            .expect("a number")
+    };
+    for (name, unit) in [("h_dense_b_bar", 8), ("p_dense_b_bar", 1)] {
+        let tensor = tensors.iter().find(|tensor| tensor["name"] == name).expect("a gradient");
+        for k in 0..unit {
+            let label = format!("{}[{k}]", name.trim_end_matches("_bar").replace('_', "."));
+            let (native, gate) = (tensor["data"][k].as_f64().expect("a number"), gradient(&label));
+            assert!((native - gate).abs() < 1e-6, "{label}: native {native}, gate by gate {gate}");
+        }
+    }
+    let (code, message) = refused(&["trace", "--scalar", "examples/lenet.nn"]);
+    assert!(
+        code == 1 && message.contains("E0902") && message.contains("without `--scalar`")
+            || message.contains("leave out"),
+        "{message}"
+    );
+    let (code, message) = refused(&["draw", "--scalar", "examples/xor.nn", "--step", "2001"]);
+    assert!(code == 1 && message.contains("2000 steps in all"), "{message}");
 }
 
 #[test]

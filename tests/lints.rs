@@ -55,6 +55,8 @@ fn the_examples_raise_no_alarm() {
         let program = elaborate::read(&path).unwrap_or_else(|(_, wrong)| panic!("{wrong:?}"));
         let data = data_of(&program, Path::new("examples"));
         let mut found = found(&program, data.as_ref(), None, 32);
+        let choices = Choices { training: true, ..Choices::default() };
+        found.extend(elaborate::model(&program, data.as_ref(), &choices).expect("it is a net").1);
         found.retain(|diagnostic| !is_allowed(diagnostic, &program.sources));
         assert_eq!(found, vec![], "{}", path.display());
     }

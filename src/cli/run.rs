@@ -73,7 +73,10 @@ pub fn run(args: Args) -> Result<(), Failed> {
         Display::new(trainer.steps_per_epoch() * u64::from(training.epochs), training.epochs, session.json);
     let outcome = trainer.run(&mut display);
     display.finish();
-    let outcome = outcome.map_err(|wrong| session.fail(&[wrong]))?;
+    let outcome = outcome.map_err(|broken| {
+        health(&session, &broken.health);
+        session.fail(&[*broken.wrong])
+    })?;
     health(&session, &outcome.health);
     report(&session, &outcome);
     match &args.save {

@@ -291,7 +291,7 @@ codes! {
         Command "nnc run examples/health/sigmoids.nn, and cured: nnc run examples/health/tanhs.nn";
     EXPLODING_GRADIENT = "W0502": "a gradient that throws the weights about",
         "Slopes multiply on the way back, and many above 1 make a number that moves the weights farther than they are large. What was learned is lost with such a step.",
-        Command "nnc run examples/health/unclipped.nn, where it goes as far as E0703; cured: nnc run examples/health/clipped.nn";
+        Command "nnc run examples/health/unclipped.nn, and cured: nnc run examples/health/clipped.nn";
     DEAD_UNITS = "W0503": "units that are 0 for every example",
         "Where relu is 0 its slope is 0 too: such a unit never changes any more. A large step, or inputs of one sign, leave many of them.",
         Command "nnc run examples/digits.nn --set \"optimizer=sgd(lr = 30)\"";

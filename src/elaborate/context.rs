@@ -318,14 +318,17 @@ impl<'p> Elaborator<'p> {
     }
 
     /// Gives a value a path by which it can be read, with a name for each of its dimensions: those of its index
-    /// variables, then `indices` as written, then letters that are free.
+    /// variables, then `indices` as written, then those of an earlier name of the same value, then letters that are
+    /// free.
     pub fn name(&mut self, path: &str, array: &Array, indices: &[String], span: Span) {
         if self.home == Home::Initial || self.inner.contains_key(path) {
             return;
         }
         let mapped: Vec<String> = array.vars.iter().map(|&var| self.var(var).name.clone()).collect();
         let count = array.vars.len() + array.dims.len();
-        let given = mapped.iter().chain(indices).take(count);
+        let earlier = self.indices_of(array.value);
+        let rest = earlier.iter().skip(mapped.len() + indices.len());
+        let given = mapped.iter().chain(indices).chain(rest).take(count);
         let mut names: Vec<String> = vec![];
         for name in given.cloned().map(Some).chain(std::iter::repeat(None)).take(count) {
             let free = |name: &String| !names.contains(name);
@@ -343,5 +346,14 @@ impl<'p> Elaborator<'p> {
             mapped: array.vars.len(),
             span: Some(span),
         });
+    }
+
+    /// What a value that has a name already calls its indices.
+    fn indices_of(&self, value: ValueId) -> Vec<String> {
+        if !self.named.contains(&value) {
+            return vec![];
+        }
+        let named = self.circuit.names().iter().rev().find(|named| named.value == value);
+        named.map_or(vec![], |named| named.indices.clone())
     }
 }

@@ -5,10 +5,11 @@ use super::scope::{BodyKind, join};
 use super::sizes::Given;
 use super::statements::size_letters;
 use super::values::{Array, Home, Sort, Tried, Value};
+use super::walk::{for_each_child, for_each_expr, ungrouped};
 use crate::circuit::{Kind, Shape, Slot, SlotRole, ValueId};
 use crate::data::Column;
 use crate::diagnostic::{Diagnostic, Span, codes, nearest};
-use crate::syntax::ast::{Decl, DeclRole, Declared, Expr, How};
+use crate::syntax::ast::{Decl, DeclRole, Declared, Expr, ExprKind, How, IndexArg};
 
 impl<'p> Elaborator<'p> {
     /// One statement of declarations.
@@ -21,9 +22,23 @@ impl<'p> Elaborator<'p> {
             self.define(&decl.name, array.clone().map(Value::Array));
             if let (Ok(array), false) = (array, known) {
                 let path = self.slot_path(role, decl);
-                self.name(&path, &array, &size_letters(decl), decl.span);
+                let letters = self.letters_in_use(decl).unwrap_or_else(|| size_letters(decl));
+                self.name(&path, &array, &letters, decl.span);
             }
         }
+    }
+
+    /// The indices by which the body first reads what it declares: `f, c, u, v` of `w[f, c, u, v]`.
+    fn letters_in_use(&self, decl: &Decl) -> Option<Vec<String>> {
+        let mut found = None;
+        for pending in &self.here().pending {
+            for_each_expr(pending.statement, &mut |expr| {
+                if found.is_none() {
+                    found = plain_indices(expr, &decl.name.text, decl.sizes.len());
+                }
+            });
+        }
+        found
     }
 
     fn slot_path(&self, role: DeclRole, decl: &Decl) -> String {
@@ -277,4 +292,30 @@ impl<'p> Elaborator<'p> {
         self.moments.push((decl.name.text.clone(), value, initial));
         Ok(Array { value, vars, dims, sort: Sort::Real, home: self.home })
     }
+}
+
+/// The first read of an array within an expression whose indices are as many names, each another.
+fn plain_indices(expr: &Expr, array: &str, rank: usize) -> Option<Vec<String>> {
+    if let ExprKind::Index { base, indices } = &expr.kind
+        && matches!(&ungrouped(base).kind, ExprKind::Name { name, primed: false } if name.text == array)
+    {
+        let name = |index: &IndexArg| match index {
+            IndexArg::Expr(Expr { kind: ExprKind::Name { name, primed: false }, .. }) => {
+                Some(name.text.clone())
+            }
+            _ => None,
+        };
+        let names: Option<Vec<String>> = indices.iter().map(name).collect();
+        let distinct = |names: &Vec<String>| (1..names.len()).all(|k| !names[..k].contains(&names[k]));
+        if let Some(names) = names.filter(|names| names.len() == rank && distinct(names)) {
+            return Some(names);
+        }
+    }
+    let mut found = None;
+    for_each_child(expr, &mut |child| {
+        if found.is_none() {
+            found = plain_indices(child, array, rank);
+        }
+    });
+    found
 }

@@ -76,7 +76,9 @@ impl<'p> Elaborator<'p> {
             }
             ast::Reducer::Mean => {
                 let sum = Array { sort: Sort::Real, ..self.reduce(Reducer::Sum, array, over, batch)? };
-                if over.is_empty() { Ok(sum) } else { self.with_number(gates::DIV, &sum, count, Sort::Real) }
+                // Of one element it is that element.
+                let plain = over.is_empty() || count == 1.0 && array.sort == Sort::Real;
+                if plain { Ok(sum) } else { self.with_number(gates::DIV, &sum, count, Sort::Real) }
             }
             ast::Reducer::Max | ast::Reducer::Any => self.reduce(Reducer::Max, array, over, false),
             ast::Reducer::Min | ast::Reducer::All => self.reduce(Reducer::Min, array, over, false),

@@ -94,7 +94,7 @@ pub fn file_mentions(file: &File, name: &str) -> bool {
 }
 
 /// Calls `f` with each expression directly in a statement.
-fn for_each_expr(stmt: &Stmt, f: &mut impl FnMut(&Expr)) {
+pub fn for_each_expr(stmt: &Stmt, f: &mut impl FnMut(&Expr)) {
     match &stmt.kind {
         StmtKind::Declare { decls, .. } => {
             decls.iter().filter_map(|declared| declared.init.as_ref()).for_each(|(_, init)| f(init));

@@ -126,7 +126,7 @@ pub fn backward(
             (None, None) => Line::new(circuit, stmt, circuit.origin(value)),
         }
     };
-    let mut lines: Vec<Line> = defined.iter().map(line).collect();
+    let mut lines = sections::gathered(defined.iter().map(line).collect());
     let mut outputs = vec![];
     for gradient in gradients {
         let (name, line) = result(circuit, &names, gradient);

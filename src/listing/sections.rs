@@ -220,3 +220,38 @@ fn end_of_section(rows: &[Row<'_>], begin: usize, stop: usize) -> usize {
     };
     (begin + 1..stop).find(|&k| place(&rows[k]) != place(&rows[begin])).unwrap_or(stop)
 }
+
+/// Lines in an order in which those of one statement stand side by side, where nothing but a value of the model that is
+/// computed again stands between them: that goes before them, as long as it reads none of them.
+pub(super) fn gathered(mut lines: Vec<Line>) -> Vec<Line> {
+    let is_again = |line: &Line| line.rules.is_empty() && line.span.is_some();
+    let mut at = 1;
+    while at < lines.len() {
+        let end = (at..lines.len()).find(|&k| !is_again(&lines[k])).unwrap_or(lines.len());
+        let place = lines[at - 1].place.clone();
+        let begin = (0..at).rev().find(|&k| lines[k].place != place).map_or(0, |k| k + 1);
+        let splits = end > at && end < lines.len() && lines[end].place == place && place.is_some();
+        let words = |line: &Line| -> FxHashSet<String> {
+            let text = stmt_to_string(&line.stmt, 0);
+            text.split(|c: char| !(c.is_alphanumeric() || c == '_')).map(String::from).collect()
+        };
+        let needs = |again: &Line| {
+            let words = words(again);
+            lines[begin..at].iter().any(|line| defined(line).is_some_and(|name| words.contains(name)))
+        };
+        let moves = splits && lines[at..end].iter().all(|line| line.place != place && !needs(line));
+        if moves {
+            lines[begin..end].rotate_right(end - at);
+        }
+        at = end.max(at + 1);
+    }
+    lines
+}
+
+/// The name that a line defines.
+fn defined(line: &Line) -> Option<&str> {
+    match &line.stmt.kind {
+        StmtKind::Define { targets, .. } => targets.first().map(|target| target.name.text.as_str()),
+        _ => None,
+    }
+}

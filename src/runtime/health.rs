@@ -1,7 +1,7 @@
 //! The health of a training: how large the gradient of each layer is, how far a step moves its weights, and which units
 //! have died or saturated.
 //!
-//! Gradients are looked at after steps 1, 4, 16, 64, ... and the last: the cost does not grow with the run. Units are looked
+//! Gradients are looked at after steps 1, 8, 64, 512, ... and the last: the cost does not grow with the run. Units are looked
 //! at once, at the end, on some of the examples, by the reference interpreter.
 
 use super::layout::Layout;
@@ -49,6 +49,10 @@ pub struct Health {
     pub findings: Vec<Diagnostic>,
 }
 
+/// How much rarer readings become. To look at a step it is run by itself, which for the smallest of nets takes several
+/// times as long as a step among others.
+const RARER: u64 = 8;
+
 /// Takes readings while training.
 #[derive(Clone, Debug)]
 pub(super) struct Pulse {
@@ -78,15 +82,20 @@ impl Pulse {
         pulse
     }
 
-    /// The next step to look at, of so many in all.
+    /// That looks at nothing.
+    pub fn none() -> Pulse {
+        Pulse { layers: vec![], spans: vec![], next: u64::MAX }
+    }
+
+    /// The next step to look at, of so many in all: beyond all of them, if none is.
     pub fn next(&self, whole: u64) -> u64 {
-        self.next.min(whole)
+        if self.layers.is_empty() { u64::MAX } else { self.next.min(whole) }
     }
 
     /// Looks at what a step did.
     pub fn take(&mut self, step: u64, before: &Numbers, after: &Numbers, gradients: Option<&Numbers>) {
         while self.next <= step {
-            self.next = self.next.saturating_mul(4);
+            self.next = self.next.saturating_mul(RARER);
         }
         let inside = |range: &std::ops::Range<usize>, numbers: &Numbers| range.end <= numbers.len();
         for (layer, ranges) in &mut self.layers {
@@ -102,6 +111,7 @@ impl Pulse {
                 }
             }
             let [gradient, update, weight] = sums.map(f64::sqrt);
+            layer.readings.retain(|(taken, _)| *taken < step);
             layer.readings.push((step, Reading { gradient, update, weight }));
         }
     }
@@ -161,7 +171,9 @@ const LARGE_STEP: f64 = 0.5;
 fn exploding(layers: &[LayerHealth], spans: &[Option<Span>]) -> Option<Diagnostic> {
     let worst = |layer: &LayerHealth| {
         let wild = layer.readings.iter().filter(|(_, reading)| {
-            reading.gradient > LARGE_GRADIENT && reading.relative().is_some_and(|part| part > LARGE_STEP)
+            reading.gradient.is_finite()
+                && reading.gradient > LARGE_GRADIENT
+                && reading.relative().is_some_and(|part| part > LARGE_STEP)
         });
         wild.max_by(|a, b| a.1.gradient.total_cmp(&b.1.gradient)).copied()
     };

@@ -46,6 +46,17 @@ pub struct Trainer<'a> {
     update: Update,
     snapshot: Option<replay::Snapshot>,
     pulse: Pulse,
+    /// Whether anything is looked at between steps.
+    watchful: bool,
+}
+
+/// A run that cannot go on.
+#[derive(Clone, Debug)]
+pub struct Broken {
+    /// The first number that was no longer finite.
+    pub wrong: Box<Diagnostic>,
+    /// Of gradients and units up to there.
+    pub health: Health,
 }
 
 /// Who is told how a run goes.
@@ -172,7 +183,13 @@ impl<'a> Trainer<'a> {
             update: update.clone(),
             snapshot: None,
             pulse,
+            watchful: true,
         })
+    }
+
+    /// A run that looks neither after its health nor for numbers that are not finite, to tell what that costs.
+    pub fn heedless(self) -> Trainer<'a> {
+        Trainer { pulse: Pulse::none(), watchful: false, ..self }
     }
 
     /// The native program of a step and what it was made from.
@@ -207,7 +224,11 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// When the loss or a weight is no longer finite: the first number that was not.
-    pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome, Diagnostic> {
+    pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome, Broken> {
+        self.run_to_end(observer).map_err(|wrong| Broken { wrong: Box::new(wrong), health: self.health() })
+    }
+
+    fn run_to_end(&mut self, observer: &mut dyn Observer) -> Result<Outcome, Diagnostic> {
         let began = Instant::now();
         let mut training_time = Duration::ZERO;
         let mut watch = Watch {
@@ -250,7 +271,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// What was seen of gradients, and what the units give now.
-    fn health(&self) -> Health {
+    pub fn health(&self) -> Health {
         let mut health = self.pulse.health();
         let count = health::examples(&self.model, self.data.train.len());
         let rows: Vec<u32> = self.data.train.iter().take(count).copied().collect();
@@ -324,13 +345,12 @@ impl<'a> Trainer<'a> {
             // A step that is looked at is run by itself.
             let due = self.pulse.next(whole);
             let looked_at = due == self.step + 1;
-            let count = match due.checked_sub(self.step + 1) {
-                Some(0) => 1,
-                Some(until) => chunk.min(steps - done).min(until),
-                None => chunk.min(steps - done),
-            };
+            let until = if looked_at { 1 } else { due.saturating_sub(self.step + 1).max(1) };
+            let count = chunk.min(steps - done).min(until);
             let before = self.store.numbers(Region::Params).filter(|_| looked_at).cloned();
-            self.keep_snapshot();
+            if self.watchful {
+                self.keep_snapshot();
+            }
             let epoch_of = |step: u64| first + (step / each) as u32;
             let moments = (done..done + count).map(|k| Moment {
                 step: self.step + k - done + 1,
@@ -359,7 +379,7 @@ impl<'a> Trainer<'a> {
             }
             done += count;
             self.step += count;
-            if !self.is_finite() {
+            if self.watchful && !self.is_finite() {
                 return Err(self.not_finite(self.step, None));
             }
             if let (Some(before), Some(after)) = (before, self.store.numbers(Region::Params)) {
@@ -371,7 +391,8 @@ impl<'a> Trainer<'a> {
                 steps: whole,
                 loss: sum / part.len() as f64,
             });
-            chunk = if looked_at { chunk } else { next_chunk(count, taken) };
+            // Of a part that was cut short nothing is learned.
+            chunk = if count < chunk { chunk } else { next_chunk(count, taken) };
         }
         losses.iter_mut().for_each(|loss| *loss /= rows as f64);
         Ok(losses)

@@ -62,8 +62,12 @@ pub fn negate(value: Expr) -> Expr {
     expr(ExprKind::Unary { op: UnaryOp::Neg, value: Box::new(value) })
 }
 
-/// `not x`
+/// `not x`, of a comparison `not (a < b)`
 pub fn not(value: Expr) -> Expr {
+    let value = match &value.kind {
+        ExprKind::Binary { .. } => expr(ExprKind::Group(Box::new(value))),
+        _ => value,
+    };
     expr(ExprKind::Unary { op: UnaryOp::Not, value: Box::new(value) })
 }
 

@@ -88,6 +88,7 @@ impl Trainer<'_> {
     /// What is told when the loss of a step, or a weight after it, is not finite: the first number that was not.
     pub(super) fn not_finite(&mut self, step: u64, loss: Option<f64>) -> Diagnostic {
         let first = self.first_bad_step(step);
+        self.look_at(first);
         let (_, at) = self.batch(first);
         let found = match self.training.precision {
             Dtype::F32 => self.found::<f32>(first),
@@ -130,8 +131,23 @@ impl Trainer<'_> {
                 if at(self, middle) { good = middle } else { bad = middle }
             }
         }
+        // How it was one step earlier tells more of its health than what is no number.
+        if bad > snapshot.step + 1 {
+            at(self, bad - 2);
+            self.look_at(bad - 1);
+        }
         at(self, bad - 1);
         bad
+    }
+
+    /// Takes the readings of the step that the run stands before, and goes back.
+    fn look_at(&mut self, step: u64) {
+        let before = self.taken();
+        self.advance(step);
+        if let Some(after) = self.store.numbers(Region::Params) {
+            self.pulse.take(step, &before.params, after, self.store.numbers(Region::Gradients));
+        }
+        self.restore(&before);
     }
 
     /// Goes over the step that the run stands before.
