@@ -6,7 +6,8 @@
 //! NNC_PROGRAMS=10000 cargo test --release --test random_programs -- --nocapture
 //! ```
 //!
-//! `NNC_FROM` is the first seed. A program that fails is made small and written to `target/random-programs/`.
+//! `NNC_FROM` is the first seed, `NNC_THREADS` how many run side by side, and `NNC_ORACLE` words of the only oracles that are
+//! asked: with `NNC_ORACLE=reads` it is the round trip of `nnc grad` alone. A program that fails is made small and written to `target/random-programs/`.
 
 mod support;
 
@@ -31,9 +32,14 @@ fn every_random_program_holds() {
     let (first, count) = (setting("NNC_FROM", 0), setting("NNC_PROGRAMS", SAMPLE));
     let (failures, tally) = run(first, count);
     assert!(failures.is_empty(), "{}", report(&failures));
-    // Few numbers are so uncertain, and few derivatives so near a kink, that nothing is compared.
-    assert!(tally.doubtful * 10 < tally.compared, "{tally:?}");
-    assert!(tally.skipped < tally.measured, "{tally:?}");
+    if count > SAMPLE {
+        eprintln!("{tally:?}");
+    }
+    if std::env::var("NNC_ORACLE").is_err() {
+        // Few numbers are so uncertain, and few derivatives so near a kink, that nothing is compared.
+        assert!(tally.doubtful * 10 < tally.compared, "{tally:?}");
+        assert!(tally.skipped < tally.measured, "{tally:?}");
+    }
     // What is read back is simplified once more, which seldom moves the last bit.
     assert!(tally.rounded * 50 < tally.printed, "{tally:?}");
 }
@@ -74,7 +80,8 @@ fn run(first: u64, count: u64) -> (BTreeMap<u64, Failure>, Tally) {
             }
         }
     };
-    let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get());
+    let all = std::thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
+    let threads = setting("NNC_THREADS", all);
     std::thread::scope(|scope| (0..threads).for_each(|_| _ = scope.spawn(worker)));
     (failures.into_inner().expect("no panic while held"), total.into_inner().expect("no panic while held"))
 }

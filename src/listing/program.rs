@@ -174,7 +174,8 @@ pub fn requested_program(
     let of = request.of.as_deref().unwrap_or("the loss");
     let title = format!(
         "# The gradient of {of}, by the chain rule, from the end to the beginning.\n  \
-         # x_bar is the derivative of {of} by x; each section begins with the line that it comes from."
+         # x_bar is the derivative of {of} by x. Each section begins with the line that it comes from, each line tells\n  \
+         # the rule that it came by (`nnc explain tanh` tells more), or what is needed again of the way forward."
     );
     Ok(format!("{before}{line_break}\n  {title}\n{lines}{after}"))
 }

@@ -30,6 +30,9 @@ pub fn dot(picture: &Picture) -> String {
         let (from, to) = (&picture.boxes[edge.from], &picture.boxes[edge.to]);
         let style = if edge.lag { " [label=\"lag\"]" } else { "" };
         text.push_str(&format!("  {} -> {}{style};\n", quoted(&from.path), quoted(&to.path)));
+    }
+    for edge in &picture.back {
+        let (from, to) = (&picture.boxes[edge.from], &picture.boxes[edge.to]);
         if let (Some(from), Some(to)) = (&from.cotangent, &to.cotangent) {
             text.push_str(&format!("  {} -> {} [style=dashed];\n", quoted(&to.name), quoted(&from.name)));
         }

@@ -58,7 +58,13 @@ pub fn layout(picture: &Picture) -> Layout {
 
 /// The row of each box: one below the lowest that it is computed from; what is only read, right above its first reader.
 fn ranks(picture: &Picture) -> Vec<usize> {
-    let is_read_only = |k: usize| ["param", "state", "target"].contains(&picture.boxes[k].kind);
+    let mut reads = vec![false; picture.boxes.len()];
+    picture
+        .edges
+        .iter()
+        .filter(|edge| !edge.lag && edge.from != edge.to)
+        .for_each(|edge| reads[edge.to] = true);
+    let is_read_only = |k: usize| picture.boxes[k].kind != "input" && !reads[k];
     let mut ranks: Vec<usize> = vec![0; picture.boxes.len()];
     // Boxes are in forward order, and so are edges by what they lead to; what a lag reads comes later.
     for edge in picture.edges.iter().filter(|edge| !edge.lag && edge.from < edge.to) {

@@ -13,8 +13,11 @@ mod tests;
 
 use crate::circuit::{Circuit, Node as Gate, SlotRole, ValueId};
 use crate::diagnostic::{FileId, Sources, Span};
+use crate::differentiate::differentiate;
 use crate::elaborate::{Model, Program};
 use crate::listing::{Line, Request, requested_lines};
+use crate::runtime::build::slot_leaf;
+use crate::runtime::once::differentiable_slots;
 use crate::runtime::trace::{Summary, Traced, shown};
 use crate::syntax::ast::StmtKind;
 use crate::syntax::stmt_to_string;
@@ -30,6 +33,9 @@ pub struct Picture {
     pub boxes: Vec<Box>,
     /// Which value is computed from which.
     pub edges: Vec<Edge>,
+    /// The same where both have a cotangent: which cotangent is computed from which, `from` from `to`. Where one on the way
+    /// was joined with its neighbours, and has no line of its own, the way goes on through it.
+    pub back: Vec<Edge>,
 }
 
 /// A named value, and its cotangent.
@@ -106,14 +112,13 @@ impl Picture {
                 example: example(path),
             }
         };
-        Picture {
-            title: model.name.clone(),
-            boxes: shown.iter().map(of).collect(),
-            edges: edges(circuit, &shown),
-        }
+        let boxes: Vec<Box> = shown.iter().map(of).collect();
+        let edges = edges(circuit, &shown);
+        let back = back(&boxes, &edges, &with_gradient(model));
+        Picture { title: model.name.clone(), boxes, edges, back }
     }
 
-    /// As JSON: `title`, `boxes` and `edges` (`[from, to, lag]`), each box with what is known of it.
+    /// As JSON: `title`, `boxes`, `edges` (`[from, to, lag]`) and `back`, each box with what is known of it.
     pub fn to_json(&self) -> Value {
         let numbers = |summary: &Summary| json!({ "min": summary.min, "max": summary.max, "mean": summary.mean, "norm": summary.norm, "zeros": summary.zeros });
         let one = |shown: &Box| {
@@ -127,8 +132,11 @@ impl Picture {
                 "gradient": shown.example.as_ref().and_then(|(_, gradient)| gradient.as_ref()).map(numbers),
             })
         };
-        let edges: Vec<Value> = self.edges.iter().map(|edge| json!([edge.from, edge.to, edge.lag])).collect();
-        json!({ "title": self.title, "boxes": self.boxes.iter().map(one).collect::<Vec<_>>(), "edges": edges })
+        let list = |edges: &[Edge]| -> Vec<Value> {
+            edges.iter().map(|edge| json!([edge.from, edge.to, edge.lag])).collect()
+        };
+        json!({ "title": self.title, "boxes": self.boxes.iter().map(one).collect::<Vec<_>>(),
+            "edges": list(&self.edges), "back": list(&self.back) })
     }
 }
 
@@ -200,6 +208,40 @@ fn edges(circuit: &Circuit, shown: &[(String, ValueId)]) -> Vec<Edge> {
     edges.sort_by_key(|edge| (edge.to, edge.from, edge.lag));
     edges.dedup();
     edges
+}
+
+/// Paths of the values that a gradient flows through.
+fn with_gradient(model: &Model) -> FxHashSet<String> {
+    let Some(loss) = model.loss else { return FxHashSet::default() };
+    let mut circuit = model.circuit.clone();
+    let slots = differentiable_slots(model);
+    let leaves: Vec<ValueId> = slots.into_iter().map(|slot| slot_leaf(&mut circuit, slot)).collect();
+    differentiate(&mut circuit, loss, &leaves);
+    circuit.cotangents().iter().filter(|cotangent| !cotangent.inner).map(|found| found.of.clone()).collect()
+}
+
+/// The edges between boxes that have a cotangent, through those whose own was joined with others.
+fn back(boxes: &[Box], edges: &[Edge], flows: &FxHashSet<String>) -> Vec<Edge> {
+    let has_line = |k: usize| boxes[k].cotangent.is_some();
+    let is_joined = |k: usize| !has_line(k) && flows.contains(&boxes[k].path);
+    let into = |to: usize| edges.iter().filter(move |edge| edge.to == to);
+    let mut back = vec![];
+    for to in (0..boxes.len()).filter(|&k| has_line(k)) {
+        let mut seen: FxHashSet<(usize, bool)> = FxHashSet::default();
+        let mut open: Vec<(usize, bool)> = into(to).map(|edge| (edge.from, edge.lag)).collect();
+        while let Some((from, lag)) = open.pop() {
+            if !seen.insert((from, lag)) {
+                continue;
+            }
+            if has_line(from) {
+                back.push(Edge { from, to, lag });
+            } else if is_joined(from) {
+                open.extend(into(from).map(|edge| (edge.from, edge.lag || lag)));
+            }
+        }
+    }
+    back.sort_by_key(|edge| (edge.to, edge.from, edge.lag));
+    back
 }
 
 fn reads(circuit: &Circuit, value: ValueId, lag: bool) -> Vec<(ValueId, bool)> {

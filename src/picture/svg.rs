@@ -58,7 +58,7 @@ fn half(picture: &Picture, at: &Layout, back: bool) -> String {
     let place = |k: usize| Place { x: at.places[k].x + left, y: at.places[k].y + TOP, ..at.places[k] };
     let is_there = |k: usize| !back || picture.boxes[k].cotangent.is_some();
     let mut text = format!("<g class=\"{}\">\n", if back { "back" } else { "forth" });
-    for edge in picture.edges.iter().filter(|edge| is_there(edge.from) && is_there(edge.to)) {
+    for edge in if back { &picture.back } else { &picture.edges } {
         let (from, to) = (place(edge.from), place(edge.to));
         let (start, end) = if back { (to, from) } else { (from, to) };
         text.push_str(&arrow(start, end, edge.lag));

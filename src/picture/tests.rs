@@ -35,6 +35,22 @@ fn named_values_stand_with_their_lines_and_cotangents() {
 }
 
 #[test]
+fn the_way_back_goes_through_what_was_joined() {
+    let text = "net n {\n  input x[3]\n  y = x |> dense(4)\n  h = relu(y)\n  z[i] = 2 * h[i]\n  loss = sum[m] z[m]^2\n}\n";
+    let program = from_text("example.nn", text).unwrap_or_else(|(_, wrong)| panic!("{wrong:?}"));
+    let choices = Choices { training: true, ..Choices::default() };
+    let (net, _) = model(&program, None, &choices).unwrap_or_else(|wrong| panic!("{wrong:?}"));
+    let mut picture = Picture::of(&program, &net, None);
+    let (y, h, z) = (at(&picture, "y"), at(&picture, "h"), at(&picture, "z"));
+    let leads = |back: &[Edge], from, to| back.contains(&Edge { from, to, lag: false });
+    assert!(leads(&picture.back, h, z) && leads(&picture.back, y, h) && !leads(&picture.back, y, z));
+    picture.boxes[h].cotangent = None;
+    let flows = with_gradient(&net);
+    assert!(leads(&back(&picture.boxes, &picture.edges, &flows), y, z), "through `h`");
+    assert!(!leads(&back(&picture.boxes, &picture.edges, &FxHashSet::default()), y, z), "nothing flows");
+}
+
+#[test]
 fn boxes_stand_apart_and_below_what_they_read() {
     let picture = picture();
     let layout = layout(&picture);
