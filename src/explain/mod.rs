@@ -103,7 +103,8 @@ fn derived_lines(program: &str) -> Option<String> {
     };
     let models = (made(true)?, made(false)?);
     let text = crate::listing::gradient_program(&program.sources, &program.file, &models.0, &models.1);
-    let (_, lines) = text.split_once("it comes from.\n")?;
+    let (_, lines) = text.split_once("# The gradient of ")?;
+    let (_, lines) = lines.split_once("\n\n")?;
     let (lines, _) = lines.split_once("\n  output ")?;
     let shown = lines.lines().map(|line| line.strip_prefix("  ").unwrap_or(line));
     Some(shown.collect::<Vec<_>>().join("\n").trim().to_string())
