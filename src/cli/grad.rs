@@ -22,7 +22,8 @@ pub struct Args {
     /// Of this value instead of the loss: a metric, an output, or any single number.
     #[arg(long, value_name = "PATH")]
     of: Option<String>,
-    /// As the chain rule gives it, before anything is simplified.
+    /// As the chain rule gives it, before anything is simplified. Read back it may be rounded otherwise: a sum that gets a
+    /// line of its own is no longer one with the sum around it.
     #[arg(long)]
     raw: bool,
     /// Print what the copies of a repeated layer share once, with their count: shorter to read, and no program.

@@ -36,7 +36,7 @@ pub struct Share {
 /// When a number is no longer finite, as in any run.
 pub fn rate(trainer: &mut Trainer, time: Duration) -> Result<Rate, Diagnostic> {
     let mut watch = Watch { began: Instant::now(), time, last: None, rates: vec![] };
-    trainer.run(&mut watch)?;
+    trainer.run(&mut watch).map_err(|broken| *broken.wrong)?;
     let mut rates = watch.rates;
     rates.sort_by(f64::total_cmp);
     let at = |k: usize| rates.get(k).copied().unwrap_or(0.0);

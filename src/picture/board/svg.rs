@@ -81,7 +81,7 @@ fn wires(board: &Board, at: &Layout) -> String {
             if users[from].len() > 1
                 && let Some(share) = given()
             {
-                let y = if y0 > y1 { y1 + 12.0 } else { y1 - 4.0 };
+                let y = if spread < 0.0 { y1 - 4.0 } else { y1 + 11.0 };
                 text.push_str(&format!(
                     "<text class=\"share\" data-of=\"{from}\" x=\"{:.1}\" y=\"{y:.1}\">{}</text>\n",
                     x1 - 4.0,
