@@ -12,7 +12,6 @@
 //! | [`circuit`] | gates, views, axes: the [`circuit::Circuit`] that everything below speaks | where a circuit comes from |
 //! | [`interpret`] | `Circuit` → values, f32 and f64: the definition of what a program means | how anything is made fast |
 //! | [`differentiate`] | `Circuit`, outputs, wrt → `Circuit` with the backward gates | who asks |
-//! | [`scalar`] | `Circuit`, numbers → every single add and multiply of an example, with value and gradient | who looks at it |
 //! | [`simplify`] | `Circuit` → `Circuit`: directed rewrite rules as a table | loops, buffers |
 //! | [`stepwise`] | `Circuit` over a sequence → `Circuit` of one position, with states | loops, buffers |
 //! | [`data`] | data blocks → [`data::Dataset`] | networks |
@@ -20,6 +19,7 @@
 //! | [`lint`] | `Model`, `Dataset` → warnings: what runs, but is likely not what was meant | who trains |
 //! | [`listing`] | `Circuit` → legal `.nn` text: what `nnc grad` prints | loops, buffers |
 //! | [`explain`] | a gate, a rule, a code → its mathematics, source and example | loops, buffers |
+//! | [`scalar`] | `Circuit`, numbers → every single add and multiply of an example, with value and gradient | who looks at it |
 //! | [`plan`] | `Circuit` → [`plan::schedule::Schedule`]: fusion, contractions, one arena | machine code |
 //! | [`kernels`] | matrix products that native code calls | circuits |
 //! | [`codegen`] | `Schedule` → native code through Cranelift | circuits, training |
