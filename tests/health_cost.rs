@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 /// Examples, with the number of epochs that is run and how often.
 const RUNS: [(&str, u32, usize); 4] =
-    [("xor", 2000, 200), ("iris", 100, 60), ("digits", 3, 12), ("lenet", 1, 5)];
+    [("xor", 2000, 200), ("iris", 100, 60), ("digits", 3, 60), ("lenet", 1, 9)];
 
 /// Nobody looks.
 struct Nobody;
