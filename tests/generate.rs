@@ -32,7 +32,7 @@ fn generate(model: &[&str], weights: &str, more: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
-fn text(generated: &Value) -> &str {
+fn text_of(generated: &Value) -> &str {
     generated["text"].as_str().expect("a text")
 }
 
@@ -43,12 +43,25 @@ fn a_recurrent_net_goes_on_as_long_as_one_likes() {
             generate(GRU, weights, &["--prompt", "She was", "--length", "300", "--seed", seed])
         };
         let (first, again, other) = (ask("1"), ask("1"), ask("2"));
-        assert!(text(&first).starts_with("She was"));
-        assert_eq!(text(&first).chars().count(), 307);
-        assert_eq!(text(&first), text(&again));
-        assert_ne!(text(&first), text(&other));
+        assert!(text_of(&first).starts_with("She was"));
+        assert_eq!(text_of(&first).chars().count(), 307);
+        assert_eq!(text_of(&first), text_of(&again));
+        assert_ne!(text_of(&first), text_of(&other));
         let cold = |seed| generate(GRU, weights, &["--temperature", "0", "--seed", seed, "--length", "40"]);
-        assert_eq!(text(&cold("1")), text(&cold("2")));
+        assert_eq!(text_of(&cold("1")), text_of(&cold("2")));
+    });
+}
+
+#[test]
+fn parameters_alone_are_enough() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = folder.path().join("model.nn");
+    let text = std::fs::read_to_string("examples/char_gru.nn").expect("the example");
+    std::fs::write(&model, text).expect("written");
+    let elsewhere = [&[model.to_str().expect("a path is text")], &GRU[1..]].concat();
+    trained(GRU, |weights| {
+        let ask = |model: &[&str]| generate(model, weights, &["--prompt", "Anne", "--length", "60"]);
+        assert_eq!(text_of(&ask(&elsewhere)), text_of(&ask(GRU)));
     });
 }
 
@@ -56,7 +69,7 @@ fn a_recurrent_net_goes_on_as_long_as_one_likes() {
 fn a_transformer_goes_on_beyond_its_window() {
     trained(TRANSFORMER, |weights| {
         let generated = generate(TRANSFORMER, weights, &["--prompt", "Anne", "--length", "150"]);
-        assert_eq!(text(&generated).chars().count(), 154);
+        assert_eq!(text_of(&generated).chars().count(), 154);
     });
 }
 

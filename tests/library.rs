@@ -243,6 +243,9 @@ fn examples() -> Vec<Example> {
 }
 
 const METRICS: &str = "
+fn share(z[K], y: class(K)) -> part[K] {
+  part[k] = y == k
+}
 net n {
   input  z[3]
   target y: class(3)
@@ -257,7 +260,8 @@ net n {
   metric recall    = recall(p > 0.5, y == 1)
   metric f1        = f1(p > 0.5, y == 1)
   metric nothing   = precision(p > 2, y == 1)
-  metric confused  = confusion(2, 0)(z, y)
+  metric confused  = confusion(z, y)
+  metric share     = share(z, y)
   metric auc       = auc(p, y == 1)
   metric coarse    = auc(T = 11)(p, y == 1)
   metric rmse      = rmse(p, v)
@@ -334,7 +338,6 @@ fn metrics_are_taken_over_all_examples() {
         ("recall", hits / right),
         ("f1", 2.0 * hits / (flagged + right)),
         ("nothing", 0.0),
-        ("confused", count(&|e| e.1 == 2 && best(&e.0) == 0)),
         ("auc", area(200)),
         ("coarse", area(11)),
         ("rmse", mean(&|e| (e.2 - e.3).powi(2)).sqrt()),
@@ -353,6 +356,14 @@ fn metrics_are_taken_over_all_examples() {
     for (name, expected) in expected {
         let found = found[name].as_f64().unwrap_or_else(|| panic!("no {name}"));
         assert!((found - expected).abs() < 1e-5 * expected.abs().max(1.0), "{name}: {found}, not {expected}");
+    }
+    for right in 0..3 {
+        for taken in 0..3 {
+            let expected = count(&|e| e.1 == right && best(&e.0) == taken);
+            assert_eq!(found["confused"][right][taken].as_f64(), Some(expected), "{right} taken for {taken}");
+        }
+        let share = found["share"][right].as_f64().expect("an array of three");
+        assert!((share - count(&|e| e.1 == right) / 150.0).abs() < 1e-6, "{share}");
     }
 }
 

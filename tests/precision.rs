@@ -130,3 +130,24 @@ fn another_precision_is_refused() {
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && message.contains("write `f32` or `f64`"), "{message}");
 }
+
+#[test]
+fn a_program_without_training_has_a_precision_and_a_seed_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = folder.path().join("alone.nn").display().to_string();
+    fs::write(&model, "net alone {\n  input x[3]\n  loss = sum[i] exp(x[i]) / 3\n}\n").expect("written");
+    let eval = |more: &[&str]| evaluated(&[&[model.as_str()], more].concat());
+    let exact = eval(&["--f64"]);
+    let worst = difference(&eval(&IN_F64), &exact);
+    // Inputs that are drawn have more digits in f64.
+    assert!(worst < 1e-6, "{worst:e}");
+    let interpreted = eval(&[&IN_F64[..], &["--interpret"]].concat());
+    assert!(difference(&eval(&IN_F64), &interpreted) < 1e-14);
+    assert!(difference(&eval(&[]), &interpreted) > 1e-9);
+    assert!(difference(&eval(&["--seed", "5"]), &exact) > 1e-3);
+    let plan = printed(&["emit", &model, "--stage", "plan", "--set", "precision=f64"]);
+    assert!(plan.contains(" in f64; "), "{plan}");
+    let refused = nnc(&["eval", &model, "--set", "precision=half"]);
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("E0701"));
+}

@@ -451,6 +451,48 @@ for T, E in [(4, 2), (3, 6)]:
     entry("rotary", ["y = rotary(x)"], lambda x: rotated(x), {"x": (T, E)})
     entry("rotary", ["y = x |> rotary(base = 50)"], lambda x: rotated(x, 50), {"x": (T, E)})
 
+# Windows that are not square, and groups of transposed convolutions. They stand last, so that all numbers above stay.
+def axes(names, of):
+    """`wide = 4, wide_stride = 2` of each further axis's numbers."""
+    return "".join(", %s%s = %d" % (axis, key, n) for axis, own in of.items() for key, n in zip(names, own))
+
+
+for d, conv in [(1, F.conv_transpose1d), (2, F.conv_transpose2d)]:
+    for C, M, L, K, s, p, o, dil, G in [(4, 4, 3, 3, 2, 1, 1, 1, 2), (3, 6, 3, 2, 1, 0, 0, 2, 3)]:
+        opts = dict(stride=s, padding=p, output_padding=o, dilation=dil, groups=G)
+        entry("transposed%dd" % d,
+              ["y = x |> l: transposed%dd(%d, %d, stride = %d, pad = %d, output_pad = %d, dilation = %d, groups = %d)" % (d, M, K, s, p, o, dil, G)],
+              lambda w, b, x, conv=conv, opts=opts: conv(x[None], w, b, **opts)[0], {"x": (C, *(L, L - 1)[:d])},
+              own={"w": (C, M // G) + (K,) * d, "b": (M,)})
+plain = ("", "_stride", "_pad", "_dilation")
+for C, M, H, W, (K, s, p, dil), wide, G in [(2, 2, 7, 6, (3, 2, 1, 1), (2, 1, 0, 3), 1), (2, 4, 4, 8, (2, 1, 0, 2), (3, 3, 2, 1), 2)]:
+    opts = dict(stride=(s, wide[1]), padding=(p, wide[2]), dilation=(dil, wide[3]))
+    more = axes(plain, {"wide": wide})
+    entry("conv2d_oblong", ["y = x |> l: conv2d(%d, %d, %d, %d, %d, %d%s)" % (M, K, s, p, dil, G, more)],
+          lambda w, b, x, opts=opts, G=G: F.conv2d(x[None], w, b, groups=G, **opts)[0], {"x": (C, H, W)}, own={"w": (M, C // G, K, wide[0]), "b": (M,)})
+    entry("depthwise2d_oblong", ["y = x |> l: depthwise2d(%d, %d, %d, %d%s)" % (K, s, p, dil, more)],
+          lambda w, b, x, opts=opts, C=C: F.conv2d(x[None], w[:, None], b, groups=C, **opts)[0], {"x": (C, H, W)}, own={"w": (C, K, wide[0]), "b": (C,)})
+for C, M, (K, s, p, o, dil), wide, G in [(2, 2, (3, 2, 1, 1, 1), (2, 1, 0, 0, 3), 1), (2, 4, (2, 1, 0, 0, 2), (3, 3, 2, 2, 1), 2)]:
+    opts = dict(stride=(s, wide[1]), padding=(p, wide[2]), output_padding=(o, wide[3]), dilation=(dil, wide[4]))
+    more = axes(("", "_stride", "_pad", "_output_pad", "_dilation"), {"wide": wide})
+    entry("transposed2d_oblong", ["y = x |> l: transposed2d(%d, %d, %d, %d, %d, %d, %d%s)" % (M, K, s, p, o, dil, G, more)],
+          lambda w, b, x, opts=opts, G=G: F.conv_transpose2d(x[None], w, b, groups=G, **opts)[0], {"x": (C, 3, 4)},
+          own={"w": (C, M // G, K, wide[0]), "b": (M,)})
+for C, M, (K, s, p, dil), tall, wide, G in [(1, 2, (2, 1, 0, 1), (3, 2, 1, 1), (1, 1, 0, 1), 1), (2, 2, (1, 2, 0, 1), (2, 1, 1, 2), (3, 2, 2, 1), 2)]:
+    opts = dict(stride=(s, tall[1], wide[1]), padding=(p, tall[2], wide[2]), dilation=(dil, tall[3], wide[3]))
+    more = axes(plain, {"tall": tall, "wide": wide})
+    entry("conv3d_oblong", ["y = x |> l: conv3d(%d, %d, %d, %d, %d, %d%s)" % (M, K, s, p, dil, G, more)],
+          lambda w, b, x, opts=opts, G=G: F.conv3d(x[None], w, b, groups=G, **opts)[0], {"x": (C, 3, 4, 4)},
+          own={"w": (M, C // G, K, tall[0], wide[0]), "b": (M,)})
+entry("maxpool1d", ["y = x |> maxpool1d(2, stride = 1, pad = 1, dilation = 3)"], lambda x: F.max_pool1d(x[None], 2, 1, 1, 3)[0], {"x": (2, 7)}, twice=[])
+for call, window, stride, pad, dil in [("2, wide = 3", (2, 3), None, 0, 1), ("2, stride = 1, wide = 3", (2, 3), 1, 0, 1),
+                                       ("3, 2, 1, 2, wide = 2, wide_stride = 3, wide_pad = 0, wide_dilation = 1", (3, 2), (2, 3), (1, 0), (2, 1))]:
+    entry("maxpool2d_oblong", ["y = x |> maxpool2d(%s)" % call],
+          lambda x, window=window, stride=stride, pad=pad, dil=dil: F.max_pool2d(x[None], window, stride, pad, dil)[0], {"x": (2, 6, 7)}, twice=[])
+for call, window, stride, pad in [("2, wide = 3", (2, 3), None, 0), ("3, 2, 1, wide = 2, wide_stride = 3, wide_pad = 0", (3, 2), (2, 3), (1, 0))]:
+    entry("meanpool2d_oblong", ["y = x |> meanpool2d(%s)" % call],
+          lambda x, window=window, stride=stride, pad=pad: F.avg_pool2d(x[None], window, stride, pad)[0], {"x": (2, 6, 7)}, twice=[])
+
 head = "# Made by tools/library_fixtures.py: entries of the library whose values and derivatives by PyTorch stand beside this file.\n\n"
 (OUT / "library.nn").write_text(head + "\n\n".join(texts) + "\n")
 save(OUT / "library.safetensors", tensors)

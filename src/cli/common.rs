@@ -6,6 +6,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Sources, codes, is_al
 use crate::elaborate::model::{Model, Training};
 use crate::elaborate::{self, Choices, Program};
 use crate::lint;
+use crate::runtime::checkpoint::Loaded;
 use crate::runtime::layout::Piece;
 use crate::runtime::once::Evaluation;
 use crate::runtime::{checkpoint, provenance};
@@ -76,35 +77,62 @@ pub struct Session {
     pub choices: Choices,
     /// Whether messages are JSON.
     pub json: bool,
+    /// The type of all numbers, and the seed of the run.
+    numbers: (Dtype, u64),
 }
 
 impl Source {
     /// Reads the program and, if it has a `train` block, the data.
     pub fn open(&self) -> Result<Session, Failed> {
+        let mut session = self.open_without_data()?;
+        session.read_data()?;
+        Ok(session)
+    }
+
+    /// Reads the program alone.
+    pub fn open_without_data(&self) -> Result<Session, Failed> {
         let program =
             elaborate::read(&self.file).map_err(|(sources, wrong)| fail_in(&wrong, &sources, self.json))?;
         let mut settings = self.settings.clone();
         settings.extend(self.seed.map(|seed| ("seed".to_string(), seed.to_string())));
         let choices = Choices { net: self.net.clone(), training: true, settings };
-        let mut session = Session { program, data: None, training: None, choices, json: self.json };
-        if !session.is_trained() {
-            return Ok(session);
+        let mut session =
+            Session { program, data: None, training: None, choices, json: self.json, numbers: (Dtype::default(), 0) };
+        if session.is_trained() {
+            let training = elaborate::training(&session.program, &session.choices);
+            session.training = Some(training.map_err(|wrong| session.fail(&wrong))?);
         }
-        let training = elaborate::training(&session.program, &session.choices);
-        session.training = Some(training.map_err(|wrong| session.fail(&wrong))?);
-        if let Some(training) = &session.training {
-            let item = elaborate::data_item(&session.program, Some(&training.data));
-            let base = self.file.parent().unwrap_or(Path::new("."));
-            let data = item.and_then(|item| {
-                crate::data::load_as(item, &session.program.sources, base, training.precision)
-            });
-            session.data = Some(data.map_err(|wrong| session.fail(&wrong))?);
-        }
+        let numbers = elaborate::precision_and_seed(&session.program, &session.choices);
+        session.numbers = numbers.map_err(|wrong| session.fail(&wrong))?;
         Ok(session)
     }
 }
 
 impl Session {
+    /// Reads the data that the `train` block names, if there is one.
+    pub fn read_data(&mut self) -> Result<(), Failed> {
+        let Some(training) = &self.training else { return Ok(()) };
+        let item = elaborate::data_item(&self.program, Some(&training.data));
+        let base = self.program.path.parent().unwrap_or(Path::new("."));
+        let data = item
+            .and_then(|item| crate::data::load_as(item, &self.program.sources, base, training.precision));
+        self.data = Some(data.map_err(|wrong| self.fail(&wrong))?);
+        Ok(())
+    }
+
+    /// Takes sizes and vocabularies from a checkpoint; the data itself is read only where the checkpoint does not tell
+    /// them.
+    pub fn take_data_of(&mut self, loaded: &Loaded) -> Result<(), Failed> {
+        self.data = provenance::described(loaded);
+        if self.data.is_none() {
+            self.read_data()?;
+            if let Some(data) = &self.data {
+                self.warn(&provenance::check(loaded, data).map_err(|wrong| self.fail(&[wrong]))?);
+            }
+        }
+        Ok(())
+    }
+
     /// The net, for training or for inference; tells its warnings.
     pub fn model(&self, training: bool) -> Result<Model, Failed> {
         let choices = Choices { training, ..self.choices.clone() };
@@ -144,12 +172,12 @@ impl Session {
 
     /// The type of all numbers.
     pub fn precision(&self) -> Dtype {
-        self.training.as_ref().map_or(Dtype::default(), |training| training.precision)
+        self.numbers.0
     }
 
     /// The seed of the run.
     pub fn seed(&self) -> u64 {
-        self.training.as_ref().map_or(0, |training| training.seed)
+        self.numbers.1
     }
 }
 

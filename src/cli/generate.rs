@@ -47,11 +47,12 @@ fn temperature(text: &str) -> Result<f64, String> {
 
 /// Runs it.
 pub fn run(args: Args) -> Result<(), Failed> {
-    let session = args.source.open()?;
+    let mut session = args.source.open_without_data()?;
+    let loaded = checkpoint::load(&args.load).map_err(|wrong| session.fail(&[wrong]))?;
+    session.take_data_of(&loaded)?;
     let model = session.model(false)?;
     let told = |wrong: Diagnostic| session.fail(&[wrong]);
     let scores = scores(&model).map_err(told)?;
-    let loaded = checkpoint::load(&args.load).map_err(told)?;
     let (params, states) =
         (Layout::of(&model.circuit, &model.params), Layout::of(&model.circuit, &model.states));
     let weights = Weights::from_file(&loaded, &params, &states, session.precision()).map_err(told)?;
@@ -91,9 +92,6 @@ pub fn run(args: Args) -> Result<(), Failed> {
 /// The characters that classes stand for: those that the parameters were trained with.
 fn vocabulary(session: &Session, loaded: &checkpoint::Loaded, column: &str) -> Result<Vec<String>, Failed> {
     let data = session.data.as_ref();
-    if let Some(data) = data {
-        session.warn(&provenance::check(loaded, data).map_err(|wrong| session.fail(&[wrong]))?);
-    }
     let found = provenance::vocabulary(loaded, column)
         .or_else(|| data.and_then(|data| data.column(column)?.vocabulary.clone()));
     found.ok_or_else(|| {

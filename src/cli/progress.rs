@@ -92,10 +92,20 @@ fn epoch_json(epoch: &Epoch) -> Value {
     })
 }
 
-/// Figures as a JSON object from names to numbers; what is not finite is null.
+/// Figures as a JSON object from names to numbers, arrays as nested lists; what is not finite is null.
 pub fn figures_json(figures: &Figures) -> Value {
-    let pairs = figures.values.iter().map(|(name, value)| (name.clone(), finite(*value)));
-    Value::Object(pairs.collect::<Map<_, _>>())
+    let single = figures.values.iter().map(|(name, value)| (name.clone(), finite(*value)));
+    let arrays = figures.arrays.iter().map(|array| (array.name.clone(), nested(&array.dims, &array.data)));
+    Value::Object(single.chain(arrays).collect::<Map<_, _>>())
+}
+
+/// A row-major array as nested lists.
+pub fn nested(dims: &[usize], data: &[f64]) -> Value {
+    match dims {
+        [] => finite(data[0]),
+        [0, ..] => Value::Array(vec![]),
+        [first, rest @ ..] => data.chunks(data.len() / first).map(|part| nested(rest, part)).collect(),
+    }
 }
 
 /// JSON has no NaN and no infinity.

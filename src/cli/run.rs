@@ -2,8 +2,7 @@
 
 use super::common::{Failed, Session, Source, Threads, missing, say};
 use super::progress::{Display, figures_json, part_name};
-use super::summary::{figures, grouped, summary};
-use crate::codegen::Options;
+use super::summary::{figures, grouped, summary, table};
 use crate::diagnostic::Diagnostic;
 use crate::elaborate;
 use crate::elaborate::model::Model;
@@ -108,6 +107,7 @@ fn report(session: &Session, outcome: &Outcome) {
     }
     for part in &outcome.figures {
         say!("{:10}  {}  ({} examples)", part_name(part.part), figures(part), grouped(part.rows as u64));
+        part.arrays.iter().for_each(|array| say!("{}", table(array)));
     }
     say!(
         "{} steps in {:.2} s, {} steps a second",

@@ -4,6 +4,7 @@ use crate::elaborate::model::Model;
 use crate::plan::cost::cost;
 use crate::runtime::build::Built;
 use crate::runtime::evaluate::Figures;
+use crate::runtime::once::Tensor;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -84,6 +85,26 @@ pub fn figures(figures: &Figures) -> String {
     let pairs: Vec<String> =
         figures.values.iter().map(|(name, value)| format!("{name} {}", figure(*value))).collect();
     pairs.join("  ")
+}
+
+/// Most columns of a table that is printed.
+const COLUMNS: usize = 24;
+
+/// An array as a small table, a line a row of its last axis; one that is too wide only by its shape.
+pub fn table(array: &Tensor) -> String {
+    let whole = |x: &f64| x.fract() == 0.0 && x.abs() < 1e9;
+    let all_whole = array.data.iter().all(whole);
+    let cell = |x: &f64| if all_whole { format!("{x}") } else { figure(*x) };
+    let columns = array.dims.last().copied().unwrap_or(1);
+    let head = format!("{} {:?}", array.name, array.dims);
+    if columns == 0 || columns > COLUMNS || array.data.len() > COLUMNS * COLUMNS {
+        return head;
+    }
+    let cells: Vec<String> = array.data.iter().map(cell).collect();
+    let width = cells.iter().map(String::len).max().unwrap_or(0);
+    let row = |row: &[String]| row.iter().map(|cell| format!("  {cell:>width$}")).collect::<String>();
+    let rows: Vec<String> = cells.chunks(columns).map(row).collect();
+    format!("{head}\n{}", rows.join("\n"))
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ pub use model::{Model, Training, Update};
 pub use net::model;
 pub use prelude::prelude_source;
 pub use program::{Program, from_text, read};
-pub use training::{TRAIN_KEYS, data_item, training};
+pub use training::{TRAIN_KEYS, data_item, precision_and_seed, training};
 pub use update::update;
 
 /// What the command line chooses.

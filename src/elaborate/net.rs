@@ -106,7 +106,7 @@ impl<'p> Elaborator<'p> {
         };
         self.in_metric = false;
         let mut array =
-            array.and_then(|array| if is_metric { self.metric_scalar(array, span) } else { Ok(array) });
+            array.and_then(|array| if is_metric { self.metric_numbers(array, span) } else { Ok(array) });
         if value.is_some() {
             array.iter_mut().for_each(|array| self.set_apart(array));
             let known = self.here().names.contains_key(&name.text);
@@ -120,11 +120,7 @@ impl<'p> Elaborator<'p> {
         }
     }
 
-    fn metric_scalar(&mut self, array: Array, span: Span) -> Tried<Array> {
-        if !array.dims.is_empty() {
-            let message = format!("a metric is a single number, but this has the shape {:?}", array.dims);
-            return self.error(codes::EXPECTED_SCALAR, message, span, "an array");
-        }
+    fn metric_numbers(&mut self, array: Array, span: Span) -> Tried<Array> {
         if let Sort::Class(_) = array.sort {
             return self.error(
                 codes::CLASS_ARITHMETIC,

@@ -49,6 +49,44 @@ pub fn training(program: &Program, choices: &Choices) -> Result<Training, Diagno
     }
 }
 
+/// The type of all numbers and the seed: those of the chosen net's `train` block, or, for a program without one, those
+/// that the command line gives.
+///
+/// # Errors
+/// What is wrong with how they are given.
+pub fn precision_and_seed(program: &Program, choices: &Choices) -> Result<(Dtype, u64), Diagnostics> {
+    let given = given_settings(choices)?;
+    let mut elaborator = Elaborator::new(program, true);
+    elaborator.diagnostics.clear();
+    let net = elaborator.definitions.net(choices.net.as_deref()).map_err(|wrong| vec![*wrong])?;
+    let block = elaborator.definitions.train(&net.name.text);
+    let setting = |key: &str| setting(&net.name.text, block, &given, key);
+    elaborator.frames.push(Frame::new(BodyKind::Schedule, false));
+    let precision = elaborator.precision(setting("precision"));
+    let seed = elaborator.count(setting("seed"), "seed", 0);
+    match (precision, seed) {
+        (Ok(precision), Ok(seed)) => Ok((precision, seed.unwrap_or(0))),
+        _ => Err(elaborator.diagnostics),
+    }
+}
+
+/// The value of a key of training: from the command line, else from the block, if there is one.
+fn setting<'p>(
+    net: &str,
+    block: Option<Train<'p>>,
+    given: &'p [(String, Expr)],
+    key: &str,
+) -> Option<&'p Expr> {
+    let is_key = |name: &str| {
+        let bare =
+            name.strip_prefix("train.").or_else(|| name.strip_prefix(&format!("{net}."))).unwrap_or(name);
+        bare == key
+    };
+    let chosen = given.iter().rev().find(|(name, _)| is_key(name)).map(|(_, expr)| expr);
+    let written = |block: Train<'p>| block.settings.iter().find(|s| s.name.text == key).map(|s| &s.value);
+    chosen.or_else(|| block.and_then(written))
+}
+
 /// The item of a data block or table by its name; without a name, that of the first `train` block, or the only
 /// one there is.
 ///
@@ -111,19 +149,12 @@ impl<'p> Elaborator<'p> {
 
     /// The value of a key: from the command line, else from the block.
     pub fn train_setting(
-        &mut self,
+        &self,
         block: Train<'p>,
         given: &'p [(String, Expr)],
         key: &str,
     ) -> Option<&'p Expr> {
-        let net = &block.net.text;
-        let is_key = |name: &str| {
-            let bare =
-                name.strip_prefix("train.").or_else(|| name.strip_prefix(&format!("{net}."))).unwrap_or(name);
-            bare == key
-        };
-        let chosen = given.iter().rev().find(|(name, _)| is_key(name)).map(|(_, expr)| expr);
-        chosen.or_else(|| block.settings.iter().find(|setting| setting.name.text == key).map(|s| &s.value))
+        setting(&block.net.text, Some(block), given, key)
     }
 
     /// Reports keys that a block does not have, or has twice.
@@ -152,10 +183,11 @@ impl<'p> Elaborator<'p> {
             return self.unknown_data(block);
         }
         self.frames.push(Frame::new(BodyKind::Schedule, false));
-        let batch = self.count(block, given, "batch", 1);
-        let epochs = self.count(block, given, "epochs", 0);
-        let seed = self.count(block, given, "seed", 0);
-        let precision = self.precision(block, given);
+        let setting = |key: &str| setting(&net.name.text, Some(block), given, key);
+        let batch = self.count(setting("batch"), "batch", 1);
+        let epochs = self.count(setting("epochs"), "epochs", 0);
+        let seed = self.count(setting("seed"), "seed", 0);
+        let precision = self.precision(setting("precision"));
         let message = "`recompute` says whether the backward pass computes recurrences again";
         let recompute =
             self.truth(block, given, "recompute", false, message, "`true`, for less memory, or `false`");
@@ -207,8 +239,8 @@ impl<'p> Elaborator<'p> {
     }
 
     /// `precision = f64`
-    fn precision(&mut self, block: Train<'p>, given: &'p [(String, Expr)]) -> Tried<Dtype> {
-        let Some(expr) = self.train_setting(block, given, "precision") else { return Ok(Dtype::default()) };
+    fn precision(&mut self, expr: Option<&'p Expr>) -> Tried<Dtype> {
+        let Some(expr) = expr else { return Ok(Dtype::default()) };
         let name = Self::callable_name(ungrouped(expr)).map(|name| name.text.as_str());
         match Dtype::ALL.into_iter().find(|dtype| name == Some(dtype.name())) {
             Some(dtype) => Ok(dtype),
@@ -233,15 +265,9 @@ impl<'p> Elaborator<'p> {
         }
     }
 
-    /// A whole number of at least `least`.
-    fn count(
-        &mut self,
-        block: Train<'p>,
-        given: &'p [(String, Expr)],
-        key: &str,
-        least: i64,
-    ) -> Tried<Option<u64>> {
-        let Some(expr) = self.train_setting(block, given, key) else { return Ok(None) };
+    /// A whole number of at least `least`; none where the key is not given.
+    fn count(&mut self, expr: Option<&'p Expr>, key: &str, least: i64) -> Tried<Option<u64>> {
+        let Some(expr) = expr else { return Ok(None) };
         let number = self.static_number(expr, &format!("`{key}`"))?;
         if let Some(count) = number.as_integer().filter(|&n| n >= least && n <= i64::from(u32::MAX)) {
             return Ok(Some(count as u64));

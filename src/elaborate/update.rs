@@ -4,12 +4,12 @@ use super::Choices;
 use super::calls::Argument;
 use super::context::Elaborator;
 use super::groups::{Assigned, Group as Assignment, RANK};
-use super::model::{Group, Model, Moment, Turn, Update};
+use super::model::{Group, Model, Moment, Output, Training, Turn, Update};
 use super::net::given_settings;
 use super::program::{Program, Train};
 use super::scope::{BodyKind, Entry, Frame};
 use super::statics::{Number, Static};
-use super::training::call_of;
+use super::training::{call_of, training};
 use super::values::{Applied, Array, Callable, Sort, Tried, Value, VarId};
 use crate::circuit::view::{Affine, View};
 use crate::circuit::{Shape, SlotId, SlotRole, ValueId};
@@ -22,6 +22,7 @@ use std::rc::Rc;
 /// # Errors
 /// What is wrong with them, or that there is none.
 pub fn update(program: &Program, choices: &Choices, model: &Model) -> Result<Update, Diagnostics> {
+    check_watched(&training(program, choices)?, model)?;
     let given = given_settings(choices)?;
     let begin = || {
         let mut elaborator = Elaborator::new(program, true);
@@ -54,6 +55,20 @@ pub fn update(program: &Program, choices: &Choices, model: &Model) -> Result<Upd
     let frozen: Vec<SlotId> = frozen.copied().collect();
     update.order.extend(frozen);
     Ok(update)
+}
+
+/// That what `keep` and `stop` watch is a single number.
+fn check_watched(training: &Training, model: &Model) -> Result<(), Diagnostics> {
+    let watched = training.keep.iter().chain(training.stop.iter().map(|stop| &stop.best));
+    let is_array = |metric: &&Output| !model.circuit.shape(metric.value).dims.is_empty();
+    let wrong = watched.filter_map(|best| {
+        let metric = model.metrics.iter().filter(is_array).find(|metric| metric.name == best.figure)?;
+        let message = format!("`{}` is an array, and only a single number has a best value", metric.name);
+        let wrong = Diagnostic::error(codes::EXPECTED_SCALAR, message).at(metric.span, "an array");
+        Some(wrong.at(training.span, "watches it").help("watch the loss, or make a metric of one number of it"))
+    });
+    let wrong: Diagnostics = wrong.take(1).collect();
+    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
 }
 
 impl<'p> Elaborator<'p> {

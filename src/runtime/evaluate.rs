@@ -3,6 +3,7 @@
 use super::build::{Built, Setup, Stage, Wanted, build, homes};
 use super::figures::{Cut, cut};
 use super::layout::Layout;
+use super::once::Tensor;
 use super::records::Moment;
 use super::store::Store;
 use super::weights::Weights;
@@ -32,8 +33,10 @@ pub struct Figures {
     pub part: Part,
     /// Its examples.
     pub rows: usize,
-    /// `loss`, then the metrics in the order of the program.
+    /// `loss`, then the metrics of one number, in the order of the program.
     pub values: Vec<(String, f64)>,
+    /// The metrics that are arrays, such as a confusion matrix.
+    pub arrays: Vec<Tensor>,
 }
 
 impl Figures {
@@ -81,9 +84,18 @@ impl Evaluator {
             return None;
         }
         let before = self.before(weights, data, order);
+        let mut figures = Figures { part, rows: order.len(), values: vec![], arrays: vec![] };
         let values = self.cut.values(order.len(), &before);
-        let values = self.names.iter().cloned().zip(values).collect();
-        Some(Figures { part, rows: order.len(), values })
+        for ((name, root), data) in self.names.iter().zip(&self.cut.roots).zip(values) {
+            let dims = &self.cut.after.shape(*root).dims;
+            if dims.is_empty() {
+                figures.values.push((name.clone(), data[0]));
+            } else {
+                let dims = dims.iter().map(|&dim| dim as usize).collect();
+                figures.arrays.push(Tensor { name: name.clone(), dims, data });
+            }
+        }
+        Some(figures)
     }
 
     /// The values that native code computes, over all rows.

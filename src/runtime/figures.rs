@@ -14,12 +14,11 @@ pub struct Cut {
     pub before: Vec<ValueId>,
     /// The rest: slot `k` is `before[k]`.
     pub after: Circuit,
-    /// The roots in the rest, each a shared scalar.
+    /// The roots in the rest, each shared.
     pub roots: Vec<ValueId>,
 }
 
-/// Cuts a circuit below everything that looks across the batch. Roots are scalars; one that is per example counts
-/// as its mean.
+/// Cuts a circuit below everything that looks across the batch. A root that is per example counts as its mean.
 pub fn cut(circuit: &Circuit, roots: &[ValueId]) -> Cut {
     let across = looks_across(circuit);
     let mut cut = Cut { before: vec![], after: Circuit::new(), roots: vec![] };
@@ -91,12 +90,12 @@ fn enter(circuit: &Circuit, value: ValueId, cut: &mut Cut) -> ValueId {
 }
 
 impl Cut {
-    /// The value of each root, from those of `before` over `rows` examples.
-    pub fn values(&self, rows: usize, before: &[Numbers]) -> Vec<f64> {
+    /// The elements of each root, from the values of `before` over `rows` examples.
+    pub fn values(&self, rows: usize, before: &[Numbers]) -> Vec<Vec<f64>> {
         let mut bindings = Bindings::<f64>::new(rows);
         for (k, data) in before.iter().enumerate() {
             bindings.bind(&self.after, SlotId(k as u32), data.iter().collect());
         }
-        evaluate(&self.after, &self.roots, &bindings).into_iter().map(|array| array.data[0]).collect()
+        evaluate(&self.after, &self.roots, &bindings).into_iter().map(|array| array.data).collect()
     }
 }

@@ -2,10 +2,15 @@
 //! took off. A class is a number only; without its vocabulary a parameter's row means nothing.
 
 use super::checkpoint::{Loaded, Metadata};
+use crate::circuit::{Kind, Numbers};
 use crate::data::{Column, Dataset, Standardized};
-use crate::diagnostic::{Diagnostic, Diagnostics, codes};
+use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes};
 use crate::elaborate::model::Model;
-use serde_json::{Value, json};
+use crate::elaborate::program::COMMAND_LINE;
+use serde_json::{Map, Value, json};
+
+/// The place of what no program wrote.
+const NOWHERE: Span = Span { file: COMMAND_LINE, start: 0, end: 0 };
 
 /// Most cases that a message lists.
 const LISTED: usize = 12;
@@ -20,11 +25,16 @@ fn standardized_key(column: &str) -> String {
     format!("standardized.{column}")
 }
 
+/// The key of the columns' shapes, JSON: `{"x": {"dims": [4], "whole": false}}`.
+const COLUMNS: &str = "columns";
+
 /// The entries for the columns that a model reads.
 pub fn metadata(model: &Model, data: &Dataset) -> Metadata {
-    let reads = model.inputs.iter().filter_map(|&slot| data.column(&model.circuit.slot(slot).name));
-    let mut entries = vec![];
-    for column in reads {
+    let reads = || model.inputs.iter().filter_map(|&slot| data.column(&model.circuit.slot(slot).name));
+    let shape = |column: &Column| json!({ "dims": column.dims, "whole": column.kind == Kind::Integer });
+    let shapes: Map<String, Value> = reads().map(|column| (column.name.clone(), shape(column))).collect();
+    let mut entries = vec![(COLUMNS.to_string(), Value::Object(shapes).to_string())];
+    for column in reads() {
         if let Some(vocabulary) = &column.vocabulary {
             entries.push((vocabulary_key(&column.name), json!(vocabulary).to_string()));
         }
@@ -48,6 +58,36 @@ fn entry<'a>(loaded: &'a Loaded, key: &str) -> Option<&'a str> {
 /// Each number by its shortest text that reads back: equal statistics are equal text.
 fn shown(learned: &Standardized) -> String {
     json!({ "mean": learned.mean, "deviation": learned.deviation }).to_string()
+}
+
+/// What `standardize` took off a column, as a file tells it.
+pub fn standardized(loaded: &Loaded, column: &str) -> Option<Standardized> {
+    let learned: Value = serde_json::from_str(entry(loaded, &standardized_key(column))?).ok()?;
+    let numbers = |key: &str| learned[key].as_array()?.iter().map(Value::as_f64).collect::<Option<Vec<f64>>>();
+    let learned = Standardized { mean: numbers("mean")?, deviation: numbers("deviation")? };
+    (learned.mean.len() == learned.deviation.len()).then_some(learned)
+}
+
+/// The data that parameters were trained on as a file describes it, without its rows: enough for a net to have all its
+/// sizes and vocabularies. None where the file tells of no columns.
+pub fn described(loaded: &Loaded) -> Option<Dataset> {
+    let columns: Map<String, Value> = serde_json::from_str(entry(loaded, COLUMNS)?).ok()?;
+    let column = |(name, shape): (&String, &Value)| {
+        let dims = shape["dims"].as_array()?.iter().map(|dim| u32::try_from(dim.as_u64()?).ok());
+        let whole = shape["whole"].as_bool()?;
+        Some(Column {
+            name: name.clone(),
+            span: NOWHERE,
+            dims: dims.collect::<Option<_>>()?,
+            kind: if whole { Kind::Integer } else { Kind::Real },
+            vocabulary: vocabulary(loaded, name),
+            standardized: standardized(loaded, name),
+            data: Numbers::default(),
+        })
+    };
+    let columns = columns.iter().map(column).collect::<Option<Vec<Column>>>()?;
+    let name = loaded.path.clone();
+    Some(Dataset { name, span: NOWHERE, rows: 0, columns, train: vec![], validation: vec![], test: vec![] })
 }
 
 /// Holds what a file tells of its data against the data at hand; gives warnings. A file that tells nothing is
