@@ -96,8 +96,14 @@ impl Source {
         let mut settings = self.settings.clone();
         settings.extend(self.seed.map(|seed| ("seed".to_string(), seed.to_string())));
         let choices = Choices { net: self.net.clone(), training: true, settings };
-        let mut session =
-            Session { program, data: None, training: None, choices, json: self.json, numbers: (Dtype::default(), 0) };
+        let mut session = Session {
+            program,
+            data: None,
+            training: None,
+            choices,
+            json: self.json,
+            numbers: (Dtype::default(), 0),
+        };
         if session.is_trained() {
             let training = elaborate::training(&session.program, &session.choices);
             session.training = Some(training.map_err(|wrong| session.fail(&wrong))?);
@@ -114,8 +120,8 @@ impl Session {
         let Some(training) = &self.training else { return Ok(()) };
         let item = elaborate::data_item(&self.program, Some(&training.data));
         let base = self.program.path.parent().unwrap_or(Path::new("."));
-        let data = item
-            .and_then(|item| crate::data::load_as(item, &self.program.sources, base, training.precision));
+        let data =
+            item.and_then(|item| crate::data::load_as(item, &self.program.sources, base, training.precision));
         self.data = Some(data.map_err(|wrong| self.fail(&wrong))?);
         Ok(())
     }

@@ -65,7 +65,11 @@ fn check_watched(training: &Training, model: &Model) -> Result<(), Diagnostics> 
         let metric = model.metrics.iter().filter(is_array).find(|metric| metric.name == best.figure)?;
         let message = format!("`{}` is an array, and only a single number has a best value", metric.name);
         let wrong = Diagnostic::error(codes::EXPECTED_SCALAR, message).at(metric.span, "an array");
-        Some(wrong.at(training.span, "watches it").help("watch the loss, or make a metric of one number of it"))
+        Some(
+            wrong
+                .at(training.span, "watches it")
+                .help("watch the loss, or make a metric of one number of it"),
+        )
     });
     let wrong: Diagnostics = wrong.take(1).collect();
     if wrong.is_empty() { Ok(()) } else { Err(wrong) }

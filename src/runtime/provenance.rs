@@ -63,7 +63,8 @@ fn shown(learned: &Standardized) -> String {
 /// What `standardize` took off a column, as a file tells it.
 pub fn standardized(loaded: &Loaded, column: &str) -> Option<Standardized> {
     let learned: Value = serde_json::from_str(entry(loaded, &standardized_key(column))?).ok()?;
-    let numbers = |key: &str| learned[key].as_array()?.iter().map(Value::as_f64).collect::<Option<Vec<f64>>>();
+    let numbers =
+        |key: &str| learned[key].as_array()?.iter().map(Value::as_f64).collect::<Option<Vec<f64>>>();
     let learned = Standardized { mean: numbers("mean")?, deviation: numbers("deviation")? };
     (learned.mean.len() == learned.deviation.len()).then_some(learned)
 }
