@@ -1,7 +1,8 @@
 //! What commands share: reading a program with its data, and telling what is wrong.
 
 use crate::circuit::Dtype;
-use crate::data::Dataset;
+use crate::data::given::{Asked, Given};
+use crate::data::{self, Dataset};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Sources, codes, is_allowed, render_all, to_json};
 use crate::elaborate::model::{Model, Training};
 use crate::elaborate::{self, Choices, Program};
@@ -11,7 +12,7 @@ use crate::runtime::layout::Piece;
 use crate::runtime::once::Evaluation;
 use crate::runtime::{checkpoint, provenance};
 use crate::syntax::ast::{Item, ItemKind};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 /// The program or its data is wrong, and the user has been told.
@@ -90,12 +91,25 @@ impl Source {
     }
 
     /// Reads the program alone.
-    pub fn open_without_data(&self) -> Result<Session, Failed> {
+    fn open_without_data(&self) -> Result<Session, Failed> {
+        self.open_net(None)
+    }
+
+    /// Reads the program alone; where the command line does not say which net, this one is meant if there is such a net.
+    fn open_net(&self, otherwise: Option<&str>) -> Result<Session, Failed> {
         let program =
             elaborate::read(&self.file).map_err(|(sources, wrong)| fail_in(&wrong, &sources, self.json))?;
         let mut settings = self.settings.clone();
         settings.extend(self.seed.map(|seed| ("seed".to_string(), seed.to_string())));
-        let choices = Choices { net: self.net.clone(), training: true, settings };
+        let has = |name: &&str| {
+            program
+                .file
+                .items
+                .iter()
+                .any(|item| matches!(&item.kind, ItemKind::Net { name: own, .. } if own.text == *name))
+        };
+        let net = self.net.clone().or_else(|| otherwise.filter(has).map(String::from));
+        let choices = Choices { net, training: true, settings };
         let mut session = Session {
             program,
             data: None,
@@ -120,9 +134,35 @@ impl Session {
         let Some(training) = &self.training else { return Ok(()) };
         let item = elaborate::data_item(&self.program, Some(&training.data));
         let base = self.program.path.parent().unwrap_or(Path::new("."));
-        let data =
-            item.and_then(|item| crate::data::load_as(item, &self.program.sources, base, training.precision));
+        let data = item.and_then(|item| data::load_as(item, &self.program.sources, base, training.precision));
         self.data = Some(data.map_err(|wrong| self.fail(&wrong))?);
+        Ok(())
+    }
+
+    /// Reads the data that the `train` block names, and holds it against what a checkpoint tells of its own.
+    pub fn read_data_for(&mut self, loaded: &Loaded) -> Result<(), Failed> {
+        self.read_data()?;
+        let Some(data) = &self.data else { return Ok(()) };
+        self.warn(&provenance::check(loaded, data).map_err(|wrong| self.fail(&[wrong]))?);
+        Ok(())
+    }
+
+    /// That every class of a net's columns is one of its cases.
+    pub fn check_classes(&self, model: &Model, data: &Dataset) -> Result<(), Failed> {
+        for slot in model.inputs.iter().map(|&slot| model.circuit.slot(slot)) {
+            let (Some(cases), Some(column)) = (slot.classes, data.column(&slot.name)) else { continue };
+            let fits = |x: f64| x >= 0.0 && x.fract() == 0.0 && x < f64::from(cases);
+            if let Some(at) = column.data.iter().position(|x| !fits(x)) {
+                let (found, row) = (column.data.get(at), at / column.row_len().max(1) + 1);
+                let message = format!(
+                    "`{}` is {found} in example {row} of `{}`, and a class of {cases} cases goes from 0 to {}",
+                    slot.name,
+                    data.name,
+                    cases.saturating_sub(1)
+                );
+                return Err(self.fail(&[Diagnostic::error(codes::CLASS_RANGE, message)]));
+            }
+        }
         Ok(())
     }
 
@@ -130,13 +170,7 @@ impl Session {
     /// them.
     pub fn take_data_of(&mut self, loaded: &Loaded) -> Result<(), Failed> {
         self.data = provenance::described(loaded);
-        if self.data.is_none() {
-            self.read_data()?;
-            if let Some(data) = &self.data {
-                self.warn(&provenance::check(loaded, data).map_err(|wrong| self.fail(&[wrong]))?);
-            }
-        }
-        Ok(())
+        if self.data.is_none() { self.read_data_for(loaded) } else { Ok(()) }
     }
 
     /// The net, for training or for inference; tells its warnings.
@@ -206,6 +240,63 @@ pub fn tell_in(messages: &[Diagnostic], sources: &Sources, json: bool) {
     let errors = messages.iter().any(|message| message.severity == Severity::Error);
     let text = render_all(messages, sources, color);
     if errors { eprint!("{text}") } else { eprintln!("{}", text.trim_end()) }
+}
+
+/// Reads a program for parameters that are trained: the net, and the settings, that they were trained with, and the
+/// sizes and vocabularies of their data.
+pub fn trained(source: &Source, loaded: &Loaded) -> Result<Session, Failed> {
+    let mut source = source.clone();
+    let mut settings = provenance::settings(loaded);
+    settings.append(&mut source.settings);
+    source.settings = settings;
+    let mut session = source.open_net(provenance::net(loaded))?;
+    session.take_data_of(loaded)?;
+    Ok(session)
+}
+
+/// New examples from a file, or from standard input (`-`, or no path): some columns, as the training run read them.
+pub fn given(session: &Session, path: Option<&Path>, columns: &[String]) -> Result<Dataset, Failed> {
+    let told = |wrong: &[Diagnostic]| session.fail(wrong);
+    let from_file = path.filter(|path| *path != Path::new("-"));
+    let bytes = match from_file {
+        Some(path) => std::fs::read(path),
+        None if path.is_none() && std::io::stdin().is_terminal() => {
+            let help =
+                "name a file, pipe the examples into it, or ask for a part of the program's data by `--part`";
+            return Err(told(&missing("there are no examples", help)));
+        }
+        None => {
+            let mut bytes = vec![];
+            std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+        }
+    };
+    let name = from_file.map_or("standard input".to_string(), |path| path.display().to_string());
+    let bytes = bytes.map_err(|error| {
+        let message = format!("`{name}` cannot be read: {error}");
+        told(&[Diagnostic::error(codes::FILE_UNREADABLE, message)])
+    })?;
+    let data_name = session.training.as_ref().map(|training| training.data.as_str());
+    let item = elaborate::data_item(&session.program, data_name).map_err(|wrong| told(&wrong))?;
+    let Some(known) = &session.data else {
+        return Err(told(&missing(
+            "the parameters do not tell which columns they were trained on",
+            "train them anew",
+        )));
+    };
+    let asked = Asked { known, columns, dtype: session.precision() };
+    let base = session.program.path.parent().unwrap_or(Path::new("."));
+    data::given::load(item, &session.program.sources, base, &Given { name, bytes }, asked)
+        .map_err(|wrong| told(&wrong))
+}
+
+/// The rows of a part: `train`, `validation`, `test` or `all`.
+pub fn part_rows(data: &Dataset, part: &str) -> Vec<u32> {
+    match part {
+        "train" => data.train.clone(),
+        "validation" => data.validation.clone(),
+        "test" => data.test.clone(),
+        _ => (0..data.rows as u32).collect(),
+    }
 }
 
 /// The text of a file.

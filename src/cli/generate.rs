@@ -1,8 +1,8 @@
 //! `nnc generate`
 
-use super::common::{Failed, Session, Source, missing, say, write_out};
+use super::common::{Failed, Session, Source, fail_in, missing, say, trained, write_out};
 use crate::circuit::draw::SplitMix64;
-use crate::diagnostic::{Diagnostic, codes};
+use crate::diagnostic::{Diagnostic, Sources, codes};
 use crate::runtime::generate::{Generator, draw, scores};
 use crate::runtime::layout::Layout;
 use crate::runtime::weights::Weights;
@@ -47,9 +47,9 @@ fn temperature(text: &str) -> Result<f64, String> {
 
 /// Runs it.
 pub fn run(args: Args) -> Result<(), Failed> {
-    let mut session = args.source.open_without_data()?;
-    let loaded = checkpoint::load(&args.load).map_err(|wrong| session.fail(&[wrong]))?;
-    session.take_data_of(&loaded)?;
+    let loaded = checkpoint::load(&args.load)
+        .map_err(|wrong| fail_in(&[wrong], &Sources::default(), args.source.json))?;
+    let session = trained(&args.source, &loaded)?;
     let model = session.model(false)?;
     let told = |wrong: Diagnostic| session.fail(&[wrong]);
     let scores = scores(&model).map_err(told)?;

@@ -13,10 +13,13 @@ mod generate;
 mod given;
 mod grad;
 mod library;
+mod predict;
+mod predictions;
 mod progress;
 mod run;
 mod show;
 mod summary;
+mod test;
 mod trace;
 
 use clap::{Parser, Subcommand};
@@ -54,6 +57,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(run::Args),
+    Predict(predict::Args),
+    Test(test::Args),
     Check(check::Args),
     Grad(grad::Args),
     Diff(diff::Args),
@@ -75,6 +80,8 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = std::panic::catch_unwind(|| match cli.command {
         Command::Run(args) => run::run(args),
+        Command::Predict(args) => predict::run(args),
+        Command::Test(args) => test::run(args),
         Command::Check(args) => check::run(args),
         Command::Grad(args) => grad::run(args),
         Command::Diff(args) => diff::run(args),

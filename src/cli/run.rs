@@ -167,6 +167,7 @@ fn save(
 ) -> Result<(), Diagnostic> {
     let mut metadata =
         vec![("net".to_string(), model.name.clone()), ("seed".to_string(), session.seed().to_string())];
+    metadata.extend(provenance::settings_metadata(&session.choices.settings));
     metadata.extend(session.data.iter().flat_map(|data| provenance::metadata(model, data)));
     weights.save(path, &trainer.params, &trainer.states, &metadata)?;
     if !session.json {

@@ -111,7 +111,7 @@ fn learned(columns: &[Computed]) -> FxHashMap<String, Standardized> {
 }
 
 /// A block without a file, or without a column.
-fn nothing_in(block: &Name, rows: usize) -> Diagnostic {
+pub(super) fn nothing_in(block: &Name, rows: usize) -> Diagnostic {
     let (what, help) = match rows {
         0 => (
             "reads no file",
@@ -149,7 +149,7 @@ fn split_rows(
 }
 
 /// The parts of a text or of rows, cut into windows.
-fn split_text(
+pub(super) fn split_text(
     rules: Option<(Option<Rule>, Option<Rule>)>,
     length: usize,
     opened: &Opened,
@@ -162,7 +162,7 @@ fn split_text(
 }
 
 /// `seed = 7`
-fn seed(expr: &Expr) -> Result<u64, Diagnostics> {
+pub(super) fn seed(expr: &Expr) -> Result<u64, Diagnostics> {
     match &expr.kind {
         ExprKind::Number { value, .. }
             if value.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(value) =>

@@ -1,9 +1,10 @@
-//! A CSV file as cells: read once, turned into numbers or classes column by column where an expression asks.
+//! A CSV file (or JSON lines) as cells: read once, turned into numbers or classes column by column where an expression asks.
 //!
 //! The first row has the names of the columns. Cells are separated by commas and may be quoted; blanks around a
 //! cell do not count.
 
 use super::number::{self, Fault};
+use super::objects;
 use super::open::{self, Home};
 use super::vocabulary::{Encoded, encode};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, codes, nearest};
@@ -25,6 +26,25 @@ pub struct CsvFile {
 }
 
 impl CsvFile {
+    /// A file whose rows are known, each with the line on which it begins and a cell a column.
+    pub(super) fn of_rows(
+        path: &str,
+        span: Span,
+        header: Vec<String>,
+        rows: &[(u64, Vec<String>)],
+    ) -> CsvFile {
+        let mut file =
+            CsvFile { path: path.to_string(), span, header, bytes: vec![], ends: vec![], lines: vec![] };
+        for (line, cells) in rows {
+            for cell in cells {
+                file.bytes.extend(cell.as_bytes());
+                file.ends.push(file.bytes.len());
+            }
+            file.lines.push(*line);
+        }
+        file
+    }
+
     /// Number of rows after the header.
     pub fn rows(&self) -> usize {
         self.lines.len()
@@ -162,7 +182,16 @@ const LINE_BREAK: &str = "the row has a line break inside a cell: is there a quo
 /// # Errors
 /// `FILE_UNREADABLE`, `ROW_LENGTH` or `EMPTY_DATA`; `span` is where the path is written.
 pub fn read(home: &Home, path: &str, span: Span) -> Result<CsvFile, Diagnostics> {
-    parse(&open::bytes(home, path, span)?, path, span)
+    parse_any(&open::bytes(home, path, span)?, home.shown(path), span)
+}
+
+/// Splits the text of a file into cells; one that begins as an object does is in JSON lines.
+pub(super) fn parse_any(text: &[u8], path: &str, span: Span) -> Result<CsvFile, Diagnostics> {
+    if text.trim_ascii_start().starts_with(b"{") {
+        objects::parse(text, path, span)
+    } else {
+        parse(text, path, span)
+    }
 }
 
 /// Splits the text of a file into cells.

@@ -4,6 +4,7 @@
 //! numbers row-major; all big-endian (<http://yann.lecun.com/exdb/mnist>).
 
 use super::expression::Values;
+use super::npy;
 use super::open::{self, Home};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes};
 
@@ -29,15 +30,17 @@ const TYPES: &[Type] = &[
     Type { code: 0x0E, name: "64-bit floats", size: 8, read: |b| f64::from_be_bytes(word(b)) },
 ];
 
-/// Reads `idx("train-images-idx3-ubyte.gz")`: one array an example.
+/// Reads `idx("train-images-idx3-ubyte.gz")`, or a file in NPY format: one array an example.
 ///
 /// # Errors
 /// `FILE_UNREADABLE` where the file is missing, not in this format, or not of the length that its header tells;
 /// `EMPTY_DATA` without an example.
 pub fn read(home: &Home, path: &str, span: Span) -> Result<Values, Diagnostics> {
     let bytes = open::bytes(home, path, span)?;
+    let path = home.shown(path);
     let told = |what| vec![Diagnostic::error(codes::FILE_UNREADABLE, what).at(span, "read here")];
-    let values = parse(&bytes).map_err(|what| told(format!("`{path}`: {what}")))?;
+    let read = if bytes.starts_with(npy::MAGIC) { npy::parse } else { parse };
+    let values = read(&bytes).map_err(|what| told(format!("`{path}`: {what}")))?;
     if values.data.is_empty() {
         let message = format!("`{path}` holds no number");
         return Err(vec![Diagnostic::error(codes::EMPTY_DATA, message).at(span, "read here")]);

@@ -3,8 +3,9 @@
 //!
 //! - `table`: tables in place; `block`: data blocks; `section`: their statements, and those of a part with data of
 //!   its own; `parts`: both put together.
-//! - `sources`: what a section reads: `open` gives bytes, `file` a CSV file as cells, `idx` an array, `text`
+//! - `sources`: what a section reads: `open` gives bytes, `file` a CSV file as cells, `idx` and [`npy`] an array, `text`
 //!   characters and windows of them.
+//! - [`given`]: new examples for parameters that are trained.
 //! - `columns`: the columns of a file that an expression names; `number` and [`vocabulary`]: cells as numbers and
 //!   as classes.
 //! - `expression`: what stands right of `=` in a data block, computed in f64; `draw`: what stands right of `~`.
@@ -18,8 +19,11 @@ mod draw;
 mod expression;
 mod file;
 mod finish;
+pub mod given;
 mod idx;
+pub mod npy;
 mod number;
+mod objects;
 mod open;
 mod parts;
 mod section;
@@ -100,7 +104,7 @@ pub fn load_as(item: &Item, sources: &Sources, base: &Path, dtype: Dtype) -> Res
     match &item.kind {
         ItemKind::Table { name, table } => table::load(name, table, dtype),
         ItemKind::Data { name, statements } => {
-            let home = open::Home { base, source: &sources.get(item.span.file).name };
+            let home = open::Home { base, source: &sources.get(item.span.file).name, given: None };
             block::load(name, statements, &home, dtype)
         }
         _ => Err(vec![Diagnostic::error(codes::WRONG_KIND_OF_NAME, "this is not data").at(item.span, "")]),

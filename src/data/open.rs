@@ -1,5 +1,6 @@
 //! Bytes of the files that a data block names, unpacked where they are packed.
 
+use super::given::Given;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes, nearest};
 use flate2::read::MultiGzDecoder;
 use std::io::{ErrorKind, Read};
@@ -11,6 +12,20 @@ pub struct Home<'a> {
     pub base: &'a Path,
     /// The `.nn` file as shown to the user.
     pub source: &'a str,
+    /// A path that is written there, and what is read in its place.
+    pub given: Option<(&'a str, &'a Given)>,
+}
+
+impl Home<'_> {
+    /// What is read in place of a path.
+    fn given(&self, path: &str) -> Option<&Given> {
+        self.given.filter(|(replaced, _)| *replaced == path).map(|(_, given)| given)
+    }
+
+    /// A path as messages call it.
+    pub fn shown<'p>(&'p self, path: &'p str) -> &'p str {
+        self.given(path).map_or(path, |given| &given.name)
+    }
 }
 
 /// How a file in gzip begins (RFC 1952, section 2.3.1).
@@ -21,8 +36,13 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// # Errors
 /// `FILE_UNREADABLE`; `span` is where the path is written.
 pub fn bytes(home: &Home, path: &str, span: Span) -> Result<Vec<u8>, Diagnostics> {
-    let bytes =
-        std::fs::read(home.base.join(path)).map_err(|error| vec![unreadable(home, path, span, &error)])?;
+    let bytes = match home.given(path) {
+        Some(given) => given.bytes.clone(),
+        None => {
+            std::fs::read(home.base.join(path)).map_err(|error| vec![unreadable(home, path, span, &error)])?
+        }
+    };
+    let path = home.shown(path);
     if !bytes.starts_with(&GZIP) {
         return Ok(bytes);
     }

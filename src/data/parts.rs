@@ -51,7 +51,8 @@ impl Place {
         }
     }
 
-    fn told(&self, row: usize) -> String {
+    /// Where a row came from.
+    pub fn told(&self, row: usize) -> String {
         match self {
             Place::Lines { path, lines } => format!("in line {} of `{path}`", lines[row]),
             Place::Examples => format!("in example {}", row + 1),

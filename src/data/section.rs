@@ -4,7 +4,7 @@
 use super::draw;
 use super::expression::{Meaning, Scope, Value, Values, evaluate};
 use super::open::Home;
-use super::sources::{FileCall, Opened, called, count, file_call, open_file};
+use super::sources::{FileCall, Opened, called, count, file_call, for_each_read, open_file};
 use super::text::Windows;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes, nearest};
 use crate::syntax::ast::{DataStmt, DataStmtKind, Decl, Expr, ExprKind, How, Name};
@@ -118,6 +118,30 @@ impl<'a> Section<'a> {
     /// The right side of `test = ...`, `seed = ...` and the like.
     pub fn key(&self, wanted: &str) -> Option<&'a Expr> {
         self.keys.iter().find(|(name, _)| name.text == wanted).map(|(_, value)| *value)
+    }
+
+    /// The statements that some columns need, directly or through others, and the different paths that these read.
+    pub fn needed(&self, wanted: &[String]) -> (Section<'a>, Vec<(&'a str, Span)>) {
+        let mut names: Vec<&str> = wanted.iter().map(String::as_str).collect();
+        let mut paths: Vec<(&'a str, Span)> = vec![];
+        let mut add = |path: &'a str, span| {
+            if paths.iter().all(|(known, _)| *known != path) {
+                paths.push((path, span));
+            }
+        };
+        let mut section = Section { part: self.part, ..Section::default() };
+        // What a column reads stands above it.
+        for &(decl, how, expr) in self.columns.iter().rev() {
+            if names.contains(&decl.name.text.as_str()) {
+                section.columns.insert(0, (decl, how, expr));
+                for_each_read(expr, &mut |name| names.push(&name.text), &mut add);
+            }
+        }
+        for &(name, call) in self.files.iter().filter(|(name, _)| names.contains(&name.text.as_str())) {
+            section.files.push((name, call));
+            call.path().into_iter().for_each(|(path, span)| add(path, span));
+        }
+        (section, paths)
     }
 
     /// Reads every file of the section.

@@ -25,6 +25,7 @@ pub struct Opened {
 }
 
 /// `csv(...)`, `chars(...)`
+#[derive(Clone, Copy)]
 pub struct FileCall<'a> {
     span: Span,
     callee: &'a Name,
@@ -134,6 +135,39 @@ pub fn file_call(value: &Expr) -> Option<FileCall<'_>> {
     let ExprKind::Call { callee, args } = &value.kind else { return None };
     let name = called(callee).filter(|name| ["csv", "chars"].contains(&name.text.as_str()))?;
     Some(FileCall { span: value.span, callee: name, args })
+}
+
+impl<'a> FileCall<'a> {
+    /// The path that is written in it, and where.
+    pub fn path(&self) -> Option<(&'a str, Span)> {
+        path_of(self.span, self.callee, self.args).ok()
+    }
+}
+
+/// Calls `found` with each plain name in a data expression, and `path` with each path that a call in it reads.
+pub fn for_each_read<'a>(
+    expr: &'a Expr,
+    found: &mut dyn FnMut(&'a Name),
+    path: &mut dyn FnMut(&'a str, Span),
+) {
+    match &expr.kind {
+        ExprKind::Name { name, primed: false } => found(name),
+        ExprKind::Group(inner) | ExprKind::Unary { value: inner, .. } => for_each_read(inner, found, path),
+        ExprKind::Binary { left, right, .. } => {
+            for_each_read(left, found, path);
+            for_each_read(right, found, path);
+        }
+        ExprKind::Index { base, .. } => for_each_read(base, found, path),
+        ExprKind::Call { args, .. } => {
+            for arg in args {
+                match &arg.value.kind {
+                    ExprKind::String(text) => path(text, arg.value.span),
+                    _ => for_each_read(&arg.value, found, path),
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 /// `csv("data/iris.csv")`, `chars("data/book.txt")`

@@ -67,6 +67,7 @@ pub struct Piece {
 /// `FILE_UNREADABLE` where it is missing or not UTF-8, `EMPTY_DATA` where it is empty.
 pub fn read(home: &Home, path: &str, span: Span) -> Result<Sequence, Diagnostics> {
     let bytes = open::bytes(home, path, span)?;
+    let path = home.shown(path);
     let told = |code, message| vec![Diagnostic::error(code, message).at(span, "read here")];
     let text = String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];

@@ -107,9 +107,34 @@ pub fn save(path: &Path, tensors: &[Written], metadata: &[(String, String)]) -> 
         );
         return Err(Diagnostic::error(codes::FILE_UNWRITABLE, message).help("rename the layer or parameter"));
     }
+    let header = header(tensors, metadata);
+    replaced(path, |out| {
+        out.write_all(&(header.len() as u64).to_le_bytes())?;
+        out.write_all(header.as_bytes())?;
+        tensors.iter().try_for_each(|(_, _, data)| data.write(out))
+    })
+}
+
+/// Writes a file whole, or leaves what was there.
+///
+/// # Errors
+/// `FILE_UNWRITABLE`.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Diagnostic> {
+    replaced(path, |out| out.write_all(bytes))
+}
+
+/// Puts a new file in place of the one at a path: written beside it, flushed, renamed.
+fn replaced(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
+) -> Result<(), Diagnostic> {
     let beside = beside(path);
-    let written =
-        write(&beside, &header(tensors, metadata), tensors).and_then(|()| fs::rename(&beside, path));
+    let flushed = || {
+        let mut out = BufWriter::with_capacity(1 << 16, File::create(&beside)?);
+        write(&mut out)?;
+        out.into_inner()?.sync_all()
+    };
+    let written = flushed().and_then(|()| fs::rename(&beside, path));
     written.map_err(|error| {
         // It may not even have been made; what matters was told.
         let _ = fs::remove_file(&beside);
@@ -156,15 +181,6 @@ fn header(tensors: &[Written], metadata: &[(String, String)]) -> String {
     let mut text = format!("{{{}}}", entries.join(","));
     text.push_str(&" ".repeat(text.len().next_multiple_of(8) - text.len()));
     text
-}
-
-/// Writes and flushes a whole file.
-fn write(path: &Path, header: &str, tensors: &[Written]) -> std::io::Result<()> {
-    let mut out = BufWriter::with_capacity(1 << 16, File::create(path)?);
-    out.write_all(&(header.len() as u64).to_le_bytes())?;
-    out.write_all(header.as_bytes())?;
-    tensors.iter().try_for_each(|(_, _, data)| data.write(&mut out))?;
-    out.into_inner()?.sync_all()
 }
 
 /// Reads a file. Numbers of any kind become f64, which holds all of them exactly; a whole number that it cannot

@@ -13,6 +13,7 @@ pub mod initial;
 pub mod layout;
 pub mod once;
 pub mod order;
+pub mod predict;
 pub mod provenance;
 pub mod records;
 pub mod store;

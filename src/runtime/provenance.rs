@@ -38,11 +38,34 @@ pub fn metadata(model: &Model, data: &Dataset) -> Metadata {
         if let Some(vocabulary) = &column.vocabulary {
             entries.push((vocabulary_key(&column.name), json!(vocabulary).to_string()));
         }
+    }
+    // A column that is read may be made of one that is not.
+    for column in &data.columns {
         if let Some(learned) = &column.standardized {
             entries.push((standardized_key(&column.name), shown(learned)));
         }
     }
     entries
+}
+
+/// The key of the settings that a command line gave, JSON: `[["width", "64"], ...]`.
+const SETTINGS: &str = "settings";
+
+/// The entry for what the command line set. The seed is the run's own.
+pub fn settings_metadata(settings: &[(String, String)]) -> Metadata {
+    let kept: Vec<_> = settings.iter().filter(|(name, _)| name != "seed").collect();
+    if kept.is_empty() { vec![] } else { vec![(SETTINGS.to_string(), json!(kept).to_string())] }
+}
+
+/// What the command line of the training run set, as a file tells it.
+pub fn settings(loaded: &Loaded) -> Vec<(String, String)> {
+    let pairs = entry(loaded, SETTINGS).and_then(|text| serde_json::from_str(text).ok());
+    pairs.unwrap_or_default()
+}
+
+/// The net that a file is of.
+pub fn net(loaded: &Loaded) -> Option<&str> {
+    entry(loaded, "net")
 }
 
 /// A column's vocabulary as a file tells it.
