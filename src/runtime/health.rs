@@ -92,11 +92,16 @@ impl Pulse {
         if self.layers.is_empty() { u64::MAX } else { self.next.min(whole) }
     }
 
-    /// Looks at what a step did.
-    pub fn take(&mut self, step: u64, before: &Numbers, after: &Numbers, gradients: Option<&Numbers>) {
+    /// Goes on after a step that was not looked at.
+    pub fn skip(&mut self, step: u64) {
         while self.next <= step {
             self.next = self.next.saturating_mul(RARER);
         }
+    }
+
+    /// Looks at what a step did.
+    pub fn take(&mut self, step: u64, before: &Numbers, after: &Numbers, gradients: Option<&Numbers>) {
+        self.skip(step);
         let inside = |range: &std::ops::Range<usize>, numbers: &Numbers| range.end <= numbers.len();
         for (layer, ranges) in &mut self.layers {
             let mut sums = [0.0; 3];

@@ -1,12 +1,15 @@
 //! Training: epochs of native steps, with an eye on loss and metrics.
 
 mod replay;
+mod state;
+
+pub use state::RunState;
 
 use super::build::{Built, Setup, build_with, step_stages};
 use super::evaluate::{Evaluator, Figures};
 use super::health::{self, Health, Pulse};
 use super::initial::initial_values;
-use super::layout::Layout;
+use super::layout::{Layout, Piece};
 use super::order::epoch_order;
 use super::records::Moment;
 use super::store::Store;
@@ -15,7 +18,7 @@ use crate::circuit::Numbers;
 use crate::codegen::{Epochs, Options};
 use crate::data::Dataset;
 use crate::diagnostic::Diagnostic;
-use crate::elaborate::model::{Best, Model, Part, Training, Update};
+use crate::elaborate::model::{Best, Group, Model, Part, Training, Update};
 use crate::plan::schedule::Region;
 use std::time::{Duration, Instant};
 
@@ -46,17 +49,11 @@ pub struct Trainer<'a> {
     update: Update,
     snapshot: Option<replay::Snapshot>,
     pulse: Pulse,
-    /// Whether anything is looked at between steps.
-    watchful: bool,
-}
-
-/// A run that cannot go on.
-#[derive(Clone, Debug)]
-pub struct Broken {
-    /// The first number that was no longer finite.
-    pub wrong: Box<Diagnostic>,
-    /// Of gradients and units up to there.
-    pub health: Health,
+    watch: Watch,
+    /// Sum of the losses of the examples of the epoch in work.
+    partial_loss: f64,
+    /// Time that the run took before it was interrupted.
+    before: Duration,
 }
 
 /// Who is told how a run goes.
@@ -65,9 +62,19 @@ pub trait Observer {
     fn progress(&mut self, progress: &Progress);
     /// An epoch is done.
     fn epoch(&mut self, report: &Epoch);
-    /// Whether the run should end after this epoch as if it were the last.
+    /// Whether the run should end after the present step.
     fn interrupted(&self) -> bool {
         false
+    }
+    /// Whether the state of the run is wanted now.
+    fn wants_state(&self) -> bool {
+        false
+    }
+    /// The state of the run, where it was wanted.
+    fn state(&mut self, _state: &RunState) {}
+    /// How many epochs after so many may pass before the state is wanted.
+    fn epochs_until_state(&self, _done: u32) -> u32 {
+        u32::MAX
     }
 }
 
@@ -112,6 +119,10 @@ pub struct Outcome {
     pub epochs: u32,
     /// Whether `stop` ended it early.
     pub stopped: bool,
+    /// Whether it was interrupted before its end.
+    pub interrupted: bool,
+    /// Where it stood at its end.
+    pub state: RunState,
     /// Steps done.
     pub steps: u64,
     /// Time spent in training steps alone.
@@ -168,6 +179,12 @@ impl<'a> Trainer<'a> {
         }
         let columns = super::evaluate::columns(&model.circuit, data);
         let pulse = Pulse::new(&model.circuit, &params);
+        let watch = Watch {
+            best: Record::new(training.keep.as_ref()),
+            patience: Record::new(training.stop.as_ref().map(|stop| &stop.best)),
+            kept: (0, weights.clone()),
+            stopped: false,
+        };
         Ok(Trainer {
             data,
             training: training.clone(),
@@ -183,7 +200,9 @@ impl<'a> Trainer<'a> {
             update: update.clone(),
             snapshot: None,
             pulse,
-            watchful: true,
+            watch,
+            partial_loss: 0.0,
+            before: Duration::ZERO,
         })
     }
 
@@ -220,6 +239,19 @@ impl<'a> Trainer<'a> {
         self.store.put(Region::States, &weights.states);
     }
 
+    /// The optimizers' states: the name of each, and where its part for a parameter lies in its region.
+    pub fn moment_pieces(&self) -> Vec<Vec<(String, Piece)>> {
+        let groups = self.update.turns.iter().flat_map(|turn| &turn.groups);
+        let of_group = |group: &Group| -> Vec<Vec<(String, Piece)>> {
+            let inside = |piece: &&Piece| (group.offset..group.offset + group.len).contains(&piece.offset);
+            let moved = |piece: &Piece| Piece { offset: piece.offset - group.offset, ..piece.clone() };
+            let pieces: Vec<Piece> = self.params.pieces.iter().filter(inside).map(moved).collect();
+            let named = |name: &str| pieces.iter().map(|piece| (name.to_string(), piece.clone())).collect();
+            group.moments.iter().map(|moment| named(&moment.name)).collect()
+        };
+        groups.flat_map(of_group).collect()
+    }
+
     /// Trains to the end.
     ///
     /// # Errors
@@ -230,41 +262,46 @@ impl<'a> Trainer<'a> {
 
     fn run_to_end(&mut self, observer: &mut dyn Observer) -> Result<Outcome, Diagnostic> {
         let began = Instant::now();
+        let before = self.before;
         let mut training_time = Duration::ZERO;
-        let mut watch = Watch {
-            best: Record::new(self.training.keep.as_ref()),
-            patience: Record::new(self.training.stop.as_ref().map(|stop| &stop.best)),
-            kept: (0, self.weights()),
-            stopped: false,
-        };
-        let mut done = 0;
-        while done < self.training.epochs && !watch.stopped && !(done > 0 && observer.interrupted()) {
-            let (clock, before) = (Instant::now(), self.step);
-            let losses = self.epochs(done + 1, self.together(done), observer)?;
+        if self.step == 0 {
+            self.watch.kept.1 = self.weights();
+        }
+        let mut done = (self.step / self.steps_per_epoch().max(1)) as u32;
+        while done < self.training.epochs && !self.watch.stopped && !observer.interrupted() {
+            let together = self.together(done).min(observer.epochs_until_state(done)).max(1);
+            let clock = Instant::now();
+            let losses = self.epochs(done + 1, together, observer)?;
             training_time += clock.elapsed();
-            for (k, &loss) in (1..).zip(&losses) {
+            for &loss in &losses {
                 done += 1;
-                let (validation, best) = self.judge(&mut watch, done, loss);
-                let (step, elapsed) = (before + k * self.steps_per_epoch(), began.elapsed());
+                let (validation, best) = self.judge(done, loss);
+                let (step, elapsed) = (u64::from(done) * self.steps_per_epoch(), before + began.elapsed());
                 observer.epoch(&Epoch { number: done, step, loss, validation, elapsed, best });
             }
+            if observer.wants_state() {
+                observer.state(&self.state(before + began.elapsed()));
+            }
         }
+        let state = self.state(before + began.elapsed());
         if self.training.keep.is_some() {
-            self.set_weights(&watch.kept.1);
+            self.set_weights(&self.watch.kept.1.clone());
         } else {
-            watch.kept = (done, self.weights());
+            self.watch.kept = (done, self.weights());
         }
-        let (kept, weights) = watch.kept;
+        let (kept, weights) = self.watch.kept.clone();
         let parts = [Part::Train, Part::Validation, Part::Test];
         let figures = parts.into_iter().filter_map(|part| self.figures(&weights, part)).collect();
         Ok(Outcome {
             weights,
             kept,
             epochs: done,
-            stopped: watch.stopped,
+            stopped: self.watch.stopped,
+            interrupted: done < self.training.epochs && !self.watch.stopped,
+            state,
             steps: self.step,
             training_time,
-            elapsed: began.elapsed(),
+            elapsed: before + began.elapsed(),
             figures,
             health: self.health(),
         })
@@ -284,22 +321,27 @@ impl<'a> Trainer<'a> {
 
     /// What the parameters are worth after an epoch: the figures on the validation part, and whether `keep` holds them
     /// for the best so far.
-    fn judge(&self, watch: &mut Watch, number: u32, loss: f64) -> (Option<Figures>, bool) {
+    fn judge(&mut self, number: u32, loss: f64) -> (Option<Figures>, bool) {
         if !self.is_watched() {
             return (None, false);
         }
         let Training { keep, stop, .. } = &self.training;
         let weights = self.weights();
         let figures = self.figures(&weights, Part::Validation);
-        let best = watch.best.improves(number, self.watched(keep.as_ref(), loss, &figures, &weights));
-        if let Some(stop) = stop {
-            watch.patience.improves(number, self.watched(Some(&stop.best), loss, &figures, &weights));
-            watch.stopped = number - watch.patience.at >= stop.epochs;
+        let best = self.watched(keep.as_ref(), loss, &figures, &weights);
+        let patience =
+            stop.as_ref().map(|stop| (stop.epochs, self.watched(Some(&stop.best), loss, &figures, &weights)));
+        let is_kept = keep.is_some();
+        let watch = &mut self.watch;
+        let best = watch.best.improves(number, best);
+        if let Some((epochs, value)) = patience {
+            watch.patience.improves(number, value);
+            watch.stopped = number - watch.patience.at >= epochs;
         }
         if best {
             watch.kept = (number, weights);
         }
-        (figures, best && keep.is_some())
+        (figures, best && is_kept)
     }
 
     /// Steps of one epoch.
@@ -319,7 +361,8 @@ impl<'a> Trainer<'a> {
         (self.training.epochs - done).min(u32::try_from(fit).unwrap_or(u32::MAX)).max(1)
     }
 
-    /// Some epochs; the mean loss over the examples of each.
+    /// Some epochs, of which the first may be begun; the mean loss over the examples of each that is done. Ends early
+    /// where the observer wants the state of the run, or its end.
     fn epochs(
         &mut self,
         first: u32,
@@ -339,9 +382,11 @@ impl<'a> Trainer<'a> {
         // Where a step's examples begin.
         let row = |step: u64| (step / each) as usize * rows + (step % each) as usize * batch;
         let mut losses = vec![0.0; count as usize];
+        losses[0] = self.partial_loss;
         let mut records = vec![];
-        let (mut done, mut chunk) = (0, if count > 1 { steps } else { 1 });
-        while done < steps {
+        let begun = self.step - u64::from(first - 1) * each;
+        let (mut done, mut chunk) = (begun, if count > 1 { steps } else { 1 });
+        while done < steps && (done == begun || !(observer.interrupted() || observer.wants_state())) {
             // A step that is looked at is run by itself.
             let due = self.pulse.next(whole);
             let looked_at = due == self.step + 1;
@@ -394,6 +439,9 @@ impl<'a> Trainer<'a> {
             // Of a part that was cut short nothing is learned.
             chunk = if count < chunk { chunk } else { next_chunk(count, taken) };
         }
+        let whole = (done / each) as usize;
+        self.partial_loss = losses.get(whole).copied().unwrap_or(0.0);
+        losses.truncate(whole);
         losses.iter_mut().for_each(|loss| *loss /= rows as f64);
         Ok(losses)
     }
