@@ -10,7 +10,7 @@ use crate::lint;
 use crate::runtime::checkpoint::Loaded;
 use crate::runtime::layout::Piece;
 use crate::runtime::once::Evaluation;
-use crate::runtime::{checkpoint, provenance};
+use crate::runtime::{checkpoint, provenance, saved};
 use crate::syntax::ast::{Item, ItemKind};
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
@@ -245,13 +245,20 @@ pub fn tell_in(messages: &[Diagnostic], sources: &Sources, json: bool) {
 /// Reads a program for parameters that are trained: the net, and the settings, that they were trained with, and the
 /// sizes and vocabularies of their data.
 pub fn trained(source: &Source, loaded: &Loaded) -> Result<Session, Failed> {
+    let mut session = as_trained(source, loaded)?;
+    session.take_data_of(loaded)?;
+    Ok(session)
+}
+
+/// Reads a program alone, with the net and the settings that parameters were trained with.
+pub fn as_trained(source: &Source, loaded: &Loaded) -> Result<Session, Failed> {
+    let told = |wrong| fail_in(&[wrong], &Sources::default(), source.json);
+    saved::check_version(loaded).map_err(told)?;
     let mut source = source.clone();
     let mut settings = provenance::settings(loaded);
     settings.append(&mut source.settings);
     source.settings = settings;
-    let mut session = source.open_net(provenance::net(loaded))?;
-    session.take_data_of(loaded)?;
-    Ok(session)
+    source.open_net(provenance::net(loaded))
 }
 
 /// New examples from a file, or from standard input (`-`, or no path): some columns, as the training run read them.

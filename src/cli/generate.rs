@@ -2,6 +2,7 @@
 
 use super::common::{Failed, Session, Source, fail_in, missing, say, trained, write_out};
 use crate::circuit::draw::SplitMix64;
+use crate::data::words::{RARE, spoken, words};
 use crate::diagnostic::{Diagnostic, Sources, codes};
 use crate::runtime::generate::{Generator, draw, scores};
 use crate::runtime::layout::Layout;
@@ -30,7 +31,7 @@ pub struct Args {
     /// What to go on with; by default a new line, or the first character that the net knows.
     #[arg(long, value_name = "TEXT")]
     prompt: Option<String>,
-    /// How many characters to add.
+    /// How many characters, or words, to add.
     #[arg(long, default_value_t = 200, value_name = "N")]
     length: usize,
     /// How freely to draw: 0 is never, 1 as the net says.
@@ -65,17 +66,22 @@ pub fn run(args: Args) -> Result<(), Failed> {
     let began = Instant::now();
     let (&last, first) = prompt.split_last().expect("a prompt has an element");
     first.iter().for_each(|&element| _ = generator.read(element));
-    let mut text: String = prompt.iter().map(|&element| vocabulary[element as usize].as_str()).collect();
+    let mut said: Vec<&str> = prompt.iter().map(|&element| vocabulary[element as usize].as_str()).collect();
+    let of_words = are_words(&vocabulary);
+    let joined = |words: &[&str]| if of_words { spoken(words.iter().copied()) } else { words.concat() };
+    let mut text = joined(&said);
     if !session.json {
         write_out(format_args!("{text}"));
     }
     let mut element = last;
     for _ in 0..args.length {
         element = draw(&generator.read(element), args.temperature, &mut random);
-        let word = &vocabulary[element as usize];
-        text.push_str(word);
+        said.push(&vocabulary[element as usize]);
+        // What a word adds may depend on the one before it.
+        let added = joined(&said[said.len() - 2..])[joined(&said[said.len() - 2..][..1]).len()..].to_string();
+        text.push_str(&added);
         if !session.json {
-            write_out(format_args!("{word}"));
+            write_out(format_args!("{added}"));
             // Seen as it comes; a closed pipe is found by the next word.
             _ = std::io::stdout().flush();
         }
@@ -106,6 +112,11 @@ fn vocabulary(session: &Session, loaded: &checkpoint::Loaded, column: &str) -> R
 /// A vocabulary longer than this is not listed.
 const MANY: usize = 200;
 
+/// Whether a net goes on with words, not with characters.
+fn are_words(vocabulary: &[String]) -> bool {
+    vocabulary.iter().any(|word| word.chars().count() > 1)
+}
+
 /// A prompt as classes.
 fn elements(prompt: Option<&str>, vocabulary: &[String]) -> Result<Vec<u32>, Diagnostic> {
     let number = |word: &str| vocabulary.iter().position(|known| known == word).map(|k| k as u32);
@@ -113,15 +124,24 @@ fn elements(prompt: Option<&str>, vocabulary: &[String]) -> Result<Vec<u32>, Dia
         return Ok(vec![number("\n").unwrap_or(0)]);
     };
     let mut elements = vec![];
-    for (place, character) in prompt.chars().enumerate() {
-        let word = character.to_string();
-        elements.push(number(&word).ok_or_else(|| {
-            let message =
-                format!("{word:?}, character {} of the prompt, is none that the net knows", place + 1);
+    let characters: Vec<String>;
+    let (unit, parts) = if are_words(vocabulary) {
+        ("word", words(prompt))
+    } else {
+        characters = prompt.chars().map(String::from).collect();
+        ("character", characters.iter().map(String::as_str).collect())
+    };
+    for (place, &word) in parts.iter().enumerate() {
+        elements.push(number(word).or_else(|| number(RARE)).ok_or_else(|| {
+            let message = format!("{word:?}, {unit} {} of the prompt, is none that the net knows", place + 1);
             let known: String = vocabulary.concat().escape_debug().collect();
             let diagnostic = Diagnostic::error(codes::UNKNOWN_ELEMENT, message);
             if vocabulary.len() > MANY { diagnostic } else { diagnostic.note(format!("it knows {known}")) }
         })?);
+    }
+    // Blanks are no words.
+    if elements.is_empty() {
+        elements.push(number("\n").unwrap_or(0));
     }
     Ok(elements)
 }

@@ -9,14 +9,18 @@ mod emit;
 mod eval;
 mod explain;
 mod fmt;
+mod folder;
 mod generate;
 mod given;
 mod grad;
+mod interrupt;
 mod library;
 mod predict;
 mod predictions;
 mod progress;
 mod run;
+mod runs;
+mod saver;
 mod show;
 mod summary;
 mod test;
@@ -57,6 +61,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(run::Args),
+    Runs(runs::Args),
     Predict(predict::Args),
     Test(test::Args),
     Check(check::Args),
@@ -80,6 +85,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = std::panic::catch_unwind(|| match cli.command {
         Command::Run(args) => run::run(args),
+        Command::Runs(args) => runs::run(args),
         Command::Predict(args) => predict::run(args),
         Command::Test(args) => test::run(args),
         Command::Check(args) => check::run(args),

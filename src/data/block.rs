@@ -1,15 +1,16 @@
 //! Data blocks: splits the rows, and puts the parts together.
 
-use super::expression::{Scope, Values};
+use super::columns::columns_of;
+use super::expression::{Learned, Scope, Values};
 use super::open::Home;
 use super::parts::{self, Part};
 use super::section::{Computed, Extent, Section, sort, told};
 use super::sources::Opened;
-use super::split::{self, Parts, Rule};
-use super::{Dataset, Standardized, text};
+use super::split::{self, Amount, Parts, Pick, Rule};
+use super::{Dataset, text};
 use crate::circuit::Dtype;
-use crate::diagnostic::{Diagnostic, Diagnostics, codes};
-use crate::syntax::ast::{DataStmt, Expr, ExprKind, Name};
+use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes};
+use crate::syntax::ast::{BinaryOp, DataStmt, Expr, ExprKind, Name};
 use rustc_hash::FxHashMap;
 
 /// Loads a data block.
@@ -66,7 +67,7 @@ fn load_block<'a>(
 ) -> Option<(Vec<Computed<'a>>, Parts, parts::Place)> {
     let opened = block.open(home, errors);
     let extent = block.extent(&opened, errors)?;
-    let rules = rules(block, errors);
+    let rules = rules(block, &opened, errors);
     let (rows, cut) = match extent {
         Extent::Rows(count) => (split_rows(rules, count, seed, errors), vec![]),
         Extent::Sequence(length) => split_text(rules, length, &opened, errors)?,
@@ -82,7 +83,7 @@ fn load_part<'a>(
     name: &'a Name,
     section: &Section<'a>,
     seed: u64,
-    learned: &FxHashMap<String, Standardized>,
+    learned: &FxHashMap<String, Learned>,
     home: &Home,
     errors: &mut Diagnostics,
 ) -> Option<Part<'a>> {
@@ -104,10 +105,13 @@ fn load_part<'a>(
     Some(Part { name, columns: section.columns(scope), rows, place })
 }
 
-/// What `standardize` took off the columns of the training part.
-fn learned(columns: &[Computed]) -> FxHashMap<String, Standardized> {
-    let of = |(decl, _, values): &Computed| Some((decl.name.text.clone(), values.standardized.clone()?));
-    columns.iter().filter_map(of).collect()
+/// What was learned of the columns of the training part.
+fn learned(columns: &[Computed]) -> FxHashMap<String, Learned> {
+    let of = |(decl, _, values): &Computed| {
+        let learned = Learned { standardized: values.standardized.clone(), fills: values.fills.clone() };
+        (decl.name.text.clone(), learned)
+    };
+    columns.iter().map(of).collect()
 }
 
 /// A block without a file, or without a column.
@@ -124,11 +128,39 @@ pub(super) fn nothing_in(block: &Name, rows: usize) -> Diagnostic {
 }
 
 /// `test = ...` and `validation = ...`; `None` where one is wrong.
-fn rules(block: &Section, errors: &mut Diagnostics) -> Option<(Option<Rule>, Option<Rule>)> {
+fn rules(block: &Section, opened: &Opened, errors: &mut Diagnostics) -> Option<(Option<Rule>, Option<Rule>)> {
     let before = errors.len();
-    let mut rule = |part| block.key(part).and_then(|value| told(split::rule(part, value), errors));
+    let mut rule = |part| block.key(part).and_then(|value| told(rule(part, value, opened), errors));
     let rules = (rule("test"), rule("validation"));
     (errors.len() == before).then_some(rules)
+}
+
+/// `test = 20%`, or `test = rows[fold] == 3`
+fn rule(part: &str, value: &Expr, opened: &Opened) -> Result<Rule, Diagnostics> {
+    let ExprKind::Binary { op: BinaryOp::Eq, left, right } = &value.kind else {
+        return split::rule(part, value);
+    };
+    let wrong = |span: Span, what: &str| {
+        let help = format!("for example `{part} = rows[fold] == 3`, or `{part} = rows[part] == \"{part}\"`");
+        vec![Diagnostic::error(codes::BAD_SPLIT, what).at(span, "is not").help(help)]
+    };
+    let ExprKind::Index { base, indices } = &left.kind else {
+        return Err(wrong(left.span, "left of `==` stands a column of a file"));
+    };
+    let (file, columns) = columns_of(base, indices, &opened.names)?;
+    let &[column] = &columns.places[..] else {
+        return Err(wrong(left.span, "left of `==` stands one column"));
+    };
+    let rows = match &right.kind {
+        ExprKind::String(text) => file.rows_with(column, text.trim_ascii()),
+        ExprKind::Number { text, .. } => file.rows_with(column, text),
+        _ => return Err(wrong(right.span, "right of `==` stands a number, or text in quotes")),
+    };
+    if rows.is_empty() {
+        let message = format!("no row of `{}` has that in column `{}`", file.path, file.header[column]);
+        return Err(vec![Diagnostic::error(codes::BAD_SPLIT, message).at(right.span, "is nowhere")]);
+    }
+    Ok(Rule { pick: Pick::Listed, amount: Amount::Listed(rows), span: value.span })
 }
 
 /// The parts of some rows; everything to learn from where the rules are wrong, so that the columns can still be

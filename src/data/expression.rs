@@ -5,12 +5,14 @@
 
 use super::columns::columns_of;
 use super::file::CsvFile;
-use super::standardize::standardize;
+use super::images::Images;
+use super::standardize::{scale, standardize};
 use super::text::Sequence;
+use super::vocabulary::{Encoded, encode};
 use super::{Standardized, finish};
 use crate::circuit::gates::{self, Form, Gate};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes, nearest};
-use crate::syntax::ast::{Arg, BinaryOp, Expr, ExprKind, Name, UnaryOp};
+use crate::syntax::ast::{Arg, BinaryOp, Expr, ExprKind, IndexArg, Name, UnaryOp};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -35,6 +37,8 @@ pub struct Values {
     pub vocabulary: Option<Vec<String>>,
     /// What `standardize` took off.
     pub standardized: Option<Standardized>,
+    /// What each `fill` of the column puts in the place of missing values, one an element, in their order.
+    pub fills: Vec<Vec<f64>>,
 }
 
 impl Values {
@@ -55,6 +59,8 @@ pub enum Meaning {
     File(CsvFile),
     /// `book = chars(...)`
     Text(Rc<Sequence>),
+    /// `photos = images(...)`
+    Images(Images),
     /// `x = ...`
     Column(Values),
     /// Its own definition failed, and that was told.
@@ -76,8 +82,19 @@ pub struct Scope {
     pub seed: u64,
     /// The column that is being computed.
     pub target: String,
-    /// In a part with data of its own, what `standardize` took off each column of the training part.
-    pub learned: Option<FxHashMap<String, Standardized>>,
+    /// In a part with data of its own, what was learned of each column from the training part.
+    pub learned: Option<FxHashMap<String, Learned>>,
+    /// What each `fill` of the column that is being computed has learned.
+    pub fills: RefCell<Vec<Vec<f64>>>,
+}
+
+/// What was learned of a column from the training part.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Learned {
+    /// What `standardize` took off.
+    pub standardized: Option<Standardized>,
+    /// What each `fill` puts in the place of missing values.
+    pub fills: Vec<Vec<f64>>,
 }
 
 impl Scope {
@@ -126,6 +143,9 @@ pub fn evaluate(expr: &Expr, scope: &Scope) -> Result<Value, Diagnostics> {
             _ => Err(not_in_data(expr.span, "this call")),
         },
         ExprKind::Index { base, indices } => {
+            if let Some(images) = images_of(base, scope) {
+                return images.column(indices, expr.span).map(Value::Column);
+            }
             let (file, columns) = columns_of(base, indices, &scope.names)?;
             let data = file.numbers(&columns.places, expr.span)?;
             Ok(Value::Column(Values { dims: columns.dims(), data, ..Values::default() }))
@@ -182,20 +202,22 @@ fn call(span: Span, name: &Name, args: &[Arg], scope: &Scope) -> Result<Value, D
     let values = || args.iter().map(|arg| &arg.value).collect::<Vec<_>>();
     match name.text.as_str() {
         "class" => class(one_argument(span, name, args)?, scope),
-        "standardize" => standardized(one_argument(span, name, args)?, scope),
-        "idx" | "windows" => {
+        "standardize" | "scale" => standardized(name, one_argument(span, name, args)?, scope),
+        "fill" => filled(span, name, args, scope),
+        "idx" | "npy" | "npz" | "windows" => {
             let read = scope.arrays.borrow_mut().remove(&span);
             Ok(Value::Column(read.expect("what columns read is opened before they are computed")))
         }
-        "chars" => {
-            let message = "`chars` gives a text, which `windows` cuts into columns";
+        "chars" | "words" | "bytes" => {
+            let message = format!("`{}` gives a text, which `windows` cuts into columns", name.text);
             let diagnostic = Diagnostic::error(codes::BAD_DATA_EXPRESSION, message).at(span, "is not cut");
-            Err(vec![diagnostic.help("write `windows(chars(\"book.txt\"), 65)`")])
+            Err(vec![diagnostic.help(format!("write `windows({}(\"book.txt\"), 65)`", name.text))])
         }
-        "csv" => {
+        "csv" | "images" => {
             let diagnostic = Diagnostic::error(codes::BAD_DATA_EXPRESSION, "a file needs a name of its own")
                 .at(span, "is part of a larger expression");
-            Err(vec![diagnostic.help("write `rows = csv(...)` on a line, and `rows[column]` below it")])
+            let help = format!("write `rows = {}(...)` on a line, and `rows[column]` below it", name.text);
+            Err(vec![diagnostic.help(help)])
         }
         text => match Gate::called(text) {
             Some(gate) => {
@@ -208,7 +230,21 @@ fn call(span: Span, name: &Name, args: &[Arg], scope: &Scope) -> Result<Value, D
 }
 
 fn unknown_function(name: &Name) -> Diagnostic {
-    let known = ["csv", "class", "standardize", "idx", "chars", "windows"];
+    let known = [
+        "csv",
+        "class",
+        "standardize",
+        "scale",
+        "fill",
+        "idx",
+        "npy",
+        "npz",
+        "chars",
+        "words",
+        "bytes",
+        "windows",
+        "images",
+    ];
     let gates = Gate::all().map(|gate| gate.row().name).filter(|name| Gate::called(name).is_some());
     let message = format!("a data block has no function `{}`", name.text);
     let diagnostic = Diagnostic::error(codes::UNKNOWN_NAME, message).at(name.span, "is not known here");
@@ -238,13 +274,29 @@ fn class(arg: &Expr, scope: &Scope) -> Result<Value, Diagnostics> {
     match &arg.kind {
         ExprKind::Group(inner) => class(inner, scope),
         ExprKind::Index { base, indices } => {
-            let (file, columns) = columns_of(base, indices, &scope.names)?;
-            let encoded = file.classes(&columns.places, arg.span)?;
-            finish::countable(encoded.vocabulary.len() as u64, arg.span)?;
-            let data = encoded.numbers.iter().map(|&number| f64::from(number)).collect();
-            let vocabulary = Some(encoded.vocabulary);
-            Ok(Value::Column(Values { dims: columns.dims(), data, vocabulary, standardized: None }))
+            if let Some(images) = images_of(base, scope) {
+                let encoded = encode(images.named(indices, arg.span)?.iter().map(String::as_str));
+                return Ok(Value::Column(of_classes(encoded, vec![])));
+            }
+            class_of_cells(base, indices, arg.span, None, scope)
         }
+        // `class(fill(rows[a], "unknown"))`
+        ExprKind::Call { callee, args } if is_fill(callee) => match &args[..] {
+            [
+                Arg { name: None, value },
+                Arg { name: None, value: Expr { kind: ExprKind::String(missing), .. } },
+            ] => match &value.kind {
+                ExprKind::Index { base, indices } => {
+                    class_of_cells(base, indices, value.span, Some(missing), scope)
+                }
+                _ => Err(not_columns(value.span, "fill")),
+            },
+            _ => {
+                let message = "a class that is missing gets a name";
+                let wrong = Diagnostic::error(codes::BAD_DATA_EXPRESSION, message).at(arg.span, "names none");
+                Err(vec![wrong.help("`class(fill(rows[a], \"unknown\"))`")])
+            }
+        },
         _ => {
             let message = "`class` takes a column of a file";
             let diagnostic =
@@ -254,26 +306,128 @@ fn class(arg: &Expr, scope: &Scope) -> Result<Value, Diagnostics> {
     }
 }
 
-/// `standardize(rows[a, b])`
-fn standardized(arg: &Expr, scope: &Scope) -> Result<Value, Diagnostics> {
+/// The images that a name stands for.
+fn images_of<'a>(base: &Expr, scope: &'a Scope) -> Option<&'a Images> {
+    let ExprKind::Name { name, primed: false } = &base.kind else { return None };
+    match scope.names.iter().find(|(known, _)| known == name) {
+        Some((_, Meaning::Images(images))) => Some(images),
+        _ => None,
+    }
+}
+
+fn is_fill(callee: &Expr) -> bool {
+    matches!(&callee.kind, ExprKind::Name { name, primed: false } if name.text == "fill")
+}
+
+/// Cells as classes of one vocabulary, with one for what is missing if it has a name.
+fn class_of_cells(
+    base: &Expr,
+    indices: &[IndexArg],
+    span: Span,
+    missing: Option<&str>,
+    scope: &Scope,
+) -> Result<Value, Diagnostics> {
+    let (file, columns) = columns_of(base, indices, &scope.names)?;
+    let encoded = file.classes_or(&columns.places, span, missing)?;
+    finish::countable(encoded.vocabulary.len() as u64, span)?;
+    Ok(Value::Column(of_classes(encoded, columns.dims())))
+}
+
+fn of_classes(encoded: Encoded, dims: Vec<u32>) -> Values {
+    let data = encoded.numbers.iter().map(|&number| f64::from(number)).collect();
+    Values { dims, data, vocabulary: Some(encoded.vocabulary), ..Values::default() }
+}
+
+fn not_columns(span: Span, what: &str) -> Diagnostics {
+    let message = format!("`{what}` takes columns of a file");
+    let diagnostic = Diagnostic::error(codes::BAD_DATA_EXPRESSION, message).at(span, "is none");
+    vec![diagnostic.help(format!("for example `{what}(rows[a, b], average)`"))]
+}
+
+/// `fill(rows[a, b], average)`, `fill(rows[a], median)`, `fill(rows[a], 0)`: a value in the place of what is missing, learned
+/// from the training part.
+fn filled(span: Span, name: &Name, args: &[Arg], scope: &Scope) -> Result<Value, Diagnostics> {
+    counted(span, name, args, 2)?;
+    let (columns, how) = (&args[0].value, &args[1].value);
+    let ExprKind::Index { base, indices } = &columns.kind else {
+        return Err(not_columns(columns.span, "fill"));
+    };
+    let (file, found) = columns_of(base, indices, &scope.names)?;
+    let mut data = file.numbers_or_gaps(&found.places, columns.span)?;
+    let width = found.places.len();
+    let known = scope.learned.as_ref().and_then(|learned| {
+        learned
+            .get(&scope.target)?
+            .fills
+            .get(scope.fills.borrow().len())
+            .filter(|fill| fill.len() == width)
+            .cloned()
+    });
+    let fill = match known {
+        Some(fill) => fill,
+        None => fills_of(&data, width, &scope.train, how)?,
+    };
+    data.iter_mut().enumerate().filter(|(_, x)| x.is_nan()).for_each(|(k, x)| *x = fill[k % width]);
+    scope.fills.borrow_mut().push(fill);
+    Ok(Value::Column(Values { dims: found.dims(), data, ..Values::default() }))
+}
+
+/// What stands for a missing value of each element.
+fn fills_of(data: &[f64], width: usize, train: &[u32], how: &Expr) -> Result<Vec<f64>, Diagnostics> {
+    let learn: fn(&mut [f64]) -> f64 = match &how.kind {
+        ExprKind::Number { value, .. } => return Ok(vec![*value; width]),
+        ExprKind::Unary { op: UnaryOp::Neg, value } => match &value.kind {
+            ExprKind::Number { value, .. } => return Ok(vec![-value; width]),
+            _ => return Err(not_a_fill(how.span)),
+        },
+        ExprKind::Name { name, primed: false } if name.text == "average" => {
+            |known| known.iter().sum::<f64>() / known.len() as f64
+        }
+        ExprKind::Name { name, primed: false } if name.text == "median" => |known| {
+            known.sort_by(f64::total_cmp);
+            (known[(known.len() - 1) / 2] + known[known.len() / 2]) / 2.0
+        },
+        _ => return Err(not_a_fill(how.span)),
+    };
+    let of_element = |k: usize| {
+        let cells = train.iter().map(|&row| data[row as usize * width + k]);
+        let mut known: Vec<f64> = cells.filter(|x| !x.is_nan()).collect();
+        if known.is_empty() {
+            let message = "no row of the training part has a value to learn from";
+            return Err(vec![Diagnostic::error(codes::EMPTY_DATA, message).at(how.span, "of nothing")]);
+        }
+        Ok(learn(&mut known))
+    };
+    (0..width).map(of_element).collect()
+}
+
+fn not_a_fill(span: Span) -> Diagnostics {
+    let message = "`fill` puts `average`, `median` or a number in the place of what is missing";
+    vec![Diagnostic::error(codes::BAD_DATA_EXPRESSION, message).at(span, "is none of these")]
+}
+
+/// `standardize(rows[a, b])`, `scale(rows[a, b])`
+fn standardized(name: &Name, arg: &Expr, scope: &Scope) -> Result<Value, Diagnostics> {
     let mut values = match evaluate(arg, scope)? {
         Value::Column(values) => values,
         Value::Number(_) => {
-            let message = "`standardize` takes columns, and this is the same number for every row";
+            let message = format!("`{}` takes columns, and this is the same number for every row", name.text);
             return Err(vec![
                 Diagnostic::error(codes::BAD_DATA_EXPRESSION, message).at(arg.span, "is one number"),
             ]);
         }
     };
-    refuse_special(&values, arg.span, "standardize")?;
+    refuse_special(&values, arg.span, &name.text)?;
     let width = values.width();
     let Some(learned) = &scope.learned else {
-        values.standardized = Some(standardize(&mut values.data, width, &scope.train));
+        let learn = if name.text == "scale" { scale } else { standardize };
+        values.standardized = Some(learn(&mut values.data, width, &scope.train));
         return Ok(Value::Column(values));
     };
     // Of another width: that is told where the parts are put together.
     let fits = |learned: &&Standardized| learned.mean.len() == width;
-    values.standardized = learned.get(&scope.target).filter(fits).cloned();
+    let known = learned.get(&scope.target).and_then(|learned| learned.standardized.as_ref());
+    values.standardized = known.filter(fits).cloned();
     if let Some(learned) = &values.standardized {
         learned.apply(&mut values.data);
     }

@@ -62,6 +62,52 @@ impl CsvFile {
         self.bytes[start..self.ends[k]].trim_ascii()
     }
 
+    /// Leaves out rows with a missing cell.
+    fn skip_missing(&mut self) {
+        let width = self.header.len();
+        let kept: Vec<usize> = (0..self.rows())
+            .filter(|&row| (0..width).all(|column| !is_missing(self.cell(row, column))))
+            .collect();
+        let (mut bytes, mut ends) = (vec![], vec![]);
+        for &row in &kept {
+            for column in 0..width {
+                bytes.extend_from_slice(self.cell(row, column));
+                ends.push(bytes.len());
+            }
+        }
+        self.lines = kept.into_iter().map(|row| self.lines[row]).collect();
+        (self.bytes, self.ends) = (bytes, ends);
+    }
+
+    /// As [`CsvFile::numbers`], what is missing as NaN.
+    ///
+    /// # Errors
+    /// As there, for a cell that is neither a number nor missing.
+    pub fn numbers_or_gaps(&self, columns: &[usize], span: Span) -> Result<Vec<f64>, Diagnostics> {
+        let mut numbers = Vec::with_capacity(self.rows() * columns.len());
+        for row in 0..self.rows() {
+            for &column in columns {
+                let cell = self.cell(row, column);
+                match number::parse(cell) {
+                    _ if is_missing(cell) => numbers.push(f64::NAN),
+                    Ok(number) => numbers.push(number),
+                    Err(fault) => return Err(vec![self.not_numbers(columns, (row, column), fault, span)]),
+                }
+            }
+        }
+        Ok(numbers)
+    }
+
+    /// The rows whose cell in a column is a text or, where that is a number, an equal one.
+    pub fn rows_with(&self, column: usize, wanted: &str) -> Vec<u32> {
+        let value = number::parse(wanted.as_bytes()).ok();
+        let is = |row: &usize| {
+            let cell = self.cell(*row, column);
+            cell == wanted.as_bytes() || (value.is_some() && number::parse(cell).ok() == value)
+        };
+        (0..self.rows()).filter(is).map(|row| row as u32).collect()
+    }
+
     /// The cells of some columns as numbers, row by row.
     ///
     /// # Errors
@@ -84,18 +130,35 @@ impl CsvFile {
     /// # Errors
     /// `BAD_CELL` for the first one that is empty or not text; `span` is where the columns are named.
     pub fn classes(&self, columns: &[usize], span: Span) -> Result<Encoded, Diagnostics> {
+        self.classes_or(columns, span, None)
+    }
+
+    /// As [`CsvFile::classes`], with a class for what is missing.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn classes_or(
+        &self,
+        columns: &[usize],
+        span: Span,
+        missing: Option<&str>,
+    ) -> Result<Encoded, Diagnostics> {
         let mut cells = Vec::with_capacity(self.rows() * columns.len());
         for row in 0..self.rows() {
             for &column in columns {
                 let cell = self.cell(row, column);
-                match std::str::from_utf8(cell) {
-                    Ok(text) if !text.is_empty() => cells.push(text),
-                    Ok(_) => {
+                match (std::str::from_utf8(cell), missing) {
+                    (Ok(_), Some(class)) if is_missing(cell) => cells.push(class),
+                    (Ok(text), _) if !text.is_empty() => cells.push(text),
+                    (Ok(_), _) => {
                         let empty =
                             self.bad_cell(row, column, "the cell is empty where a class should be", span);
-                        return Err(vec![empty.help("leave the row out, or give what is not known a name")]);
+                        let help = "leave such rows out, `csv(\"...\", missing = skip)`, or name what is not known: `class(fill(rows[a], \"unknown\"))`";
+                        return Err(vec![empty.help(help)]);
                     }
-                    Err(_) => return Err(vec![self.bad_cell(row, column, &Fault::NotUtf8.told(cell), span)]),
+                    (Err(_), _) => {
+                        return Err(vec![self.bad_cell(row, column, &Fault::NotUtf8.told(cell), span)]);
+                    }
                 }
             }
         }
@@ -132,7 +195,8 @@ impl CsvFile {
             return diagnostic.help("the first line must name the columns; here it holds numbers");
         }
         if self.header.len() == 1 && self.header[0].contains([';', '\t']) {
-            return diagnostic.help("columns must be separated by commas");
+            return diagnostic
+                .help("columns are separated by commas, or by what `csv(\"...\", separator = \";\")` says");
         }
         diagnostic
     }
@@ -159,6 +223,9 @@ impl CsvFile {
             };
             diagnostic = diagnostic.note(format!("`{}` is read as numbers, and {all}", self.header[column]));
         }
+        if is_missing(self.cell(row, column)) && diagnostic.help.is_none() {
+            diagnostic = diagnostic.help("`fill(rows[a], average)` puts the mean of the training part in its place, `csv(\"...\", missing = skip)` leaves such rows out");
+        }
         let words = bad == self.rows() && columns.len() == 1 && fault == Fault::NotANumber;
         if words && diagnostic.help.is_none() {
             diagnostic = diagnostic.help("if the cells name classes, write `class(...)` around the column");
@@ -181,23 +248,66 @@ const LINE_BREAK: &str = "the row has a line break inside a cell: is there a quo
 ///
 /// # Errors
 /// `FILE_UNREADABLE`, `ROW_LENGTH` or `EMPTY_DATA`; `span` is where the path is written.
-pub fn read(home: &Home, path: &str, span: Span) -> Result<CsvFile, Diagnostics> {
-    parse_any(&open::bytes(home, path, span)?, home.shown(path), span)
+pub fn read(home: &Home, path: &str, span: Span, options: Options) -> Result<CsvFile, Diagnostics> {
+    let bytes = open::bytes(home, path, span)?;
+    let path = home.shown(path);
+    let mut file = if is_json(&bytes) {
+        objects::parse(&bytes, path, span)
+    } else {
+        parse_by(&bytes, path, span, options.separator)
+    }?;
+    if options.skip_missing {
+        file.skip_missing();
+        if file.lines.is_empty() {
+            let message = format!("every row of `{path}` has a missing cell");
+            return Err(vec![Diagnostic::error(codes::EMPTY_DATA, message).at(span, "read here")]);
+        }
+    }
+    Ok(file)
+}
+
+/// How a file is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// What stands between cells.
+    pub separator: u8,
+    /// Whether rows with a missing cell are left out.
+    pub skip_missing: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { separator: b',', skip_missing: false }
+    }
+}
+
+/// Whether a text begins as an object in JSON does.
+fn is_json(text: &[u8]) -> bool {
+    text.trim_ascii_start().starts_with(b"{")
+}
+
+/// Whether a cell stands for a value that is not known: it is empty, or says so.
+pub fn is_missing(cell: &[u8]) -> bool {
+    let cell = cell.trim_ascii();
+    const WORDS: [&[u8]; 6] = [b"", b"?", b"na", b"n/a", b"nan", b"null"];
+    WORDS.contains(&&cell.to_ascii_lowercase()[..])
 }
 
 /// Splits the text of a file into cells; one that begins as an object does is in JSON lines.
 pub(super) fn parse_any(text: &[u8], path: &str, span: Span) -> Result<CsvFile, Diagnostics> {
-    if text.trim_ascii_start().starts_with(b"{") {
-        objects::parse(text, path, span)
-    } else {
-        parse(text, path, span)
-    }
+    if is_json(text) { objects::parse(text, path, span) } else { parse(text, path, span) }
 }
 
 /// Splits the text of a file into cells.
 pub(super) fn parse(text: &[u8], path: &str, span: Span) -> Result<CsvFile, Diagnostics> {
+    parse_by(text, path, span, b',')
+}
+
+fn parse_by(text: &[u8], path: &str, span: Span, separator: u8) -> Result<CsvFile, Diagnostics> {
+    // A mark of the order of bytes, as some programs write it before a text, is no part of the first name.
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let told = |code: Code, message: String| Diagnostic::error(code, message).at(span, "read here");
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text);
+    let mut reader = csv::ReaderBuilder::new().flexible(true).delimiter(separator).from_reader(text);
     let names =
         reader.byte_headers().map_err(|e| vec![told(codes::FILE_UNREADABLE, format!("`{path}`: {e}"))])?;
     let header: Vec<String> =

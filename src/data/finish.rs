@@ -62,6 +62,7 @@ pub fn column(
         kind,
         vocabulary: values.vocabulary.clone(),
         standardized: values.standardized.clone(),
+        fills: values.fills.clone(),
         data,
     })
 }

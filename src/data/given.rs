@@ -6,13 +6,13 @@
 //! `x_0`, `x_1`, ...
 
 use super::block::{nothing_in, seed, split_text};
-use super::expression::{Scope, Values};
+use super::expression::{Learned, Scope, Values};
 use super::file::{self, CsvFile};
 use super::finish::{self, Sizes};
 use super::open::Home;
 use super::parts::Place;
 use super::section::{Computed, Extent, Section, sort, told};
-use super::{Column, Dataset, Standardized, npy};
+use super::{Column, Dataset, npy};
 use crate::circuit::{Dtype, Kind, Numbers};
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span, codes};
 use crate::syntax::ast::{Item, ItemKind, Name};
@@ -124,10 +124,11 @@ fn through(
     if errors.is_empty() { Ok(columns) } else { Err(errors) }
 }
 
-/// What `standardize` took off in the training run.
-fn learned(known: &Dataset) -> FxHashMap<String, Standardized> {
-    let of = |column: &Column| Some((column.name.clone(), column.standardized.clone()?));
-    known.columns.iter().filter_map(of).collect()
+/// What was learned of the columns in the training run.
+fn learned(known: &Dataset) -> FxHashMap<String, Learned> {
+    let of =
+        |column: &Column| Learned { standardized: column.standardized.clone(), fills: column.fills.clone() };
+    known.columns.iter().map(|column| (column.name.clone(), of(column))).collect()
 }
 
 /// A computed column with the classes of the training run, held against its declaration.

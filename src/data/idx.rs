@@ -48,6 +48,23 @@ pub fn read(home: &Home, path: &str, span: Span) -> Result<Values, Diagnostics> 
     Ok(values)
 }
 
+/// Reads `npz("all.npz", x)`: an array of an archive in NPZ format.
+///
+/// # Errors
+/// As of [`read`], and where there is no such array.
+pub fn read_member(home: &Home, path: &str, name: &str, span: Span) -> Result<Values, Diagnostics> {
+    let bytes = open::bytes(home, path, span)?;
+    let path = home.shown(path);
+    let told = |what| vec![Diagnostic::error(codes::FILE_UNREADABLE, what).at(span, "read here")];
+    let bytes = npy::member(&bytes, name).map_err(|what| told(format!("`{path}`: {what}")))?;
+    let values = npy::parse(&bytes).map_err(|what| told(format!("`{path}`, array `{name}`: {what}")))?;
+    if values.data.is_empty() {
+        let message = format!("the array `{name}` of `{path}` holds no number");
+        return Err(vec![Diagnostic::error(codes::EMPTY_DATA, message).at(span, "read here")]);
+    }
+    Ok(values)
+}
+
 /// The array in the bytes of a file, or what is wrong with them.
 pub(super) fn parse(bytes: &[u8]) -> Result<Values, String> {
     let &[0, 0, code, rank, ref rest @ ..] = bytes else {

@@ -4,7 +4,7 @@
 //! - `table`: tables in place; `block`: data blocks; `section`: their statements, and those of a part with data of
 //!   its own; `parts`: both put together.
 //! - `sources`: what a section reads: `open` gives bytes, `file` a CSV file as cells, `idx` and [`npy`] an array, `text`
-//!   characters and windows of them.
+//!   characters, words or bytes and windows of them, `images` those of a folder; `room`: whether it fits into memory.
 //! - [`given`]: new examples for parameters that are trained.
 //! - `columns`: the columns of a file that an expression names; `number` and [`vocabulary`]: cells as numbers and
 //!   as classes.
@@ -21,11 +21,13 @@ mod file;
 mod finish;
 pub mod given;
 mod idx;
+mod images;
 pub mod npy;
 mod number;
 mod objects;
 mod open;
 mod parts;
+mod room;
 mod section;
 mod sources;
 pub mod split;
@@ -35,6 +37,7 @@ mod table;
 mod tests;
 mod text;
 pub mod vocabulary;
+pub mod words;
 
 use crate::circuit::{Dtype, Kind, Numbers};
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span, codes};
@@ -75,6 +78,9 @@ pub struct Column {
     pub vocabulary: Option<Vec<String>>,
     /// What `standardize` took off: mean and standard deviation of each element, from the training part.
     pub standardized: Option<Standardized>,
+    /// What each `fill` of the column puts in the place of missing values, one an element, in their order; from the training
+    /// part.
+    pub fills: Vec<Vec<f64>>,
     /// Row-major, the row outermost. Integers as numbers.
     pub data: Numbers,
 }

@@ -74,6 +74,27 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Values, String> {
     Ok(Values { dims: dims.to_vec(), data, ..Values::default() })
 }
 
+/// Most bytes of an unpacked array.
+const MOST: u64 = 1 << 36;
+
+/// The file of an array in an archive in NPZ format: a zip file with a member `name.npy` for each.
+pub(super) fn member(bytes: &[u8], name: &str) -> Result<Vec<u8>, String> {
+    let damaged =
+        |error: zip::result::ZipError| format!("it is not a file in NPZ format, or damaged: {error}");
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes)).map_err(damaged)?;
+    let file = format!("{name}.npy");
+    if archive.index_for_name(&file).is_none() {
+        let names: Vec<String> =
+            archive.file_names().map(|name| format!("`{}`", name.trim_end_matches(".npy"))).collect();
+        return Err(format!("it has no array `{name}`; it has {}", names.join(", ")));
+    }
+    let member = archive.by_name(&file).map_err(damaged)?;
+    let mut unpacked = vec![];
+    std::io::Read::read_to_end(&mut std::io::Read::take(member, MOST), &mut unpacked)
+        .map_err(|error| format!("cannot unpack the array `{name}`: {error}"))?;
+    Ok(unpacked)
+}
+
 /// The header as text, and what follows it.
 fn split(bytes: &[u8]) -> Result<(&str, &[u8]), String> {
     let rest = bytes.strip_prefix(MAGIC).ok_or("it does not begin as a file in NPY format does")?;

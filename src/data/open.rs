@@ -18,7 +18,7 @@ pub struct Home<'a> {
 
 impl Home<'_> {
     /// What is read in place of a path.
-    fn given(&self, path: &str) -> Option<&Given> {
+    pub fn given(&self, path: &str) -> Option<&Given> {
         self.given.filter(|(replaced, _)| *replaced == path).map(|(_, given)| given)
     }
 

@@ -178,6 +178,7 @@ impl<'a> Section<'a> {
                 // Of a file that windows cut, the rows are their elements, unless something else reads them as rows.
                 Meaning::File(_) if is_cut && !self.reads_rows(name) => None,
                 Meaning::File(file) => Some((name.span, file.rows())),
+                Meaning::Images(images) => Some((name.span, images.folders.len())),
                 _ => None,
             })
             .collect();
@@ -212,6 +213,7 @@ impl<'a> Section<'a> {
     pub fn compute(&self, scope: &mut Scope, errors: &mut Diagnostics) {
         for &(decl, how, expr) in &self.columns {
             scope.target = decl.name.text.clone();
+            scope.fills.borrow_mut().clear();
             let computed = match how {
                 How::Equals => compute(decl, expr, scope),
                 How::Draws => {
@@ -219,7 +221,9 @@ impl<'a> Section<'a> {
                     draw::column(decl, expr, scope, &format!("{part}{}", decl.name.text))
                 }
             };
-            let meaning = told(computed, errors).map_or(Meaning::Failed, Meaning::Column);
+            let fills = scope.fills.take();
+            let with_fills = |values: Values| Meaning::Column(Values { fills, ..values });
+            let meaning = told(computed, errors).map_or(Meaning::Failed, with_fills);
             scope.names.push((decl.name.clone(), meaning));
         }
     }

@@ -4,9 +4,9 @@ use super::columns::columns_of;
 use super::expression::{Meaning, Scope, Values, counted};
 use super::open::Home;
 use super::section::told;
-use super::text::{self, Sequence, Windows};
-use super::{file, idx};
-use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes};
+use super::text::{self, Sequence, Unit, Windows};
+use super::{file, idx, images};
+use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes, nearest};
 use crate::syntax::ast::{Arg, Expr, ExprKind, Name};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
@@ -24,7 +24,13 @@ pub struct Opened {
     pub complete: bool,
 }
 
-/// `csv(...)`, `chars(...)`
+/// Calls that read a file under a name: `rows = csv(...)`.
+const FILE_CALLS: [&str; 5] = ["csv", "chars", "words", "bytes", "images"];
+
+/// Calls that read an array in place.
+const ARRAY_CALLS: [&str; 3] = ["idx", "npy", "npz"];
+
+/// One of [`FILE_CALLS`].
 #[derive(Clone, Copy)]
 pub struct FileCall<'a> {
     span: Span,
@@ -56,9 +62,8 @@ impl Opened {
                 self.open_within(right, home, errors);
             }
             ExprKind::Call { callee, args } => match called(callee) {
-                Some(name) if name.text == "idx" => {
-                    let read =
-                        path_of(expr.span, name, args).and_then(|(path, span)| idx::read(home, path, span));
+                Some(name) if ARRAY_CALLS.contains(&name.text.as_str()) => {
+                    let read = array_of(expr.span, name, args, home);
                     self.complete &= read.is_ok();
                     self.arrays.extend(told(read, errors).map(|values| (expr.span, values)));
                 }
@@ -96,9 +101,10 @@ impl Opened {
         match &expr.kind {
             ExprKind::Group(inner) => return self.sequence_of(inner, home),
             ExprKind::Call { callee, args } => {
-                if let Some(name) = called(callee).filter(|name| name.text == "chars") {
-                    let (path, span) = path_of(expr.span, name, args)?;
-                    return text::read(home, path, span).map(Rc::new);
+                if let Some((name, unit)) =
+                    called(callee).and_then(|name| Some((name, Unit::called(&name.text)?)))
+                {
+                    return text_of(expr.span, name, args, unit, home).map(Rc::new);
                 }
             }
             ExprKind::Index { base, indices } => {
@@ -133,14 +139,14 @@ pub fn called(callee: &Expr) -> Option<&Name> {
 /// `csv(...)` or `chars(...)` as the whole right side.
 pub fn file_call(value: &Expr) -> Option<FileCall<'_>> {
     let ExprKind::Call { callee, args } = &value.kind else { return None };
-    let name = called(callee).filter(|name| ["csv", "chars"].contains(&name.text.as_str()))?;
+    let name = called(callee).filter(|name| FILE_CALLS.contains(&name.text.as_str()))?;
     Some(FileCall { span: value.span, callee: name, args })
 }
 
 impl<'a> FileCall<'a> {
     /// The path that is written in it, and where.
     pub fn path(&self) -> Option<(&'a str, Span)> {
-        path_of(self.span, self.callee, self.args).ok()
+        path_of(self.span, self.callee, self.args.get(..1)?).ok()
     }
 }
 
@@ -172,11 +178,137 @@ pub fn for_each_read<'a>(
 
 /// `csv("data/iris.csv")`, `chars("data/book.txt")`
 pub fn open_file(call: &FileCall, home: &Home) -> Result<Meaning, Diagnostics> {
-    let (path, span) = path_of(call.span, call.callee, call.args)?;
-    match call.callee.text.as_str() {
-        "csv" => file::read(home, path, span).map(Meaning::File),
-        _ => text::read(home, path, span).map(|text| Meaning::Text(Rc::new(text))),
+    let FileCall { span: at, callee, args } = *call;
+    match callee.text.as_str() {
+        "csv" => {
+            let (path, span, options) = path_and_options(at, callee, args, &["missing", "separator"])?;
+            file::read(home, path, span, csv_options(&options)?).map(Meaning::File)
+        }
+        "images" => {
+            let (path, span, options) = path_and_options(at, callee, args, &["height", "width", "channels"])?;
+            let option = |name: &str| {
+                let value = options.iter().find(|(known, _)| *known == name);
+                value.map(|(_, expr)| count(expr, &format!("`{name}`")).map(|n| n as u32)).transpose()
+            };
+            let options = images::Options {
+                height: option("height")?,
+                width: option("width")?,
+                channels: option("channels")?,
+            };
+            if let (Some(wrong), Some((_, expr))) =
+                (options.channels.filter(|n| ![1, 3].contains(n)), options_named(args, "channels"))
+            {
+                let message = format!("`channels` is 1, gray, or 3, colours; not {wrong}");
+                return Err(vec![
+                    Diagnostic::error(codes::BAD_SETTING_VALUE, message).at(expr.span, "is neither"),
+                ]);
+            }
+            images::read(home, path, span, options).map(Meaning::Images)
+        }
+        name => {
+            let unit = Unit::called(name).expect("the other calls read texts");
+            text_of(at, callee, args, unit, home).map(|text| Meaning::Text(Rc::new(text)))
+        }
     }
+}
+
+/// A named argument.
+fn options_named<'a>(args: &'a [Arg], wanted: &str) -> Option<(&'a Name, &'a Expr)> {
+    args.iter()
+        .find_map(|arg| arg.name.as_ref().filter(|name| name.text == wanted).map(|name| (name, &arg.value)))
+}
+
+/// `chars("book.txt")`, `words("book.txt", most = 5000)`
+fn text_of(at: Span, callee: &Name, args: &[Arg], unit: Unit, home: &Home) -> Result<Sequence, Diagnostics> {
+    let allowed: &[&str] = if unit == Unit::Words { &["most"] } else { &[] };
+    let (path, span, options) = path_and_options(at, callee, args, allowed)?;
+    let most = options.first().map(|(_, expr)| count(expr, "`most`")).transpose()?;
+    text::read(home, path, span, unit, most)
+}
+
+/// `idx("f.gz")`, `npy("f.npy")`, `npz("f.npz", name)`
+fn array_of(at: Span, callee: &Name, args: &[Arg], home: &Home) -> Result<Values, Diagnostics> {
+    if callee.text != "npz" {
+        let (path, span) = path_of(at, callee, args)?;
+        return idx::read(home, path, span);
+    }
+    counted(at, callee, args, 2)?;
+    let (path, span) = path_of(at, callee, &args[..1])?;
+    match &args[1].value.kind {
+        ExprKind::Name { name, primed: false } => idx::read_member(home, path, &name.text, span),
+        ExprKind::String(name) => idx::read_member(home, path, name, span),
+        _ => {
+            let message = "an array of a file in NPZ format is named: `npz(\"data.npz\", x)`";
+            Err(vec![
+                Diagnostic::error(codes::BAD_DATA_EXPRESSION, message)
+                    .at(args[1].value.span, "is not a name"),
+            ])
+        }
+    }
+}
+
+/// A path, where it is written, and what is said by name behind it.
+type WithOptions<'a> = (&'a str, Span, Vec<(&'a str, &'a Expr)>);
+
+/// The path that a call reads, and its named arguments, each of which must be one of those `allowed`.
+fn path_and_options<'a>(
+    at: Span,
+    callee: &Name,
+    args: &'a [Arg],
+    allowed: &[&str],
+) -> Result<WithOptions<'a>, Diagnostics> {
+    let plain = args.iter().take_while(|arg| arg.name.is_none()).count();
+    let (path, span) = path_of(at, callee, &args[..plain])?;
+    let mut options = vec![];
+    for arg in &args[plain..] {
+        match &arg.name {
+            Some(name) if allowed.contains(&name.text.as_str()) => {
+                options.push((name.text.as_str(), &arg.value))
+            }
+            Some(name) => {
+                let message = format!("`{}` has no setting `{}`", callee.text, name.text);
+                let wrong =
+                    Diagnostic::error(codes::UNKNOWN_SETTING, message).at(name.span, "is not known here");
+                return Err(vec![match nearest(&name.text, allowed.iter().copied()) {
+                    Some(near) => wrong.help(format!("did you mean `{near}`?")),
+                    None if allowed.is_empty() => wrong,
+                    None => wrong.help(format!("it has: {}", allowed.join(", "))),
+                }]);
+            }
+            None => counted(at, callee, args, 1)?,
+        }
+    }
+    Ok((path, span, options))
+}
+
+/// `missing = skip`, `separator = ";"`
+fn csv_options(options: &[(&str, &Expr)]) -> Result<file::Options, Diagnostics> {
+    let mut read = file::Options::default();
+    for (name, expr) in options {
+        let wrong = |message: &str, help: &str| {
+            Err(vec![Diagnostic::error(codes::BAD_SETTING_VALUE, message).at(expr.span, "is not").help(help)])
+        };
+        match (*name, &expr.kind) {
+            ("missing", ExprKind::Name { name, primed: false }) if name.text == "skip" => {
+                read.skip_missing = true
+            }
+            ("missing", _) => {
+                let help = "`missing = skip` leaves out rows with a missing cell; `fill(rows[a], average)` puts something in its place; without either it is an error";
+                return wrong("`missing` says what becomes of rows with a missing cell: `skip`", help);
+            }
+            (_, ExprKind::String(text)) if text == "\\t" || text == "tab" => read.separator = b'\t',
+            (_, ExprKind::String(text)) if text.len() == 1 && text.is_ascii() => {
+                read.separator = text.as_bytes()[0]
+            }
+            _ => {
+                return wrong(
+                    "`separator` is one character in quotes",
+                    "`separator = \";\"`, or `separator = \"tab\"`",
+                );
+            }
+        }
+    }
+    Ok(read)
 }
 
 /// The path that a call reads, and where it is written.
@@ -190,6 +322,9 @@ fn path_of<'a>(span: Span, callee: &Name, args: &'a [Arg]) -> Result<(&'a str, S
     let diagnostic = Diagnostic::error(codes::BAD_DATA_EXPRESSION, message).at(path.span, "is not text");
     let example = match callee.text.as_str() {
         "idx" => "idx(\"data/train-images-idx3-ubyte.gz\")",
+        "npy" => "npy(\"data/x.npy\")",
+        "npz" => "npz(\"data/all.npz\", x)",
+        "images" => "images(\"data/photos\", height = 32, width = 32)",
         "chars" => "chars(\"data/book.txt\")",
         _ => "csv(\"data/iris.csv\")",
     };

@@ -39,7 +39,7 @@ impl Parts {
 }
 
 /// The right side of `test = ...` or `validation = ...`.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Rule {
     /// Which rows.
     pub pick: Pick,
@@ -58,15 +58,19 @@ pub enum Pick {
     First,
     /// The last ones: `last(20%)`.
     Last,
+    /// Those that a column names: `rows[fold] == 3`.
+    Listed,
 }
 
 /// How many rows a part takes.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum Amount {
     /// A share of all rows, rounded down; 1 is all.
     Share(f64),
     /// A number of rows.
     Rows(u32),
+    /// These rows, ascending.
+    Listed(Vec<u32>),
 }
 
 /// Reads the right side of `test = ...`: `20%`, `300`, `first(...)` or `last(...)`.
@@ -122,10 +126,11 @@ fn not_an_amount(part: &str, span: Span) -> Diagnostics {
 impl Amount {
     /// The number of rows, of `rows` in all. A share that misses a whole number only by the rounding of its
     /// product counts as that number: 29% of 100 is 29.
-    fn of(self, rows: usize) -> usize {
+    fn of(&self, rows: usize) -> usize {
         match self {
             Amount::Share(share) => (share * rows as f64 + 1e-6).floor() as usize,
-            Amount::Rows(count) => count as usize,
+            Amount::Rows(count) => *count as usize,
+            Amount::Listed(rows) => rows.len(),
         }
     }
 }
@@ -143,7 +148,7 @@ pub fn split(
 ) -> Result<Parts, Diagnostics> {
     let mut left: Vec<u32> = (0..rows as u32).collect();
     let mut random = SplitMix64::new(seed);
-    check(rows, "row", test, validation)?;
+    check(rows, "row", &test, &validation)?;
     let mut take = |rule: Option<Rule>| rule.map_or(vec![], |rule| take(&mut left, rule, rows, &mut random));
     let test = take(test);
     let validation = take(validation);
@@ -160,13 +165,13 @@ pub fn pieces(
     test: Option<Rule>,
     validation: Option<Rule>,
 ) -> Result<Vec<Piece>, Diagnostics> {
-    let drawn = |rule: &&Rule| rule.pick == Pick::Drawn;
+    let drawn = |rule: &&Rule| matches!(rule.pick, Pick::Drawn | Pick::Listed);
     if let Some(rule) = [&test, &validation].into_iter().flatten().find(drawn) {
         let message = "what windows cut is split at its ends before";
-        let diagnostic = Diagnostic::error(codes::BAD_SPLIT, message).at(rule.span, "draws single rows");
+        let diagnostic = Diagnostic::error(codes::BAD_SPLIT, message).at(rule.span, "picks single rows");
         return Err(vec![diagnostic.help("`test = last(10%)`, or `first(10%)`")]);
     }
-    check(length, unit, test, validation)?;
+    check(length, unit, &test, &validation)?;
     let mut left = 0..length;
     let mut pieces = vec![];
     for (part, rule) in [("test", test), ("validation", validation)] {
@@ -184,10 +189,10 @@ pub fn pieces(
 }
 
 /// Whether the parts fit into so many rows or characters.
-fn check(rows: usize, unit: &str, test: Option<Rule>, validation: Option<Rule>) -> Result<(), Diagnostics> {
-    let parts: Vec<(&str, Rule)> = [("test", test), ("validation", validation)]
+fn check(rows: usize, unit: &str, test: &Option<Rule>, validation: &Option<Rule>) -> Result<(), Diagnostics> {
+    let parts: Vec<(&str, &Rule)> = [("test", test), ("validation", validation)]
         .into_iter()
-        .filter_map(|(name, r)| Some((name, r?)))
+        .filter_map(|(name, r)| Some((name, r.as_ref()?)))
         .collect();
     for (name, rule) in &parts {
         if matches!(rule.amount, Amount::Share(share) if share > 0.0) && rule.amount.of(rows) == 0 {
@@ -214,7 +219,11 @@ fn check(rows: usize, unit: &str, test: Option<Rule>, validation: Option<Rule>) 
 
 /// Takes one part out of the rows that are left; both ascending.
 fn take(left: &mut Vec<u32>, rule: Rule, rows: usize, random: &mut SplitMix64) -> Vec<u32> {
-    let count = rule.amount.of(rows);
+    if let Amount::Listed(rows) = rule.amount {
+        left.retain(|row| rows.binary_search(row).is_err());
+        return rows;
+    }
+    let count = rule.amount.of(rows).min(left.len());
     if rule.pick == Pick::Last {
         return left.split_off(left.len() - count);
     }

@@ -38,6 +38,23 @@ pub fn standardize(data: &mut [f64], width: usize, train: &[u32]) -> Standardize
     learned
 }
 
+/// As [`standardize`], with the least of the training rows and their range in place of mean and deviation: what lies
+/// between the least and the largest of them comes to lie between 0 and 1.
+///
+/// # Panics
+/// As there.
+pub fn scale(data: &mut [f64], width: usize, train: &[u32]) -> Standardized {
+    assert!(!train.is_empty(), "a split leaves rows to learn from");
+    let elements = |k: usize| train.iter().map(move |&row| row as usize * width + k);
+    let least: Vec<f64> =
+        (0..width).map(|k| elements(k).map(|at| data[at]).fold(f64::INFINITY, f64::min)).collect();
+    let most = |k: usize| elements(k).map(|at| data[at]).fold(f64::NEG_INFINITY, f64::max);
+    let range = |k: usize| Some(most(k) - least[k]).filter(|range| *range > 0.0).unwrap_or(1.0);
+    let learned = Standardized { deviation: (0..width).map(range).collect(), mean: least };
+    learned.apply(data);
+    learned
+}
+
 impl Standardized {
     /// Shifts and scales every row of `data`, row-major, in place.
     pub fn apply(&self, data: &mut [f64]) {

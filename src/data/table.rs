@@ -112,7 +112,7 @@ fn column(
     } else {
         let encoded = encode(cells().map(|cell| cell.text.as_str()));
         let data = encoded.numbers.iter().map(|&number| f64::from(number)).collect();
-        Values { dims, data, vocabulary: Some(encoded.vocabulary), standardized: None }
+        Values { dims, data, vocabulary: Some(encoded.vocabulary), ..Values::default() }
     };
     let place = |row| format!("in row {}", row + 1);
     finish::column(decl, &values, whole(rows), sizes, dtype, place)

@@ -5,25 +5,28 @@
 use super::expression::Values;
 use super::open::{self, Home};
 use super::split::Parts;
+use super::vocabulary::{Encoded, encode};
+use super::words::{RARE, words};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes};
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::rc::Rc;
 
-/// `chars("data/book.txt")`, `rows[sunspots]`
+/// `chars("data/book.txt")`, `words("data/book.txt")`, `rows[sunspots]`
 #[derive(Debug)]
 pub struct Sequence {
     /// The path as the data block writes it.
     pub path: String,
     /// Where it writes it.
     pub span: Span,
-    /// What an element is: `character`, `row`.
+    /// What an element is: `character`, `word`, `byte`, `row`.
     pub unit: &'static str,
     /// Extents of an element.
     pub dims: Vec<u32>,
     /// The elements: for a character its place in the vocabulary.
     pub data: Vec<f64>,
-    /// The different characters of a whole text, by code point.
+    /// The different characters or words of a whole text, by code points.
     pub vocabulary: Option<Vec<String>>,
 }
 
@@ -61,14 +64,57 @@ pub struct Piece {
     pub range: Range<usize>,
 }
 
-/// Reads a text as characters (Unicode code points; line ends are characters as they stand).
+/// What a text is read as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unit {
+    /// Unicode code points; line ends are characters as they stand.
+    Characters,
+    /// Words as [`super::words`] finds them.
+    Words,
+    /// Bytes of any file, as numbers from 0 to 255.
+    Bytes,
+}
+
+impl Unit {
+    /// The unit that a call reads.
+    pub fn called(name: &str) -> Option<Unit> {
+        match name {
+            "chars" => Some(Unit::Characters),
+            "words" => Some(Unit::Words),
+            "bytes" => Some(Unit::Bytes),
+            _ => None,
+        }
+    }
+}
+
+/// Reads a text; of words only the `most` frequent, the others as [`RARE`].
 ///
 /// # Errors
 /// `FILE_UNREADABLE` where it is missing or not UTF-8, `EMPTY_DATA` where it is empty.
-pub fn read(home: &Home, path: &str, span: Span) -> Result<Sequence, Diagnostics> {
+pub fn read(
+    home: &Home,
+    path: &str,
+    span: Span,
+    unit: Unit,
+    most: Option<usize>,
+) -> Result<Sequence, Diagnostics> {
     let bytes = open::bytes(home, path, span)?;
     let path = home.shown(path);
     let told = |code, message| vec![Diagnostic::error(code, message).at(span, "read here")];
+    if unit == Unit::Bytes {
+        if bytes.is_empty() {
+            return Err(told(codes::EMPTY_DATA, format!("`{path}` is empty")));
+        }
+        let data = bytes.into_iter().map(f64::from).collect();
+        return Ok(Sequence {
+            path: path.to_string(),
+            span,
+            unit: "byte",
+            dims: vec![],
+            data,
+            vocabulary: None,
+        });
+    }
     let text = String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
@@ -79,11 +125,36 @@ pub fn read(home: &Home, path: &str, span: Span) -> Result<Sequence, Diagnostics
     if text.is_empty() {
         return Err(told(codes::EMPTY_DATA, format!("`{path}` is empty")));
     }
+    if unit == Unit::Words {
+        let mut found = words(&text);
+        if found.is_empty() {
+            return Err(told(codes::EMPTY_DATA, format!("`{path}` has no word")));
+        }
+        most.into_iter().for_each(|most| keep_most(&mut found, most));
+        let Encoded { vocabulary, numbers } = encode(found.into_iter());
+        let data = numbers.into_iter().map(f64::from).collect();
+        let (path, vocabulary) = (path.to_string(), Some(vocabulary));
+        return Ok(Sequence { path, span, unit: "word", dims: vec![], data, vocabulary });
+    }
     let known: Vec<char> = text.chars().collect::<BTreeSet<char>>().into_iter().collect();
     let place = |character| known.binary_search(&character).expect("collected from the text") as f64;
     let data = text.chars().map(place).collect();
     let vocabulary = Some(known.iter().map(char::to_string).collect());
     Ok(Sequence { path: path.to_string(), span, unit: "character", dims: vec![], data, vocabulary })
+}
+
+/// Puts [`RARE`] in place of every word that is not among the `most - 1` most frequent; of equally frequent ones the
+/// first by code points stay.
+fn keep_most(words: &mut [&str], most: usize) {
+    let mut counts: FxHashMap<&str, usize> = FxHashMap::default();
+    words.iter().for_each(|word| *counts.entry(word).or_default() += 1);
+    if counts.len() <= most {
+        return;
+    }
+    let mut order: Vec<(&str, usize)> = counts.into_iter().collect();
+    order.sort_by_key(|&(word, count)| (std::cmp::Reverse(count), word));
+    let rare: FxHashSet<&str> = order[most.saturating_sub(1)..].iter().map(|&(word, _)| word).collect();
+    words.iter_mut().filter(|word| rare.contains(**word)).for_each(|word| *word = RARE);
 }
 
 impl Windows {
@@ -103,7 +174,7 @@ impl Windows {
             }
         }
         let dims = std::iter::once(self.width as u32).chain(self.text.dims.iter().copied()).collect();
-        Values { dims, data, vocabulary: self.text.vocabulary.clone(), standardized: None }
+        Values { dims, data, vocabulary: self.text.vocabulary.clone(), ..Values::default() }
     }
 
     /// Tells of a part that is too short for a window.

@@ -285,6 +285,9 @@ codes! {
     OTHER_STATISTICS = "W0301": "data standardized otherwise than for the checkpoint",
         "The mean or the deviation of the training rows is another one now, so the same number means another.",
         Command "nnc run --load with other rows than those that were saved with";
+    CHANGED_PROGRAM = "W0302": "a run that goes on in a changed program",
+        "The program is not what it was when the run began. It goes on, but not to the bits of the unbroken run.",
+        Command "nnc run --resume after a change of the learning rate in the file";
     // W05: the health of a training, told at its end
     VANISHING_GRADIENT = "W0501": "layers that get next to no gradient",
         "Slopes multiply on the way back, and many below 1 make next to nothing: layers far from the loss hardly learn. Sigmoids have slopes of at most 1/4; plain recurrences pass a gradient through as many layers as there are steps.",

@@ -13,6 +13,7 @@ pub const FILES: &[(&str, &str, &str)] = &[
     ("prelude/optimizers.nn", include_str!("prelude/optimizers.nn"), "optimizer"),
     ("prelude/schedules.nn", include_str!("prelude/schedules.nn"), "schedule"),
     ("prelude/metrics.nn", include_str!("prelude/metrics.nn"), "metric"),
+    ("prelude/augmentation.nn", include_str!("prelude/augmentation.nn"), "augmentation"),
     ("prelude/clips.nn", include_str!("prelude/clips.nn"), "clip"),
 ];
 

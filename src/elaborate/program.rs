@@ -21,6 +21,13 @@ pub struct Program {
     pub path: PathBuf,
 }
 
+impl Program {
+    /// The text of the user's file.
+    pub fn text(&self) -> &str {
+        &self.sources.get(FileId(0)).text
+    }
+}
+
 /// Reads and parses a file.
 ///
 /// # Errors

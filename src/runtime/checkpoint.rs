@@ -123,6 +123,28 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Diagnostic> {
     replaced(path, |out| out.write_all(bytes))
 }
 
+/// That a file can be written at a path: a long run should not end with finding that it cannot.
+///
+/// # Errors
+/// `FILE_UNWRITABLE`.
+pub fn probe(path: &Path) -> Result<(), Diagnostic> {
+    let beside = beside(path);
+    let made = File::create(&beside).map(drop);
+    _ = fs::remove_file(&beside);
+    made.map_err(|error| unwritable(path, &error))
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Diagnostic {
+    let message = format!("cannot write `{}`: {}", path.display(), why(error));
+    let diagnostic = Diagnostic::error(codes::FILE_UNWRITABLE, message);
+    match path.parent() {
+        Some(parent) if error.kind() == ErrorKind::NotFound => {
+            diagnostic.help(format!("is there a directory `{}`?", parent.display()))
+        }
+        _ => diagnostic,
+    }
+}
+
 /// Puts a new file in place of the one at a path: written beside it, flushed, renamed.
 fn replaced(
     path: &Path,
@@ -134,19 +156,19 @@ fn replaced(
         write(&mut out)?;
         out.into_inner()?.sync_all()
     };
-    let written = flushed().and_then(|()| fs::rename(&beside, path));
+    let written = flushed().and_then(|()| fs::rename(&beside, path)).map(|()| flush_folder(path));
     written.map_err(|error| {
         // It may not even have been made; what matters was told.
         let _ = fs::remove_file(&beside);
-        let message = format!("cannot write `{}`: {}", path.display(), why(&error));
-        let diagnostic = Diagnostic::error(codes::FILE_UNWRITABLE, message);
-        match path.parent() {
-            Some(parent) if error.kind() == ErrorKind::NotFound => {
-                diagnostic.help(format!("is there a directory `{}`?", parent.display()))
-            }
-            _ => diagnostic,
-        }
+        unwritable(path, &error)
     })
+}
+
+/// Flushes the folder of a file, so that its new name outlives a loss of power. Not every file system can; the file itself
+/// is whole in either case.
+fn flush_folder(path: &Path) {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    _ = File::open(folder).and_then(|folder| folder.sync_all());
 }
 
 /// A name in the same directory, so that renaming stays within one file system.
@@ -181,6 +203,11 @@ fn header(tensors: &[Written], metadata: &[(String, String)]) -> String {
     let mut text = format!("{{{}}}", entries.join(","));
     text.push_str(&" ".repeat(text.len().next_multiple_of(8) - text.len()));
     text
+}
+
+/// What the metadata of a file says under a key.
+pub fn entry<'a>(loaded: &'a Loaded, key: &str) -> Option<&'a str> {
+    loaded.metadata.iter().find(|(known, _)| known == key).map(|(_, text)| text.as_str())
 }
 
 /// Reads a file. Numbers of any kind become f64, which holds all of them exactly; a whole number that it cannot
@@ -328,7 +355,9 @@ pub fn matching<'a>(loaded: &'a Loaded, expected: &[(&str, &[u32])]) -> Result<V
     if fitting.len() == expected.len() {
         return Ok(fitting);
     }
-    let spare = loaded.tensors.iter().filter(|tensor| expected.iter().all(|&(name, _)| name != tensor.name));
+    let is_result = |tensor: &&Tensor| !tensor.name.starts_with(super::saved::PREFIX);
+    let spare = loaded.tensors.iter().filter(is_result);
+    let spare = spare.filter(|tensor| expected.iter().all(|&(name, _)| name != tensor.name));
     let spare: Vec<&Tensor> = spare.collect();
     let message = format!(
         "`{}` does not fit the model: {} of the model's {} arrays fit",

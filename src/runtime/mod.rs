@@ -16,6 +16,7 @@ pub mod order;
 pub mod predict;
 pub mod provenance;
 pub mod records;
+pub mod saved;
 pub mod store;
 pub mod trace;
 pub mod train;

@@ -1,7 +1,7 @@
 //! What a checkpoint tells of the data behind its parameters: the vocabularies of classes, and what `standardize`
 //! took off. A class is a number only; without its vocabulary a parameter's row means nothing.
 
-use super::checkpoint::{Loaded, Metadata};
+use super::checkpoint::{Loaded, Metadata, entry};
 use crate::circuit::{Kind, Numbers};
 use crate::data::{Column, Dataset, Standardized};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes};
@@ -28,11 +28,12 @@ fn standardized_key(column: &str) -> String {
 /// The key of the columns' shapes, JSON: `{"x": {"dims": [4], "whole": false}}`.
 const COLUMNS: &str = "columns";
 
-/// The entries for the columns that a model reads.
+/// The entries for the columns of the data that a model reads.
 pub fn metadata(model: &Model, data: &Dataset) -> Metadata {
     let reads = || model.inputs.iter().filter_map(|&slot| data.column(&model.circuit.slot(slot).name));
     let shape = |column: &Column| json!({ "dims": column.dims, "whole": column.kind == Kind::Integer });
-    let shapes: Map<String, Value> = reads().map(|column| (column.name.clone(), shape(column))).collect();
+    let shapes: Map<String, Value> =
+        data.columns.iter().map(|column| (column.name.clone(), shape(column))).collect();
     let mut entries = vec![(COLUMNS.to_string(), Value::Object(shapes).to_string())];
     for column in reads() {
         if let Some(vocabulary) = &column.vocabulary {
@@ -44,8 +45,22 @@ pub fn metadata(model: &Model, data: &Dataset) -> Metadata {
         if let Some(learned) = &column.standardized {
             entries.push((standardized_key(&column.name), shown(learned)));
         }
+        if !column.fills.is_empty() {
+            entries.push((fills_key(&column.name), json!(column.fills).to_string()));
+        }
     }
     entries
+}
+
+/// The key of what `fill` puts in the place of a column's missing values: JSON, a list for each `fill`.
+fn fills_key(column: &str) -> String {
+    format!("fills.{column}")
+}
+
+/// What `fill` puts in the place of a column's missing values, as a file tells it.
+fn fills(loaded: &Loaded, column: &str) -> Vec<Vec<f64>> {
+    let told = entry(loaded, &fills_key(column)).and_then(|text| serde_json::from_str(text).ok());
+    told.unwrap_or_default()
 }
 
 /// The key of the settings that a command line gave, JSON: `[["width", "64"], ...]`.
@@ -63,6 +78,24 @@ pub fn settings(loaded: &Loaded) -> Vec<(String, String)> {
     pairs.unwrap_or_default()
 }
 
+/// The key of the program's text.
+const SOURCE: &str = "source";
+
+/// The entry for the program's text.
+pub fn source_metadata(text: &str) -> Metadata {
+    vec![(SOURCE.to_string(), text.to_string())]
+}
+
+/// Whether a file tells of another text of the program.
+pub fn is_other_source(loaded: &Loaded, text: &str) -> bool {
+    entry(loaded, SOURCE).is_some_and(|known| known != text)
+}
+
+/// The seed of the training run.
+pub fn seed(loaded: &Loaded) -> Option<u64> {
+    entry(loaded, "seed")?.parse().ok()
+}
+
 /// The net that a file is of.
 pub fn net(loaded: &Loaded) -> Option<&str> {
     entry(loaded, "net")
@@ -72,10 +105,6 @@ pub fn net(loaded: &Loaded) -> Option<&str> {
 pub fn vocabulary(loaded: &Loaded, column: &str) -> Option<Vec<String>> {
     let cases: Value = serde_json::from_str(entry(loaded, &vocabulary_key(column))?).ok()?;
     cases.as_array()?.iter().map(|case| Some(case.as_str()?.to_string())).collect()
-}
-
-fn entry<'a>(loaded: &'a Loaded, key: &str) -> Option<&'a str> {
-    loaded.metadata.iter().find(|(known, _)| known == key).map(|(_, text)| text.as_str())
 }
 
 /// Each number by its shortest text that reads back: equal statistics are equal text.
@@ -106,6 +135,7 @@ pub fn described(loaded: &Loaded) -> Option<Dataset> {
             kind: if whole { Kind::Integer } else { Kind::Real },
             vocabulary: vocabulary(loaded, name),
             standardized: standardized(loaded, name),
+            fills: fills(loaded, name),
             data: Numbers::default(),
         })
     };

@@ -71,7 +71,7 @@ pub trait Observer {
         false
     }
     /// The state of the run, where it was wanted.
-    fn state(&mut self, _state: &RunState) {}
+    fn state(&mut self, _trainer: &Trainer, _state: &RunState) {}
     /// How many epochs after so many may pass before the state is wanted.
     fn epochs_until_state(&self, _done: u32) -> u32 {
         u32::MAX
@@ -280,7 +280,7 @@ impl<'a> Trainer<'a> {
                 observer.epoch(&Epoch { number: done, step, loss, validation, elapsed, best });
             }
             if observer.wants_state() {
-                observer.state(&self.state(before + began.elapsed()));
+                observer.state(self, &self.state(before + began.elapsed()));
             }
         }
         let state = self.state(before + began.elapsed());

@@ -1,0 +1,25 @@
+//! Ctrl-C: the first asks a run to end after its step, the second ends the program.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static ASKED: AtomicBool = AtomicBool::new(false);
+
+/// The exit code of a program that was interrupted, as shells count it.
+pub const INTERRUPTED: i32 = 130;
+
+/// Watches for Ctrl-C, and for the signal by which a system asks programs to end.
+pub fn watch() {
+    let asked = || {
+        if ASKED.swap(true, Ordering::Relaxed) {
+            std::process::exit(INTERRUPTED);
+        }
+        eprintln!("ends after this step; once more ends at once, without saving");
+    };
+    // Where it cannot be watched for, Ctrl-C ends the program as ever.
+    _ = ctrlc::set_handler(asked);
+}
+
+/// Whether the run is asked to end.
+pub fn is_asked() -> bool {
+    ASKED.load(Ordering::Relaxed)
+}

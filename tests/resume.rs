@@ -1,0 +1,227 @@
+//! A run that was interrupted, or killed, goes on to the very bits of the unbroken run.
+//!
+//! A few kills run with every `cargo test`; `NNC_KILLS=200 cargo test --release --test resume` runs as many as one likes.
+
+use nnc::runtime::checkpoint::{Loaded, load};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+fn nnc(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nnc"));
+    command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn done(args: &[&str]) -> Output {
+    let output = nnc(args).output().expect("nnc starts");
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+/// Every number of a checkpoint, by its bits; and the records of the run, without the time that it took.
+fn bits(path: &Path) -> (Vec<(String, Vec<u64>)>, String) {
+    let Loaded { tensors, metadata, .. } = load(path).expect("a checkpoint can be read at any time");
+    let tensors =
+        tensors.into_iter().map(|t| (t.name, t.data.iter().map(|x| x.to_bits()).collect())).collect();
+    let run = &metadata.iter().find(|(key, _)| key == "training").expect("a run").1;
+    let mut run: serde_json::Value = serde_json::from_str(run).expect("JSON");
+    run["seconds"] = 0.into();
+    (tensors, run.to_string())
+}
+
+/// A net with dropout, batch statistics, Adam, `keep` and `stop`, whose epochs are some milliseconds.
+const MODEL: &str = "
+data flowers {
+  rows = csv(\"iris.csv\")
+  x[4] = standardize(rows[sepal_length, sepal_width, petal_length, petal_width])
+  y    = class(rows[species])
+  test = 20%
+  validation = 20%
+}
+net kinds(M = 64) {
+  input  x[4]
+  target y: class(3)
+  z    = x |> dense(M) |> batchnorm |> relu |> dropout(0.3) |> dense(M) |> relu |> dense(3)
+  loss = cross_entropy(z, y)
+  metric accuracy = accuracy(z, y)
+}
+train kinds on flowers {
+  optimizer = adam(lr = cosine(3e-3, warmup = 20))
+  batch  = 4
+  epochs = 60
+  keep   = lowest(validation.loss)
+  stop   = stalls(lowest(validation.loss), epochs = 50)
+  clip   = norm(1.0)
+  seed   = 3
+}
+";
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Place {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("model.nn"), MODEL).expect("written");
+        fs::copy("examples/data/iris.csv", folder.path().join("iris.csv")).expect("the flowers");
+        Place(folder)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.path(name).display().to_string()
+    }
+}
+
+#[test]
+fn a_run_that_is_killed_goes_on_to_the_same_bits() {
+    let place = Place::new();
+    let (model, whole) = (place.text("model.nn"), place.text("whole"));
+    done(&["run", &model, "--save", &whole]);
+    let expected = bits(&place.path("whole"));
+    let kills = std::env::var("NNC_KILLS").map_or(6, |kills| kills.parse().expect("a number"));
+    let (mut within, mut random) = (0, 7u64);
+    for k in 0..kills {
+        let name = format!("killed{k}");
+        let file = place.text(&name);
+        let mut args = vec!["run", &model, "--save", &file, "--every", "1"];
+        // Killed again and again until it is done.
+        for round in 0.. {
+            let mut running = nnc(&args).spawn().expect("nnc starts");
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            std::thread::sleep(Duration::from_millis(20 + (random >> 33) % 150));
+            // After some rounds it may run to its end.
+            if round < 4 {
+                _ = running.kill();
+            }
+            let ended = running.wait().expect("it ends");
+            if place.path(&name).exists() {
+                _ = bits(&place.path(&name));
+                args = vec!["run", &model, "--resume", &file, "--every", "1"];
+                within += usize::from(!ended.success());
+            }
+            if ended.success() {
+                break;
+            }
+        }
+        assert_eq!(bits(&place.path(&name)), expected, "kill {k}");
+        let left: Vec<_> =
+            fs::read_dir(place.0.path()).expect("a folder").map(|e| e.expect("a file").path()).collect();
+        for file in left.iter().filter(|path| path.to_string_lossy().ends_with(".part")) {
+            fs::remove_file(file).expect("what a kill leaves beside can go");
+        }
+    }
+    assert!(within > 0, "no kill came between two checkpoints");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_says_how_it_goes_on() {
+    let place = Place::new();
+    let (model, whole, file) = (place.text("model.nn"), place.text("whole"), place.text("file"));
+    done(&[
+        "run",
+        &model,
+        "--save",
+        &whole,
+        "--epochs",
+        "4000",
+        "--set",
+        "stop=stalls(lowest(validation.loss), epochs=9999)",
+    ]);
+    let running = nnc(&[
+        "run",
+        &model,
+        "--save",
+        &file,
+        "--epochs",
+        "4000",
+        "--set",
+        "stop=stalls(lowest(validation.loss), epochs=9999)",
+    ])
+    .spawn()
+    .expect("nnc starts");
+    std::thread::sleep(Duration::from_millis(400));
+    let signal = Command::new("kill").args(["-INT", &running.id().to_string()]).status().expect("kill");
+    assert!(signal.success());
+    let output = running.wait_with_output().expect("it ends");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        return; // It was done before.
+    }
+    assert_eq!(output.status.code(), Some(130), "{told}");
+    assert!(told.contains("interrupted after step") && told.contains("--resume"), "{told}");
+    let (_, run) = bits(&place.path("file"));
+    let run: serde_json::Value = serde_json::from_str(&run).expect("JSON");
+    assert!(run["step"].as_u64().expect("a number") > 0);
+    // The settings of the first command are those of the second.
+    done(&["run", &model, "--resume", &file]);
+    assert_eq!(bits(&place.path("file")), bits(&place.path("whole")));
+}
+
+#[test]
+fn what_cannot_go_on_is_told() {
+    let place = Place::new();
+    let (model, file) = (place.text("model.nn"), place.text("file"));
+    done(&["run", &model, "--save", &file, "--epochs", "2"]);
+    let refused = |args: &[&str]| {
+        let output = nnc(args).output().expect("nnc starts");
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    // Other data.
+    let flowers = fs::read_to_string(place.path("iris.csv")).expect("the flowers");
+    fs::write(place.path("iris.csv"), flowers.replacen("5.1", "5.2", 1)).expect("written");
+    assert!(refused(&["run", &model, "--resume", &file]).contains("began with other data"));
+    fs::write(place.path("iris.csv"), flowers).expect("written");
+    // Another size of layer; another optimizer.
+    assert!(refused(&["run", &model, "--resume", &file, "--set", "M=8"]).contains("of another shape"));
+    let told = refused(&["run", &model, "--resume", &file, "--set", "optimizer=adadelta()"]);
+    assert!(told.contains("E0704"), "{told}");
+    // A changed program goes on, with a warning.
+    fs::write(place.path("model.nn"), MODEL.replace("0.3", "0.4")).expect("written");
+    let told = done(&["run", &model, "--resume", &file, "--epochs", "3"]);
+    assert!(String::from_utf8_lossy(&told.stderr).contains("W0302"));
+    // A file of a later nnc.
+    let bytes = fs::read(place.path("file")).expect("a file");
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    assert!(text.contains("nnc checkpoint 1"));
+    let at = bytes.windows(16).position(|w| w == b"nnc checkpoint 1").expect("the version");
+    let mut later = bytes.clone();
+    later[at + 15] = b'9';
+    fs::write(place.path("later"), later).expect("written");
+    let later = place.text("later");
+    assert!(refused(&["test", &model, "--load", &later]).contains("version 9"));
+    // A folder that is not there: what is learned is not lost by a slip that can be seen before.
+    let told = refused(&["run", &model, "--save", "/no/such/folder/file", "--epochs", "1"]);
+    assert!(told.contains("E0705"), "{told}");
+}
+
+#[test]
+fn a_write_that_fails_loses_nothing() {
+    let place = Place::new();
+    let (model, file) = (place.text("model.nn"), place.text("file"));
+    done(&["run", &model, "--save", &file, "--epochs", "2"]);
+    let before = fs::read(place.path("file")).expect("a file");
+    // A limit on the size of files stands for a full disk.
+    for kilobytes in [0, 1, 8, 32] {
+        let script = format!(
+            "ulimit -f {kilobytes}; trap '' XFSZ; exec \"$0\" run \"$1\" --resume \"$2\" --epochs 4 --every 1"
+        );
+        let output =
+            Command::new("bash").args(["-c", &script, env!("CARGO_BIN_EXE_nnc"), &model, &file]).output();
+        let output = output.expect("bash starts");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains("E0705") && told.contains("what was saved before is still there"), "{told}");
+        assert!(fs::read(place.path("file")).expect("a file") == before);
+        let parts = fs::read_dir(place.0.path()).expect("a folder");
+        assert!(
+            parts.map(|e| e.expect("a file").path()).all(|path| !path.to_string_lossy().ends_with(".part"))
+        );
+    }
+}
