@@ -225,3 +225,36 @@ fn a_write_that_fails_loses_nothing() {
         );
     }
 }
+
+#[test]
+fn runs_have_folders_that_can_be_compared() {
+    let place = Place::new();
+    let (model, runs) = (place.text("model.nn"), place.text("runs"));
+    for width in ["M=4", "M=8"] {
+        done(&["run", &model, "--out", &runs, "--epochs", "3", "--set", width]);
+    }
+    let text = |args: &[&str]| String::from_utf8(done(args).stdout).expect("text");
+    let history = fs::read_to_string(place.path("runs/kinds-1/history.csv")).expect("a history");
+    let lines: Vec<&str> = history.lines().collect();
+    assert_eq!(lines[0], "epoch,step,seconds,loss,validation.loss,validation.accuracy,best");
+    assert_eq!(lines.len(), 4);
+    assert!(lines[3].starts_with("3,69,"), "{history}");
+    assert_eq!(fs::read_to_string(place.path("runs/kinds-2/model.nn")).expect("the program"), MODEL);
+    let listed = text(&["runs", &runs]);
+    let head = listed.lines().next().expect("a header");
+    assert!(head.starts_with("run      state  M  epochs") && head.contains("test.accuracy"), "{listed}");
+    assert_eq!(listed.lines().count(), 3);
+    let sorted: Vec<serde_json::Value> = text(&["runs", &runs, "--json", "--sort", "validation.loss"])
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let loss = |k: usize| sorted[k]["figures"]["validation.loss"].as_f64().expect("a number");
+    assert!(loss(0) <= loss(1));
+    let told = nnc(&["runs", &runs, "--sort", "validation.los"]).output().expect("nnc starts");
+    assert!(String::from_utf8_lossy(&told.stderr).contains("did you mean `validation.loss`?"));
+    // A run in a folder goes on as any other.
+    let checkpoint = place.text("runs/kinds-1/checkpoint.safetensors");
+    done(&["run", &model, "--resume", &checkpoint, "--epochs", "5"]);
+    let tested = text(&["test", &model, "--load", &checkpoint, "--part", "test", "--json"]);
+    assert!(tested.contains("\"part\":\"test\""), "{tested}");
+}

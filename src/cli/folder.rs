@@ -5,14 +5,15 @@ use crate::diagnostic::{Diagnostic, codes};
 use crate::runtime::checkpoint::write_whole;
 use crate::runtime::train::{Epoch, Outcome};
 use serde_json::{Map, Value, json};
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The folder of a run.
 pub struct RunFolder {
     path: PathBuf,
-    /// The history so far, as CSV.
-    history: String,
+    /// The history, begun with the first epoch.
+    history: Option<File>,
 }
 
 /// The file with what a run began with.
@@ -44,7 +45,7 @@ impl RunFolder {
         let path = paths.find_map(|path| taken(&path)).expect("there are endless numbers")?;
         write_whole(&path.join("model.nn"), source.as_bytes())?;
         write_whole(&path.join(RUN), format!("{run:#}\n").as_bytes())?;
-        Ok(RunFolder { path, history: String::new() })
+        Ok(RunFolder { path, history: None })
     }
 
     /// Where it is.
@@ -52,22 +53,30 @@ impl RunFolder {
         &self.path
     }
 
-    /// Adds an epoch to the history. The file is whole at any time.
+    /// Adds an epoch to the history, a whole line at a time.
     ///
     /// # Errors
     /// `FILE_UNWRITABLE`.
     pub fn epoch(&mut self, epoch: &Epoch) -> Result<(), Diagnostic> {
-        let figures = epoch.validation.iter().flat_map(|figures| &figures.values);
-        if self.history.is_empty() {
-            let names: String = figures.clone().map(|(name, _)| format!(",validation.{name}")).collect();
-            self.history = format!("epoch,step,seconds,loss{names},best\n");
-        }
-        let values: String = figures.map(|(_, value)| format!(",{value}")).collect();
-        let seconds = epoch.elapsed.as_secs_f64();
-        let best = u8::from(epoch.best);
-        self.history +=
-            &format!("{},{},{seconds:.3},{}{values},{best}\n", epoch.number, epoch.step, epoch.loss);
-        write_whole(&self.path.join(HISTORY), self.history.as_bytes())
+        let path = self.path.join(HISTORY);
+        self.add(&path, epoch).map_err(|error| unwritable(&path, &error))
+    }
+
+    fn add(&mut self, path: &Path, epoch: &Epoch) -> std::io::Result<()> {
+        let figures = || epoch.validation.iter().flat_map(|figures| &figures.values);
+        let mut line = String::new();
+        let file = match &mut self.history {
+            Some(file) => file,
+            None => {
+                let names: String = figures().map(|(name, _)| format!(",validation.{name}")).collect();
+                line = format!("epoch,step,seconds,loss{names},best\n");
+                self.history.insert(File::create(path)?)
+            }
+        };
+        let values: String = figures().map(|(_, value)| format!(",{value}")).collect();
+        let (seconds, best) = (epoch.elapsed.as_secs_f64(), u8::from(epoch.best));
+        line += &format!("{},{},{seconds:.3},{}{values},{best}\n", epoch.number, epoch.step, epoch.loss);
+        file.write_all(line.as_bytes())
     }
 
     /// Writes what came of the run.

@@ -138,8 +138,10 @@ fn run_folder(
     model: &Model,
     training: &Training,
 ) -> Result<RunFolder, Diagnostic> {
-    let settings: Map<String, Value> =
-        session.choices.settings.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    // What has an entry of its own is no setting.
+    let given =
+        session.choices.settings.iter().filter(|(name, _)| !["seed", "epochs"].contains(&name.as_str()));
+    let settings: Map<String, Value> = given.map(|(name, value)| (name.clone(), json!(value))).collect();
     let run = json!({
         "net": model.name,
         "program": session.program.path,
