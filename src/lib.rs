@@ -25,6 +25,7 @@
 //! | [`codegen`] | `Schedule` → native code through Cranelift | circuits, training |
 //! | [`runtime`] | model, data → trained parameters: epochs, batches, checkpoints | terminals |
 //! | [`picture`] | `Model`, what an example computes → drawings and a page | terminals |
+//! | [`report`] | what a run came to → a page | terminals |
 //! | [`cli`] | thin: one file a command | |
 
 pub mod circuit;
@@ -41,6 +42,7 @@ pub mod lint;
 pub mod listing;
 pub mod picture;
 pub mod plan;
+pub mod report;
 pub mod runtime;
 pub mod scalar;
 pub mod simplify;

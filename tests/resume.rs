@@ -258,3 +258,69 @@ fn runs_have_folders_that_can_be_compared() {
     let tested = text(&["test", &model, "--load", &checkpoint, "--part", "test", "--json"]);
     assert!(tested.contains("\"part\":\"test\""), "{tested}");
 }
+
+/// The page of a run is looked at in a real browser, where there is one.
+#[test]
+fn a_run_has_a_page() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let page = folder.path().join("report.html");
+    let path = page.to_str().expect("text");
+    let digits = ["run", "examples/digits.nn", "--epochs", "3", "--report", path];
+    assert!(nnc(&digits).output().expect("nnc starts").status.success());
+    let text = fs::read_to_string(&page).expect("a page");
+    for what in [
+        "<h2>Curves</h2>",
+        "What is taken for what: y",
+        "The worst examples",
+        "data:image/png;base64,",
+        "<h2>Gradients</h2>",
+        "first",
+    ] {
+        assert!(text.contains(what), "{what}");
+    }
+    assert!(!text.contains("http"), "the page needs nothing beside it");
+    // Every example of the part is counted once.
+    let cells = text
+        .split("class=\"confusion\"")
+        .nth(1)
+        .and_then(|rest| rest.split("</table>").next())
+        .expect("a table");
+    let counts = cells
+        .split("<td")
+        .skip(1)
+        .filter_map(|cell| cell.split('>').nth(1)?.split('<').next()?.parse::<u32>().ok());
+    assert_eq!(counts.sum::<u32>(), 359);
+    assert_eq!(text.matches("<li>").count(), 12);
+    let browsers = ["chromium", "chromium-browser", "google-chrome"];
+    let is_there = |name: &&&str| {
+        Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success())
+    };
+    let Some(browser) = browsers.iter().find(is_there) else { return };
+    let shot = folder.path().join("page.png");
+    let output = Command::new(browser)
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--enable-logging=stderr",
+            "--window-size=1000,2400",
+        ])
+        .arg(format!("--user-data-dir={}", folder.path().join("profile").display()))
+        .arg(format!("--screenshot={}", shot.display()))
+        .arg(format!("file://{path}"))
+        .output()
+        .expect("the browser starts");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!said.contains("CONSOLE"), "{said}");
+    // A page of one colour packs into next to nothing.
+    assert!(fs::metadata(&shot).expect("a picture").len() > 30_000);
+    // A run without classes has a page too.
+    assert!(
+        nnc(&["run", "examples/heat.nn", "--epochs", "1", "--report", path])
+            .output()
+            .expect("nnc starts")
+            .status
+            .success()
+    );
+    assert!(fs::read_to_string(&page).expect("a page").contains("<h2>Gradients</h2>"));
+}

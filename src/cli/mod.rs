@@ -18,6 +18,7 @@ mod library;
 mod predict;
 mod predictions;
 mod progress;
+mod report;
 mod run;
 mod runs;
 mod saver;

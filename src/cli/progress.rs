@@ -15,6 +15,8 @@ const LINES: u32 = 40;
 /// Writes what an [`Observer`] is told.
 pub struct Display {
     bar: Option<ProgressBar>,
+    /// The loss of each epoch, and then each figure of the validation part: name and values.
+    curves: Vec<(String, Vec<f64>)>,
     json: bool,
     epochs: u32,
     every: u32,
@@ -26,17 +28,26 @@ impl Display {
         let terminal = std::io::stderr().is_terminal() && !json;
         let bar = terminal.then(|| {
             let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr_with_hz(10));
-            let template = "{bar:30} epoch {prefix}  {msg}  {elapsed} of about {duration}";
+            let template =
+                "{bar:24} epoch {prefix}  {per_sec}  {elapsed} of about {duration}, {eta} left\n{wide_msg}";
             bar.set_style(ProgressStyle::with_template(template).expect("the template is well formed"));
             bar
         });
-        Display { bar, json, epochs, every: epochs.div_ceil(LINES).max(1) }
+        Display { bar, curves: vec![], json, epochs, every: epochs.div_ceil(LINES).max(1) }
     }
 
     /// Takes the bar away.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+        }
+    }
+
+    /// Adds to a curve.
+    fn add(&mut self, name: &str, value: f64) {
+        match self.curves.iter_mut().find(|(known, _)| known == name) {
+            Some((_, values)) => values.push(value),
+            None => self.curves.push((name.to_string(), vec![value])),
         }
     }
 
@@ -53,11 +64,17 @@ impl Observer for Display {
         if let Some(bar) = &self.bar {
             bar.set_position(progress.step);
             bar.set_prefix(format!("{}/{}", progress.epoch, self.epochs));
-            bar.set_message(format!("loss {}", figure(progress.loss)));
+            let curves: String = self.curves.iter().map(|(name, values)| shown(name, values)).collect();
+            bar.set_message(format!("loss now {}{curves}", figure(progress.loss)));
         }
     }
 
     fn epoch(&mut self, epoch: &Epoch) {
+        if self.bar.is_some() {
+            self.add("loss", epoch.loss);
+            let figures = epoch.validation.iter().flat_map(|figures| &figures.values);
+            figures.for_each(|(name, value)| self.add(&format!("validation {name}"), *value));
+        }
         if self.json {
             say!("{}", epoch_json(epoch));
             return;
@@ -77,6 +94,28 @@ impl Observer for Display {
             figure(epoch.loss),
         ));
     }
+}
+
+/// How many epochs a small curve shows.
+const SHOWN: usize = 24;
+
+/// `  loss ▇▅▃▂▁ 0.123`: the last epochs of a curve.
+fn shown(name: &str, values: &[f64]) -> String {
+    let last = values.last().map_or(String::new(), |&value| figure(value));
+    format!("  {name} {} {last}", curve(&values[values.len().saturating_sub(SHOWN)..]))
+}
+
+/// A curve of bars, from the least value to the largest; what is not finite is a gap.
+fn curve(values: &[f64]) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let finite = || values.iter().copied().filter(|value| value.is_finite());
+    let (least, most) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
+    let bar = |&value: &f64| match (value - least) / (most - least) {
+        _ if !value.is_finite() => ' ',
+        share if share.is_finite() => BARS[(share * 7.0).round() as usize],
+        _ => BARS[0],
+    };
+    values.iter().map(bar).collect()
 }
 
 /// An epoch as one JSON object.
@@ -119,5 +158,19 @@ pub fn part_name(part: Part) -> &'static str {
         Part::Train => "train",
         Part::Validation => "validation",
         Part::Test => "test",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_curves_go_from_the_least_to_the_largest() {
+        assert_eq!(curve(&[4.0, 2.0, 0.5, f64::NAN, 0.0]), "█▅▂ ▁");
+        assert_eq!(curve(&[3.0, 3.0]), "▁▁");
+        assert_eq!(curve(&[]), "");
+        let long: Vec<f64> = (0..100).map(f64::from).collect();
+        assert_eq!(shown("loss", &long).chars().count(), "  loss  99.0000".len() + SHOWN);
     }
 }

@@ -9,6 +9,7 @@ use crate::data::Dataset;
 use crate::diagnostic::{Diagnostic, Severity, Sources, codes};
 use crate::elaborate;
 use crate::elaborate::model::{Model, Training};
+use crate::report::page;
 use crate::runtime::checkpoint::{Loaded, Metadata};
 use crate::runtime::health::{Health, LayerHealth, Reading};
 use crate::runtime::train::{Epoch, Observer, Outcome, Progress, RunState, Trainer};
@@ -41,6 +42,9 @@ pub struct Args {
     /// Make a folder for this run in the one named: program, settings, history as CSV, checkpoint, figures. See `nnc runs`.
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// Write a page about the run: curves, confusion, the worst examples, gradients.
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
     /// Begin a new run from the parameters in this file (safetensors).
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     load: Option<PathBuf>,
@@ -106,9 +110,9 @@ pub fn run(args: Args) -> Result<(), Failed> {
     paths.iter().try_for_each(|path| checkpoint::probe(path)).map_err(told)?;
     paths.extend(folder.iter().map(|folder| folder.path().join(CHECKPOINT)));
     let saver = Saver::new(paths, args.every, metadata(&session, &model, data));
-    let mut watcher = Watcher { display, saver, folder, session: &session };
+    let mut watcher = Watcher { display, saver, folder, epochs: vec![], session: &session };
     let outcome = trainer.run(&mut watcher);
-    let Watcher { display, mut saver, folder, .. } = watcher;
+    let Watcher { display, mut saver, folder, epochs, .. } = watcher;
     display.finish();
     let outcome = outcome.map_err(told)?;
     if !outcome.interrupted {
@@ -119,6 +123,11 @@ pub fn run(args: Args) -> Result<(), Failed> {
     }
     saver.save(&trainer, &outcome.state).map_err(told)?;
     folder.iter().try_for_each(|folder| folder.end(&outcome)).map_err(told)?;
+    if let Some(path) = &args.report {
+        let layouts = (&trainer.params, &trainer.states);
+        let report = super::report::report(&session, &inference, layouts, data, &outcome, epochs);
+        checkpoint::write_whole(path, page(&report).as_bytes()).map_err(told)?;
+    }
     if outcome.interrupted {
         interrupted(&session, &outcome, &saver.paths[0]);
     }
@@ -176,6 +185,8 @@ struct Watcher<'a> {
     display: Display,
     saver: Saver,
     folder: Option<RunFolder>,
+    /// What was told of each epoch.
+    epochs: Vec<Epoch>,
     session: &'a Session,
 }
 
@@ -187,6 +198,7 @@ impl Observer for Watcher<'_> {
     fn epoch(&mut self, report: &Epoch) {
         self.display.epoch(report);
         self.saver.epoch(report.number);
+        self.epochs.push(report.clone());
         let written = self.folder.as_mut().map_or(Ok(()), |folder| folder.epoch(report));
         if let Err(wrong) = written {
             self.session.warn(&[Diagnostic { severity: Severity::Warning, ..wrong }]);
