@@ -6,6 +6,7 @@ mod common;
 mod diff;
 mod draw;
 mod emit;
+mod ended;
 mod eval;
 mod explain;
 mod fmt;
@@ -26,6 +27,7 @@ mod show;
 mod summary;
 mod test;
 mod trace;
+mod watcher;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

@@ -18,6 +18,9 @@ use std::time::Duration;
 /// What all tensors of a run begin with, that are no result.
 pub const PREFIX: &str = "train/";
 
+/// The key of the [`fingerprint`] of the data.
+pub const FINGERPRINT: &str = "data";
+
 /// The key of the version of this layout.
 const FORMAT: &str = "format";
 /// The version that is written; those before it are read too. Files without a version are from before it was told.
