@@ -357,7 +357,7 @@ fn a_run_that_diverges_says_where() {
 fn the_library_is_listed_by_kind() {
     let text = printed(&["library"]);
     let kinds: Vec<&str> = text.lines().filter(|line| !line.is_empty() && !line.starts_with(' ')).collect();
-    let expected = "activation loss layer initialiser optimizer schedule metric clip gate draw"
+    let expected = "activation loss layer initialiser optimizer schedule metric augmentation clip gate draw"
         .split(' ')
         .collect::<Vec<_>>();
     assert_eq!(kinds, expected);

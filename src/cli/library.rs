@@ -11,7 +11,8 @@ use serde_json::json;
 /// `nnc show NAME` prints an entry.
 #[derive(clap::Args, Default)]
 pub struct Args {
-    /// List one kind only: activation, loss, layer, initialiser, optimizer, schedule, metric, clip, gate or draw.
+    /// List one kind only: activation, loss, layer, initialiser, optimizer, schedule, metric, augmentation, clip, gate or
+    /// draw.
     kind: Option<String>,
     /// Print JSON, one object an entry.
     #[arg(long)]
