@@ -148,7 +148,7 @@ fn arrays_of_numpy() {
     // Malformed files are told, whatever is wrong with them.
     let mut random = 5u64;
     for _ in 0..3000 {
-        let mut bytes = if random % 2 == 0 { archive.clone() } else { npy("(3, 2)", &[1.0; 6]) };
+        let mut bytes = if random.is_multiple_of(2) { archive.clone() } else { npy("(3, 2)", &[1.0; 6]) };
         for _ in 0..3 {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let at = (random >> 20) as usize % bytes.len();

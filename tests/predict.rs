@@ -102,7 +102,7 @@ fn predictions_are_the_run_s_own_evaluation() {
         let mut loss = 0.0;
         for (row, &number) in predicted.iter().zip(rows) {
             let kind = &names[kinds.data.get(number as usize) as usize];
-            right += f64::from(u8::from(row["y"] == Value::from(kind.as_str())));
+            right += f64::from(u8::from(row["y"] == kind.as_str()));
             loss -= row["p"][kind].as_f64().expect("a probability").ln();
         }
         let (count, figures) = (rows.len() as f64, &trained.figures[part]);
