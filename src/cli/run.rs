@@ -1,9 +1,10 @@
 //! `nnc run`
 
-use super::common::{Failed, Session, Source, as_trained, fail_in, missing, say, write_out};
+use super::common::{Failed, Session, Source, Threads, as_trained, fail_in, missing, say, write_out};
 use super::ended;
 use super::summary::summary;
 use super::watcher::{Watcher, metadata};
+use crate::codegen::Options;
 use crate::data::Dataset;
 use crate::diagnostic::{Diagnostic, Sources, codes};
 use crate::elaborate;
@@ -64,7 +65,8 @@ pub fn run(args: Args) -> Result<(), Failed> {
     let reading = began.elapsed();
     let (model, inference) = (session.model(true)?, session.model(false)?);
     session.lint(&model);
-    let mut trainer = trainer(&session, (&model, &inference), training, data)?;
+    let options = Options { threads: args.threads.count(), ..Options::default() };
+    let mut trainer = trainer(&session, (&model, &inference), training, (data, options))?;
     let compiling = began.elapsed() - reading;
     match (&args.load, &resumed) {
         (Some(path), _) => load(&session, &mut trainer, path)?,
@@ -118,11 +120,11 @@ fn trainer<'a>(
     session: &Session,
     (model, inference): (&Model, &Model),
     training: &Training,
-    data: &'a Dataset,
+    (data, options): (&'a Dataset, Options),
 ) -> Result<Trainer<'a>, Failed> {
     let update = elaborate::update(&session.program, &session.choices, model);
     let update = update.map_err(|wrong| session.fail(&wrong))?;
-    let made = Trainer::new(model, inference, &update, training, data);
+    let made = Trainer::with(model, inference, &update, training, data, options);
     Ok(made.expect("Cranelift compiles what the planner makes"))
 }
 
