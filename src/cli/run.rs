@@ -80,7 +80,10 @@ pub fn run(args: Args) -> Result<(), Failed> {
     let mut watcher = Watcher::new(&session, &model, &trainer, training, places).map_err(told)?;
     let outcome = trainer.run(&mut watcher);
     watcher.display.finish();
-    let outcome = outcome.map_err(told)?;
+    let outcome = outcome.map_err(|broken| {
+        ended::health(&session, &broken.health);
+        session.fail(&[*broken.wrong])
+    })?;
     if !outcome.interrupted {
         ended::health(&session, &outcome.health);
         ended::figures_of(&session, &outcome);

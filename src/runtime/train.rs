@@ -54,6 +54,17 @@ pub struct Trainer<'a> {
     partial_loss: f64,
     /// Time that the run took before it was interrupted.
     before: Duration,
+    /// Whether anything is looked at between steps.
+    watchful: bool,
+}
+
+/// A run that cannot go on.
+#[derive(Clone, Debug)]
+pub struct Broken {
+    /// The first number that was no longer finite.
+    pub wrong: Box<Diagnostic>,
+    /// Of gradients and units up to there.
+    pub health: Health,
 }
 
 /// Who is told how a run goes.
@@ -203,6 +214,7 @@ impl<'a> Trainer<'a> {
             watch,
             partial_loss: 0.0,
             before: Duration::ZERO,
+            watchful: true,
         })
     }
 
