@@ -75,6 +75,22 @@ impl Builder {
         self.named.contains(&value)
     }
 
+    /// Whether a value is made of a draw by way of nothing that has a name: then nothing but its own name says what was
+    /// drawn.
+    pub fn is_drawn(&self, value: ValueId) -> bool {
+        let mut seen = FxHashSet::default();
+        let mut open = vec![value];
+        while let Some(next) = open.pop() {
+            if matches!(self.circuit.node(next), Node::Leaf(Leaf::Draw { .. })) {
+                return true;
+            }
+            let unnamed =
+                self.circuit.node(next).operands().into_iter().filter(|&operand| !self.is_named(operand));
+            open.extend(unnamed.filter(|&operand| seen.insert(operand)));
+        }
+        false
+    }
+
     pub fn facts(&mut self, value: ValueId) -> Facts {
         self.known.of(&self.circuit, value)
     }

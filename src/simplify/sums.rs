@@ -204,7 +204,9 @@ impl Builder {
         if let Some(read) = self.picked(arg, over) {
             return Some(read);
         }
-        if let Some((outside, rest)) = self.outside(arg, over) {
+        // What was drawn can be read by its name alone: without its factor it would have none.
+        let is_whole = self.is_named(arg) && self.is_drawn(arg);
+        if let Some((outside, rest)) = self.outside(arg, over).filter(|_| !is_whole) {
             let sum = self.reduce(Reducer::Sum, rest, over.axes, over.batch);
             return Some(match outside {
                 Outside::Factor(factor) => self.gate(gates::MUL, &[factor, sum]),
