@@ -86,7 +86,8 @@ fn line(name: &str, width: usize, comparison: &Comparison, evaluation: &Evaluati
         0 => String::new(),
         count => format!(", {count} beside a kink left out"),
     };
-    let begin = format!("{name:width$}  {}{of} entries{skipped}", comparison.compared);
+    let entries = if shape.size() == 1 && !shape.batch { "entry" } else { "entries" };
+    let begin = format!("{name:width$}  {}{of} {entries}{skipped}", comparison.compared);
     let Some(worst) = comparison.worst else { return begin };
     let mut dims: Vec<usize> = shape.dims.iter().map(|&d| d as usize).collect();
     if shape.batch {
@@ -94,7 +95,7 @@ fn line(name: &str, width: usize, comparison: &Comparison, evaluation: &Evaluati
     }
     let mark = if agrees(comparison) { "" } else { "  <- they differ" };
     format!(
-        "{begin}, worst {}: derived {:.6e}, difference {:.6e}, relative error {:.1e}{mark}",
+        "{begin}, worst{}: derived {:.6e}, difference {:.6e}, relative error {:.1e}{mark}",
         position(worst.element, &dims),
         worst.derived,
         worst.difference,
@@ -102,15 +103,18 @@ fn line(name: &str, width: usize, comparison: &Comparison, evaluation: &Evaluati
     )
 }
 
-/// A row-major position as indices.
+/// A row-major position as indices, after a space; nothing of a single number.
 fn position(mut element: usize, dims: &[usize]) -> String {
+    if dims.is_empty() {
+        return String::new();
+    }
     let mut indices: Vec<String> = vec![];
     for &extent in dims.iter().rev() {
         indices.push((element % extent).to_string());
         element /= extent;
     }
     indices.reverse();
-    format!("[{}]", indices.join(", "))
+    format!(" [{}]", indices.join(", "))
 }
 
 fn as_json(name: &str, comparison: &Comparison) -> serde_json::Value {

@@ -129,14 +129,26 @@ impl Source {
 }
 
 impl Session {
-    /// Reads the data that the `train` block names, if there is one.
+    /// Reads the data that the `train` block names; of a program that trains nothing its only data, if it has one.
     pub fn read_data(&mut self) -> Result<(), Failed> {
-        let Some(training) = &self.training else { return Ok(()) };
-        let item = elaborate::data_item(&self.program, Some(&training.data));
+        let (name, precision) = match &self.training {
+            Some(training) => (Some(training.data.as_str()), training.precision),
+            None if self.has_one_data() => (None, self.precision()),
+            None => return Ok(()),
+        };
+        let item = elaborate::data_item(&self.program, name);
         let base = self.program.path.parent().unwrap_or(Path::new("."));
-        let data = item.and_then(|item| data::load_as(item, &self.program.sources, base, training.precision));
+        let data = item.and_then(|item| data::load_as(item, &self.program.sources, base, precision));
         self.data = Some(data.map_err(|wrong| self.fail(&wrong))?);
         Ok(())
+    }
+
+    /// Whether the program has data but nothing that is trained on it, and no other data that could be meant.
+    fn has_one_data(&self) -> bool {
+        let count =
+            |is: fn(&ItemKind) -> bool| self.program.file.items.iter().filter(|item| is(&item.kind)).count();
+        let data = count(|item| matches!(item, ItemKind::Data { .. } | ItemKind::Table { .. }));
+        data == 1 && count(|item| matches!(item, ItemKind::Train { .. })) == 0
     }
 
     /// Reads the data that the `train` block names, and holds it against what a checkpoint tells of its own.

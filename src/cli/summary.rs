@@ -36,10 +36,11 @@ pub fn summary(model: &Model, parameters: usize, built: &Built, compiling: Durat
     let cost = cost(&built.schedule, batch as usize);
     let _ = writeln!(
         text,
-        "{} parameters; a step of {batch} examples: {} operations, {}B of memory traffic, {}B kept for the backward pass; \
+        "{} parameters; a step of {batch} {}: {} operations, {}B of memory traffic, {}B kept for the backward pass; \
          compiled in {:.1} ms",
         grouped(parameters as u64),
-        scaled(cost.operations as f64),
+        if batch == 1 { "example" } else { "examples" },
+        scaled(cost.operations as f64).trim_end(),
         scaled(cost.bytes as f64),
         scaled(cost.kept as f64),
         compiling.as_secs_f64() * 1e3,

@@ -184,8 +184,13 @@ fn percent(share: f64) -> String {
     if share == 0.0 { String::new() } else { format!("{:.0} %", 100.0 * share) }
 }
 
-/// Value and gradient with all elements, a row of the array a line.
+/// Value and gradient with all elements, a row of the array a line; of a single number all in one line.
 fn full(session: &Session, traced: &Traced) -> String {
+    if traced.dims.is_empty() {
+        let gradient = traced.gradient.as_deref().map_or("none".into(), |gradient| number(gradient[0]));
+        let (name, value, line) = (&traced.name, number(traced.value[0]), place(session, traced));
+        return format!("{name}, line {line}: value {value}, gradient {gradient}");
+    }
     let mut text = format!("{} {:?}, line {}", traced.name, traced.dims, place(session, traced));
     text.push_str(&rows("value", &traced.dims, &traced.value));
     match &traced.gradient {

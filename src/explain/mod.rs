@@ -3,6 +3,7 @@
 
 mod codes;
 mod gates;
+pub mod reference;
 mod rewrites;
 mod rules;
 #[cfg(test)]

@@ -157,7 +157,13 @@ fn result(circuit: &Circuit, names: &Names, gradient: &Gradient) -> (String, Opt
     let defined = names.get(value).is_some_and(|reference| reference.path == name);
     let alias = || {
         let stmt = equations::alias(circuit, names, value, &name);
-        Line::new(circuit, stmt, circuit.origin(value))
+        match named {
+            Some(cotangent) => {
+                let read = [circuit.origin(value)];
+                Line::derived(circuit, stmt, cotangent.origin, &cotangent.derivation, &read)
+            }
+            None => Line::new(circuit, stmt, circuit.origin(value)),
+        }
     };
     (name.clone(), (!defined).then(alias))
 }

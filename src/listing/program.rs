@@ -164,6 +164,7 @@ pub fn requested_program(
         let derived = derivative(model, request)?;
         Ok(backward(&derived.circuit, &derived.gradients, taken.iter().cloned()))
     };
+    let repeated = told_of_repeats(training);
     let (training, inference) = (lines(training)?, lines(inference)?);
     let writer = Sections { sources, file: net.span.file, folded };
     let lines = writer.block(&inference, &training);
@@ -177,7 +178,20 @@ pub fn requested_program(
          # x_bar is the derivative of {of} by x. Each section begins with the line that it comes from, each line tells\n  \
          # the rule that it came by (`nnc explain tanh` tells more), or what is needed again of the way forward."
     );
-    Ok(format!("{before}{line_break}\n  {title}\n{lines}{after}"))
+    Ok(format!("{before}{line_break}\n  {title}{repeated}\n{lines}{after}"))
+}
+
+/// How an instance without a label of its own is called where its equation has several of its kind: by an example.
+fn told_of_repeats(model: &Model) -> String {
+    let second = model.layers.iter().find_map(|layer| {
+        let (owner, kind) = layer.path.strip_suffix("_2")?.rsplit_once('.')?;
+        let is_second =
+            model.layers.iter().any(|first| Some(first.path.as_str()) == layer.path.strip_suffix("_2"));
+        is_second.then_some((&layer.path, owner, kind))
+    });
+    second.map_or(String::new(), |(path, owner, kind)| {
+        format!("\n  # `{path}` is the second `{kind}` in the equation of `{owner}`; a label gives it another name: `out: {kind}(...)`.")
+    })
 }
 
 /// The lines of a gradient by themselves, with what each came from: those of the training program, then the outputs.

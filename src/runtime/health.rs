@@ -184,12 +184,14 @@ fn exploding(layers: &[LayerHealth], spans: &[Option<Span>]) -> Option<Diagnosti
     };
     let found = layers.iter().enumerate().filter_map(|(k, layer)| Some((k, worst(layer)?)));
     let (k, (step, reading)) = found.max_by(|a, b| a.1.1.gradient.total_cmp(&b.1.1.gradient))?;
+    let times = match reading.relative().unwrap_or(0.0) {
+        times if times < 1e4 => format!("{times:.1}"),
+        times => format!("{times:.1e}"),
+    };
     let message = format!(
-        "the gradient explodes at `{}`: its norm is {:.1e} at step {step}, which moves the weights by {:.1} times \
+        "the gradient explodes at `{}`: its norm is {:.1e} at step {step}, which moves the weights by {times} times \
          themselves",
-        layers[k].path,
-        reading.gradient,
-        reading.relative().unwrap_or(0.0)
+        layers[k].path, reading.gradient,
     );
     let diagnostic = Diagnostic::warning(codes::EXPLODING_GRADIENT, message);
     let diagnostic = match spans[k] {

@@ -34,7 +34,7 @@ pub fn path<'a>(parts: impl IntoIterator<Item = &'a str>) -> Expr {
 }
 
 /// A number that reads back as it: in the fewest digits, `0.1`, `1e-7`, `-(3)`; as what it is where that is shorter,
-/// `1 / 64`, `pi`; `inf`, and `inf - inf` for NaN.
+/// `1 / 64`, `sqrt(32)`, `pi`; `inf`, and `inf - inf` for NaN.
 pub fn number(value: f64) -> Expr {
     if value.is_nan() {
         return binary(BinaryOp::Sub, name("inf"), name("inf"));
@@ -52,6 +52,10 @@ pub fn number(value: f64) -> Expr {
     let part = value.recip().round();
     if text.len() > 6 && part > 1.0 && part < 1e9 && 1.0 / part == value {
         return binary(BinaryOp::Div, number(1.0), number(part));
+    }
+    let square = (value * value).round();
+    if text.len() > 6 && square < 1e6 && square.sqrt() == value {
+        return call(name("sqrt"), [number(square)]);
     }
     let text = text.strip_suffix(".0").unwrap_or(&text).to_string();
     expr(ExprKind::Number { value, text })
