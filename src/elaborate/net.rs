@@ -218,15 +218,34 @@ impl<'p> Elaborator<'p> {
             self.owned.values().filter(|owned| !reached.contains(owned.array.value)).cloned().collect();
         lost.retain(|owned| self.circuit.slot(owned.slot).role == SlotRole::Param);
         lost.sort_by_key(|owned| owned.slot);
+        let mut calls: Vec<(Span, Vec<SlotId>)> = vec![];
         for owned in lost {
-            let slot = self.circuit.slot(owned.slot);
-            let message = format!("the loss does not depend on the parameter `{}`", slot.name);
-            let mut warning = Diagnostic::warning(codes::UNREACHED_PARAMETER, message);
-            warning = warning.at(owned.call, "it will stay as it begins");
-            if let Some(span) = slot.span.filter(|&span| span != owned.call) {
-                warning = warning.at(span, "declared here");
+            match calls.iter_mut().find(|(call, _)| *call == owned.call) {
+                Some((_, slots)) => slots.push(owned.slot),
+                None => calls.push((owned.call, vec![owned.slot])),
             }
-            self.diagnostics.push(warning);
+        }
+        let warnings = calls.iter().map(|(call, slots)| self.unreached(*call, slots));
+        self.diagnostics.extend(warnings.collect::<Vec<_>>());
+    }
+
+    /// What is told of the parameters of one call that the loss does not reach.
+    fn unreached(&self, call: Span, slots: &[SlotId]) -> Diagnostic {
+        let names: Vec<String> =
+            slots.iter().map(|&slot| format!("`{}`", self.circuit.slot(slot).name)).collect();
+        let (which, stays) = match &names[..] {
+            [name] => (format!("parameter {name}"), "it will stay as it begins"),
+            [first, second] => (format!("parameters {first} and {second}"), "they will stay as they begin"),
+            [first, .., last] => {
+                (format!("{} parameters {first} to {last}", names.len()), "they will stay as they begin")
+            }
+            [] => unreachable!("a call is here for a parameter of it"),
+        };
+        let message = format!("the loss does not depend on the {which}");
+        let warning = Diagnostic::warning(codes::UNREACHED_PARAMETER, message).at(call, stays);
+        match (slots, self.circuit.slot(slots[0]).span.filter(|&span| span != call)) {
+            ([_], Some(span)) => warning.at(span, "declared here"),
+            _ => warning,
         }
     }
 

@@ -19,6 +19,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// What to do where the documentation is behind.
+const UPDATE: &str = "`NNC_UPDATE_DOCS=1 cargo test --test docs` writes it: read the difference";
+
 /// Whether the text is to be changed to what is printed.
 fn updates() -> bool {
     std::env::var_os("NNC_UPDATE_DOCS").is_some()
@@ -132,7 +135,7 @@ fn held(path: &str) {
     if updates() {
         page.write(Path::new(path));
     } else {
-        assert!(wrong.is_empty(), "{path} is not what nnc says now:\n{}", wrong.join("\n\n"));
+        assert!(wrong.is_empty(), "{path} is not what nnc says now; {UPDATE}\n{}", wrong.join("\n\n"));
     }
 }
 
@@ -161,6 +164,9 @@ pages! {
     recommender: "docs/tutorial/09-recommender.md",
     transformer: "docs/tutorial/10-transformer.md",
     tuning: "docs/tutorial/11-tuning.md",
+    language: "docs/reference/language.md",
+    from_pytorch: "docs/from-pytorch.md",
+    from_jax: "docs/from-jax.md",
 }
 
 /// All Markdown files below a folder.
@@ -214,6 +220,17 @@ fn the_programs_of_the_tutorial_are_those_of_the_text() {
     }
 }
 
+/// The programs in Python that made the numbers that nnc is compared with.
+#[test]
+fn the_programs_in_python_are_those_of_the_text() {
+    for (page, name) in [("docs/from-pytorch.md", "with_torch.py"), ("docs/from-jax.md", "with_jax.py")] {
+        let blocks = Page::read(Path::new(page)).blocks();
+        let block = blocks.iter().find(|block| block.word == name).expect("the page shows it");
+        let program = fs::read_to_string(Path::new("examples/interop").join(name)).expect("the program");
+        assert_eq!(block.text(), program, "{page}");
+    }
+}
+
 /// The reference pages say what the compiler's tables say.
 #[test]
 fn the_reference_is_what_the_code_generates() {
@@ -225,7 +242,7 @@ fn the_reference_is_what_the_code_generates() {
         }
         let found = fs::read_to_string(&path).unwrap_or_default();
         let stale = found.lines().zip(page.text.lines()).find(|(found, made)| found != made);
-        assert!(found == page.text, "{} is not up to date: {stale:?}", path.display());
+        assert!(found == page.text, "{} is not up to date; {UPDATE}\n{stale:?}", path.display());
     }
 }
 

@@ -58,8 +58,13 @@ fn likest(part: &[String], printed: &[String], from: usize) -> usize {
     (from..=printed.len()).rev().max_by_key(|&begin| alike(begin)).unwrap_or(from)
 }
 
-/// A line without times: `0.12 s` becomes `... s`.
+/// A line without what is not of the language: times, `0.12 s`, and what a step costs by the plan of this version.
 fn timeless(line: &str) -> String {
+    const COST: &str = " parameters; a step of ";
+    if let Some(at) = line.find(COST) {
+        let end = line[at..].find(": ").map_or(line.len(), |colon| at + colon + 2);
+        return format!("{}{LEFT_OUT}", &line[..end]);
+    }
     let words: Vec<&str> = line.split(' ').collect();
     let is_unit = |next: &[&str]| {
         let unit = next.first().map_or("", |word| word.trim_end_matches([',', '.', ';']));
@@ -99,5 +104,7 @@ mod tests {
             lines("a\nb 2\n...\nc 5\nd\n...\nz 7")
         );
         assert_eq!(updated(&[], &lines("in 3 ms, and 0.5 s")), lines("in ... ms, and ... s"));
+        let cost = lines("5 parameters; a step of 1 example: 9 operations, 1 B of memory traffic");
+        assert_eq!(updated(&[], &cost), lines("5 parameters; a step of 1 example: ..."));
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn page() -> String {
     let mut text = format!("# The library\n\n{INTRO}\n\n{}", contents());
     for (file, source, kind) in FILES {
         let title = file.trim_start_matches("prelude/").trim_end_matches(".nn");
-        let _ = write!(text, "\n## {}\n\n{}\n", capital(title), preamble(source));
+        let _ = write!(text, "\n## {}\n\n{}\n\n", capital(title), preamble(source));
         let own = entries().into_iter().filter(|entry| entry.file == *file);
         text += &own.map(|entry| section(&entry, kind)).collect::<String>();
     }
