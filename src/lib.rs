@@ -24,6 +24,7 @@
 //! | [`kernels`] | matrix products that native code calls | circuits |
 //! | [`codegen`] | `Schedule` → native code through Cranelift | circuits, training |
 //! | [`runtime`] | model, data → trained parameters: epochs, batches, checkpoints | terminals |
+//! | [`tune`] | program, data, a `sweep` block → trials, which of them are best, what mattered | terminals |
 //! | [`picture`] | `Model`, what an example computes → drawings and a page | terminals |
 //! | [`report`] | what a run came to → a page | terminals |
 //! | [`cli`] | thin: one file a command | |
@@ -48,3 +49,4 @@ pub mod scalar;
 pub mod simplify;
 pub mod stepwise;
 pub mod syntax;
+pub mod tune;

@@ -9,11 +9,16 @@ pub const INTERRUPTED: i32 = 130;
 
 /// Watches for Ctrl-C, and for the signal by which a system asks programs to end.
 pub fn watch() {
-    let asked = || {
+    watch_and_say("ends after this step; once more ends at once, without saving");
+}
+
+/// The same, with words of its own for the first time.
+pub fn watch_and_say(words: &'static str) {
+    let asked = move || {
         if ASKED.swap(true, Ordering::Relaxed) {
             std::process::exit(INTERRUPTED);
         }
-        eprintln!("ends after this step; once more ends at once, without saving");
+        eprintln!("{words}");
     };
     // Where it cannot be watched for, Ctrl-C ends the program as ever.
     _ = ctrlc::set_handler(asked);

@@ -25,8 +25,10 @@ mod runs;
 mod saver;
 mod show;
 mod summary;
+mod sweep;
 mod test;
 mod trace;
+mod tune;
 mod watcher;
 
 use clap::{Parser, Subcommand};
@@ -65,6 +67,8 @@ struct Cli {
 enum Command {
     Run(run::Args),
     Runs(runs::Args),
+    Sweep(sweep::Args),
+    Tune(tune::Args),
     Predict(predict::Args),
     Test(test::Args),
     Check(check::Args),
@@ -89,6 +93,8 @@ pub fn main() -> ExitCode {
     let done = std::panic::catch_unwind(|| match cli.command {
         Command::Run(args) => run::run(args),
         Command::Runs(args) => runs::run(args),
+        Command::Sweep(args) => sweep::run(args),
+        Command::Tune(args) => tune::run(args),
         Command::Predict(args) => predict::run(args),
         Command::Test(args) => test::run(args),
         Command::Check(args) => check::run(args),

@@ -21,6 +21,7 @@
 mod affine;
 mod arrays;
 mod calls;
+mod chosen;
 mod context;
 mod declarations;
 mod draws;
@@ -47,6 +48,7 @@ mod sorts;
 mod statements;
 mod states;
 mod statics;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod training;
@@ -60,6 +62,7 @@ pub use draws::DISTRIBUTIONS;
 pub use model::{Model, Training, Update};
 pub use net::model;
 pub use prelude::prelude_source;
+pub use sweep::sweep;
 pub use program::{Program, from_text, read};
 pub use training::{TRAIN_KEYS, data_item, precision_and_seed, training};
 pub use update::update;

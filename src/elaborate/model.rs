@@ -162,6 +162,68 @@ pub struct Training {
     pub span: Span,
 }
 
+/// A `sweep` block, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sweep {
+    /// Name of the net.
+    pub net: String,
+    /// What is tried; at least one.
+    pub varied: Vec<Varied>,
+    /// How points are chosen.
+    pub search: Search,
+    /// Each point is run with each of them; at least one.
+    pub seeds: Vec<u64>,
+    /// What decides.
+    pub best: Best,
+    /// The block.
+    pub span: Span,
+}
+
+/// `over optimizer.lr ~ log_uniform(1e-4, 1e-1)`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Varied {
+    /// As `--set` names it.
+    pub name: String,
+    /// What it is given.
+    pub values: Values,
+    /// The statement.
+    pub span: Span,
+}
+
+/// What a setting is given in a sweep.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Values {
+    /// Each of them, as `--set` takes it; at least one.
+    Listed(Vec<String>),
+    /// A number between two.
+    Uniform(f64, f64),
+    /// A number between two above 0, its logarithm uniform.
+    LogUniform(f64, f64),
+}
+
+/// How the points of a sweep are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Search {
+    /// All of them.
+    Grid,
+    /// So many, drawn.
+    Random {
+        /// Points.
+        count: usize,
+        /// Of the draws.
+        seed: u64,
+    },
+    /// Successive halving: all for a few epochs, the best of them for `factor` times as many, and so on.
+    Halving {
+        /// Points to begin with; the whole grid, if not said.
+        count: Option<usize>,
+        /// One in so many goes on.
+        factor: u32,
+        /// Of the draws.
+        seed: u64,
+    },
+}
+
 /// `stalls(lowest(validation.loss), epochs = 5)`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stop {

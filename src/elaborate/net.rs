@@ -1,8 +1,9 @@
 //! A net to its [`Model`].
 
+use super::chosen::given_settings;
 use super::context::Elaborator;
 use super::model::{Model, Output};
-use super::program::{Net, Program, setting_expression};
+use super::program::{Net, Program};
 use super::scope::{BodyKind, Frame};
 use super::values::{Array, Sort, Tried, Value};
 use super::{Choices, TRAIN_KEYS};
@@ -22,7 +23,7 @@ pub fn model(
     data: Option<&Dataset>,
     choices: &Choices,
 ) -> Result<(Model, Diagnostics), Diagnostics> {
-    let given = given_settings(choices)?;
+    let given = given_settings(program, choices)?;
     let mut elaborator = Elaborator::new(program, choices.training);
     elaborator.data = data;
     let net = match elaborator.definitions.net(choices.net.as_deref()) {
@@ -44,21 +45,6 @@ pub fn model(
         Ok(model) if !diagnostics.iter().any(|d| d.severity == Severity::Error) => Ok((model, diagnostics)),
         _ => Err(diagnostics),
     }
-}
-
-/// What the command line sets, as expressions.
-pub fn given_settings(choices: &Choices) -> Result<Vec<(String, Expr)>, Diagnostics> {
-    let mut given = vec![];
-    for (name, text) in &choices.settings {
-        match setting_expression(text) {
-            Ok(expr) => given.push((name.clone(), expr)),
-            Err(_) => {
-                let message = format!("`--set {name}={text}`: `{text}` is not an expression");
-                return Err(vec![Diagnostic::error(codes::BAD_SETTING_VALUE, message)]);
-            }
-        }
-    }
-    Ok(given)
 }
 
 impl<'p> Elaborator<'p> {
@@ -145,6 +131,7 @@ impl<'p> Elaborator<'p> {
             let name = setting.name.text.clone();
             let value = match self.here().names.get(&name).map(|entry| &entry.value) {
                 Some(Ok(Value::Static(value))) => value.to_string(),
+                Some(Ok(Value::Callable(callable))) => callable.name(),
                 _ => "(per step)".to_string(),
             };
             (name, value)

@@ -123,6 +123,17 @@ pub struct Train<'p> {
     pub span: Span,
 }
 
+/// A `sweep` item.
+#[derive(Clone, Copy, Debug)]
+pub struct Sweep<'p> {
+    /// The net whose settings, and whose training's, are tried.
+    pub net: &'p Name,
+    /// Its statements.
+    pub statements: &'p [ast::SweepStmt],
+    /// The item.
+    pub span: Span,
+}
+
 /// What a file, or the prelude, defines at its top level. Functions and layers share one name space; optimizers
 /// and schedules have one each.
 #[derive(Clone, Debug, Default)]
@@ -137,6 +148,8 @@ pub struct TopLevel<'p> {
     pub nets: Vec<Net<'p>>,
     /// `train`, in order.
     pub trains: Vec<Train<'p>>,
+    /// `sweep`, in order.
+    pub sweeps: Vec<Sweep<'p>>,
     /// `data` and tables, in order.
     pub data: Vec<(&'p Name, &'p ast::Item)>,
 }
@@ -172,6 +185,10 @@ impl<'p> TopLevel<'p> {
             ItemKind::Net { name, settings, body } => {
                 self.nets.push(Net { name, settings, body, span });
                 Some(("net", name))
+            }
+            ItemKind::Sweep { net, statements } => {
+                self.sweeps.push(Sweep { net, statements, span });
+                Some(("sweep", net))
             }
             ItemKind::Train { net, data, settings } => {
                 self.trains.push(Train { net, data, settings, span });

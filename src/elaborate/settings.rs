@@ -7,7 +7,7 @@ use super::scope::{BodyKind, Frame};
 use super::values::{Applied, Array, Tried, Value};
 use super::walk::ungrouped;
 use crate::circuit::graph::reachable;
-use crate::circuit::{Leaf, Node, ValueId};
+use crate::circuit::{Gate, Leaf, Node, ValueId};
 use crate::diagnostic::{Diagnostic, Span, codes, nearest};
 use crate::syntax::ast::{self, Arg, Body, Definition, DefinitionKind, Expr, ExprKind, Name, Setting};
 use std::rc::Rc;
@@ -210,8 +210,13 @@ impl<'p> Elaborator<'p> {
         Ok(())
     }
 
-    /// The value of an expression where schedules may be called: a setting.
+    /// The value of an expression where schedules may be called, and functions be named without their inputs: a setting.
     pub fn train_value(&mut self, expr: &'p Expr) -> Tried<Value<'p>> {
+        if let ExprKind::Name { name, primed: false } = &ungrouped(expr).kind
+            && self.is_function(&name.text)
+        {
+            return self.callable(expr).map(Value::Callable);
+        }
         if let ExprKind::Call { callee, args } = &ungrouped(expr).kind
             && let Some(name) = Self::callable_name(callee)
             && let Some((schedule, library)) = self.schedule(&name.text)
@@ -219,6 +224,18 @@ impl<'p> Elaborator<'p> {
             return self.at(expr.span, |this| this.call_schedule(schedule, library, args, expr.span));
         }
         self.expr(expr)
+    }
+
+    /// Whether a name is that of a function, or of a gate that is called by its name, and of nothing in this body.
+    fn is_function(&self, name: &str) -> bool {
+        let frame = self.here();
+        let is_local = frame.index(name).is_some()
+            || frame.names.contains_key(name)
+            || frame.definers.contains_key(name);
+        let is_fn =
+            |(definition, _): (&Definition, bool)| definition.kind == DefinitionKind::Fn;
+        let defined = self.definitions.callable(name, self.in_library()).map(is_fn);
+        !is_local && defined.unwrap_or_else(|| Gate::called(name).is_some())
     }
 
     fn schedule(&self, name: &str) -> Option<(super::program::Schedule<'p>, bool)> {

@@ -1,9 +1,9 @@
 //! `train` blocks: how a net is trained.
 
 use super::Choices;
+use super::chosen::given_settings;
 use super::context::Elaborator;
 use super::model::{Best, Part, Stop, Training};
-use super::net::given_settings;
 use super::program::{Definitions, Net, Program, Train};
 use super::scope::{BodyKind, Frame};
 use super::statics::Static;
@@ -38,7 +38,7 @@ const DEFAULT_EPOCHS: u32 = 10;
 /// # Errors
 /// What is wrong with it, or that there is none.
 pub fn training(program: &Program, choices: &Choices) -> Result<Training, Diagnostics> {
-    let given = given_settings(choices)?;
+    let given = given_settings(program, choices)?;
     let mut elaborator = Elaborator::new(program, true);
     elaborator.diagnostics.retain(|d| d.severity == crate::diagnostic::Severity::Error);
     let block = elaborator.train_block(choices);
@@ -55,7 +55,7 @@ pub fn training(program: &Program, choices: &Choices) -> Result<Training, Diagno
 /// # Errors
 /// What is wrong with how they are given.
 pub fn precision_and_seed(program: &Program, choices: &Choices) -> Result<(Dtype, u64), Diagnostics> {
-    let given = given_settings(choices)?;
+    let given = given_settings(program, choices)?;
     let mut elaborator = Elaborator::new(program, true);
     elaborator.diagnostics.clear();
     let net = elaborator.definitions.net(choices.net.as_deref()).map_err(|wrong| vec![*wrong])?;
@@ -298,7 +298,7 @@ impl<'p> Elaborator<'p> {
     }
 
     /// `highest(validation.accuracy)`
-    fn best(&mut self, expr: &'p Expr, net: Net<'p>) -> Tried<Best> {
+    pub fn best(&mut self, expr: &'p Expr, net: Net<'p>) -> Tried<Best> {
         let help = "write `lowest(validation.loss)` or `highest(validation.name)`, where `name` is a metric";
         let (highest, args) = match call_of(expr) {
             Some(("highest", args)) => (true, args),

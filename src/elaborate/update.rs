@@ -2,10 +2,10 @@
 
 use super::Choices;
 use super::calls::Argument;
+use super::chosen::given_settings;
 use super::context::Elaborator;
 use super::groups::{Assigned, Group as Assignment, RANK};
 use super::model::{Group, Model, Moment, Output, Training, Turn, Update};
-use super::net::given_settings;
 use super::program::{Program, Train};
 use super::scope::{BodyKind, Entry, Frame};
 use super::statics::{Number, Static};
@@ -23,7 +23,7 @@ use std::rc::Rc;
 /// What is wrong with them, or that there is none.
 pub fn update(program: &Program, choices: &Choices, model: &Model) -> Result<Update, Diagnostics> {
     check_watched(&training(program, choices)?, model)?;
-    let given = given_settings(choices)?;
+    let given = given_settings(program, choices)?;
     let begin = || {
         let mut elaborator = Elaborator::new(program, true);
         elaborator.diagnostics.retain(|d| d.severity == Severity::Error);

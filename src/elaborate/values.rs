@@ -89,6 +89,19 @@ pub enum Callable<'p> {
     Pipeline(Rc<Vec<(Callable<'p>, Span)>>),
 }
 
+impl Callable<'_> {
+    /// How it is called.
+    pub fn name(&self) -> String {
+        match self {
+            Callable::Gate(gate) => gate.row().name.to_string(),
+            Callable::Applied(applied) => applied.definition.name.text.clone(),
+            Callable::Pipeline(stages) => {
+                stages.iter().map(|(stage, _)| stage.name()).collect::<Vec<_>>().join(" |> ")
+            }
+        }
+    }
+}
+
 /// A function or layer with its settings: for a layer, an instance that owns parameters.
 #[derive(Debug)]
 pub struct Applied<'p> {

@@ -9,6 +9,8 @@ pub struct Curve {
     pub name: String,
     /// Points from left to right; those that are not finite are left out.
     pub points: Vec<(f64, f64)>,
+    /// Whether they stand by themselves, rather than on a line.
+    pub apart: bool,
 }
 
 /// Curves over one another.
@@ -139,8 +141,21 @@ pub fn svg(chart: &Chart) -> String {
     );
     for (k, curve) in chart.curves.iter().enumerate() {
         let place = |&(a, b): &(f64, f64)| format!("{:.1},{:.1}", x(a), y(b));
-        let line: Vec<String> = curve.points.iter().filter(finite).map(place).collect();
         let name = escaped(&curve.name);
+        if curve.apart {
+            for &(a, b) in curve.points.iter().filter(finite) {
+                let told = format!("{name}: {} at {}", short(b), short(a));
+                _ = writeln!(
+                    out,
+                    "<circle class=\"dot c{}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\"><title>{told}</title></circle>",
+                    k % 8,
+                    x(a),
+                    y(b)
+                );
+            }
+            continue;
+        }
+        let line: Vec<String> = curve.points.iter().filter(finite).map(place).collect();
         _ = writeln!(
             out,
             "<polyline class=\"curve c{}\" points=\"{}\"><title>{name}</title></polyline>",

@@ -1,11 +1,12 @@
 //! What came of a run, as one page that needs nothing beside it: curves, confusion, the worst examples, the health of the
 //! layers, the summary.
 //!
-//! [`Report`] is what there is to tell; `chart` and `image` draw; [`page`] writes it.
+//! [`Report`] is what there is to tell; `chart` and `image` draw; [`page`] writes it. [`sweep`]: the page of a sweep.
 
 mod chart;
 mod image;
 mod page;
+pub mod sweep;
 #[cfg(test)]
 mod tests;
 

@@ -16,24 +16,28 @@ pub fn escaped(text: &str) -> String {
 
 /// The whole page.
 pub fn page(report: &Report) -> String {
-    let title = escaped(&report.title);
-    let mut out = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
-         content=\"width=device-width, initial-scale=1\">\n<title>{title}: a run</title>\n<style>\n{STYLE}</style>\n</head>\n\
-         <body>\n<h1>{title}</h1>\n"
-    );
-    out += &settings(report);
+    let mut out = settings(report);
     out += &figures(report);
     out += &curves(report);
     report.confusions.iter().for_each(|confusion| out += &confused(confusion, &report.part));
     out += &worst(report);
     out += &health(report);
     out += &layers(report);
-    out + "</body>\n</html>\n"
+    document(&report.title, "a run", &out)
+}
+
+/// A page that needs nothing beside it.
+pub(super) fn document(title: &str, of: &str, body: &str) -> String {
+    let title = escaped(title);
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
+         content=\"width=device-width, initial-scale=1\">\n<title>{title}: {of}</title>\n<style>\n{STYLE}</style>\n</head>\n\
+         <body>\n<h1>{title}</h1>\n{body}</body>\n</html>\n"
+    )
 }
 
 /// A section, if it holds anything.
-fn section(title: &str, inside: &str) -> String {
+pub(super) fn section(title: &str, inside: &str) -> String {
     if inside.is_empty() {
         String::new()
     } else {
@@ -41,7 +45,7 @@ fn section(title: &str, inside: &str) -> String {
     }
 }
 
-fn row(cell: &str, cells: &[String]) -> String {
+pub(super) fn row(cell: &str, cells: &[String]) -> String {
     format!("<tr>{}</tr>\n", cells.iter().map(|text| format!("<{cell}>{text}</{cell}>")).collect::<String>())
 }
 
@@ -102,7 +106,7 @@ fn curves(report: &Report) -> String {
             )
         }
     };
-    let curve = |name: &str, points| Curve { name: name.into(), points };
+    let curve = |name: &str, points| Curve { name: name.into(), points, apart: false };
     let mut inside = chart(
         "loss",
         vec![curve("train", over(&|epoch| Some(epoch.loss))), curve("validation", validation("loss"))],
@@ -181,6 +185,7 @@ fn health(report: &Report) -> String {
             .map(|(step, reading)| (*step as f64, reading.gradient))
             .filter(|(_, y)| *y > 0.0)
             .collect(),
+        apart: false,
     });
     let chart = Chart {
         title: "norm of each layer's gradient",

@@ -28,7 +28,7 @@ fn arrays_that_look_like_pictures_are_shown_as_such() {
 
 #[test]
 fn curves_lie_within_their_chart() {
-    let curve = |points: &[(f64, f64)]| Curve { name: "a<b".into(), points: points.to_vec() };
+    let curve = |points: &[(f64, f64)]| Curve { name: "a<b".into(), points: points.to_vec(), apart: false };
     for points in [
         &[(1.0, 2.0), (2.0, 1.0), (3.0, f64::NAN)][..],
         &[(1.0, 1e-8), (2.0, 1e3)],

@@ -64,6 +64,8 @@ pub enum ItemKind {
     Definition(Definition),
     /// `train mlp on digits { ... }`
     Train { net: Name, data: Name, settings: Vec<TrainSetting> },
+    /// `sweep mlp { ... }`
+    Sweep { net: Name, statements: Vec<SweepStmt> },
 }
 
 /// `fn softmax(z[K]) -> p[K] { ... }` and its kin.
@@ -302,6 +304,25 @@ pub struct TrainSetting {
     pub name: Name,
     /// Its value.
     pub value: Expr,
+}
+
+/// A statement of a sweep, with its place.
+#[derive(Clone, Debug)]
+pub struct SweepStmt {
+    /// The whole statement.
+    pub span: Span,
+    /// What it is.
+    pub kind: SweepStmtKind,
+}
+
+/// What a statement of a sweep is.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)] // each variant says what its fields are
+pub enum SweepStmtKind {
+    /// `seeds = 3`
+    Key(TrainSetting),
+    /// `over width = [16, 32]`, `over optimizer.lr ~ log_uniform(1e-4, 1e-1)`: the path of a setting has at least one word
+    Over { path: Vec<Name>, how: How, value: Expr },
 }
 
 /// An expression with its place.

@@ -14,11 +14,12 @@ fn grammar() -> Grammar {
 /// A program that a line of the production stands in, at the `@`.
 fn context(production: &str) -> &'static str {
     match production {
-        "file" | "item" | "use" | "data" | "table" | "net" | "definition" | "schedule" | "train" => "@",
+        "file" | "item" | "use" | "data" | "table" | "net" | "definition" | "schedule" | "train" | "sweep" => "@",
         "parts" => "data d @",
         "part" => "data d {\n@\n}",
         "row" => "data d = table {\na b c d\n@\n}",
         "key" => "train n on d {\n@\n}",
+        "over" => "sweep n {\n@\n}",
         "settings" => "net n@ {\n}",
         "setting" => "net n(@) {\n}",
         "inputs" => "fn f@ = 1",

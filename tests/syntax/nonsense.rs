@@ -37,6 +37,8 @@ const SOUP: &[&str] = &[
     "layer",
     "train",
     "on",
+    "sweep",
+    "over",
     "use",
     "table",
     "schedule",

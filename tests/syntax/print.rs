@@ -4,7 +4,7 @@ use super::{FILE, Random, cases, parse_text, tree};
 use nnc::syntax::ast::{
     Arg, BinaryOp, Body, Cell, DataStmt, DataStmtKind, Decl, DeclRole, Declared, Definition, DefinitionKind,
     Expr, ExprKind, File, GroupPart, How, Index, IndexArg, Item, ItemKind, Reducer, Setting, Size, Stmt,
-    StmtKind, Table, TableRow, Target, TrainSetting,
+    StmtKind, SweepStmt, SweepStmtKind, Table, TableRow, Target, TrainSetting,
 };
 use nnc::syntax::build::{self, NOWHERE, expr, name, word};
 use nnc::syntax::{expr_to_string, format, print, stmt_to_string};
@@ -358,8 +358,17 @@ impl Make<'_> {
         Table { columns, rows }
     }
 
+    fn sweep_stmt(&mut self) -> SweepStmt {
+        let kind = if self.random.chance(3) {
+            SweepStmtKind::Key(TrainSetting { name: self.word(), value: self.expr() })
+        } else {
+            SweepStmtKind::Over { path: self.many(1, Self::word), how: self.how(), value: self.expr() }
+        };
+        SweepStmt { span: NOWHERE, kind }
+    }
+
     fn item(&mut self) -> Item {
-        let kind = match self.random.below(10) {
+        let kind = match self.random.below(11) {
             0 => ItemKind::Use { path: "other.nn".into() },
             1 => ItemKind::Schedule { name: self.word(), settings: self.settings(), body: self.body() },
             2 => ItemKind::Data { name: self.word(), statements: self.many(0, Self::data_stmt) },
@@ -371,6 +380,7 @@ impl Make<'_> {
                 let settings = self.many(0, |m| TrainSetting { name: m.word(), value: m.expr() });
                 ItemKind::Train { net: self.word(), data: self.word(), settings }
             }
+            7 => ItemKind::Sweep { net: self.word(), statements: self.many(0, Self::sweep_stmt) },
             _ => ItemKind::Definition(Definition {
                 kind: self.random.pick(&[
                     DefinitionKind::Fn,

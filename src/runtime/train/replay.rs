@@ -85,6 +85,21 @@ impl Trainer<'_> {
         }
     }
 
+    /// The loss of each of the next steps, up to one that is not finite. Nothing else is looked at.
+    pub fn losses(&mut self, steps: u64) -> Vec<f64> {
+        let mut losses = vec![];
+        for _ in 0..steps {
+            self.advance(self.step + 1);
+            let log = self.store.numbers(Region::Log).expect("the loss of each step is logged");
+            let loss = log.get(0);
+            if !loss.is_finite() {
+                break;
+            }
+            losses.push(loss);
+        }
+        losses
+    }
+
     /// What is told when the loss of a step, or a weight after it, is not finite: the first number that was not.
     pub(super) fn not_finite(&mut self, step: u64, loss: Option<f64>) -> Diagnostic {
         let first = self.first_bad_step(step);

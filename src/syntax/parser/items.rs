@@ -3,8 +3,8 @@
 use super::expressions::unquoted;
 use super::{Brackets, ITEM_WORDS, Parsed, Parser, Reported};
 use crate::syntax::ast::{
-    Body, Cell, DataStmt, DataStmtKind, Decl, Definition, DefinitionKind, Item, ItemKind, Setting, Table,
-    TableRow, TrainSetting,
+    Body, Cell, DataStmt, DataStmtKind, Decl, Definition, DefinitionKind, Item, ItemKind, Setting, SweepStmt,
+    SweepStmtKind, Table, TableRow, TrainSetting,
 };
 use crate::syntax::lexer::{TokenKind, is_cell_part};
 
@@ -31,7 +31,7 @@ impl Parser<'_> {
     fn item(&mut self) -> Parsed<Item> {
         let start = self.token().span;
         if !self.at(TokenKind::Name) {
-            let what = "an item (`use`, `data`, `net`, `fn`, `layer`, `optimizer`, `schedule` or `train`)";
+            let what = "an item (`use`, `data`, `net`, `fn`, `layer`, `optimizer`, `schedule`, `train` or `sweep`)";
             return Err(match self.kind() {
                 kind if kind.is_binary_operator() => self.operator_starts_line(),
                 _ => self.unexpected(what),
@@ -46,6 +46,7 @@ impl Parser<'_> {
             "layer" => self.definition(DefinitionKind::Layer)?,
             "optimizer" => self.definition(DefinitionKind::Optimizer)?,
             "train" => self.train()?,
+            "sweep" => self.sweep()?,
             _ => return Err(self.unknown_keyword("item", ITEM_WORDS)),
         };
         Ok(Item { span: self.since(start), kind })
@@ -146,6 +147,38 @@ impl Parser<'_> {
         let name = self.expect_name("the name of a setting")?;
         self.expect(TokenKind::Equals, "`=` and the value of the setting")?;
         Ok(TrainSetting { name, value: self.value() })
+    }
+
+    /// `"sweep" NAME block( key | "over" NAME { "." NAME } ("="|"~") expr )`
+    fn sweep(&mut self) -> Parsed<ItemKind> {
+        self.bump();
+        let net = self.expect_name("the name of a net")?;
+        let statements = self.block("the sweep", Self::sweep_statement)?;
+        Ok(ItemKind::Sweep { net, statements })
+    }
+
+    fn sweep_statement(&mut self) -> Parsed<SweepStmt> {
+        let start = self.token().span;
+        let kind = if self.at_name_then(TokenKind::Name) {
+            if self.word() != "over" {
+                return Err(self.unknown_keyword("statement of a sweep", &["over"]));
+            }
+            self.bump();
+            self.over()?
+        } else {
+            SweepStmtKind::Key(self.train_setting()?)
+        };
+        Ok(SweepStmt { span: self.since(start), kind })
+    }
+
+    /// `NAME { "." NAME } ("="|"~") expr`
+    fn over(&mut self) -> Parsed<SweepStmtKind> {
+        let mut path = vec![self.expect_name("the name of a setting")?];
+        while self.eat(TokenKind::Dot) {
+            path.push(self.expect_name("the name of a setting")?);
+        }
+        let how = self.expect_how(None)?;
+        Ok(SweepStmtKind::Over { path, how, value: self.value() })
     }
 
     /// `"data" NAME ( block(dstmt) | "=" "table" table )`

@@ -19,7 +19,7 @@ pub const MAX_DEPTH: u32 = 200;
 const MAX_ERRORS: usize = 100;
 
 /// The words that begin an item.
-const ITEM_WORDS: &[&str] = &["use", "schedule", "data", "net", "fn", "layer", "optimizer", "train"];
+const ITEM_WORDS: &[&str] = &["use", "schedule", "data", "net", "fn", "layer", "optimizer", "train", "sweep"];
 
 /// Reads a whole file. Never panics; where diagnostics are returned, the tree is what could be read, with
 /// [`ExprKind::Error`](crate::syntax::ast::ExprKind::Error) in place of unreadable expressions.

@@ -8,7 +8,8 @@ mod layout;
 
 use super::ast::{
     Body, DataStmt, DataStmtKind, Decl, DeclRole, Declared, Definition, DefinitionKind, Expr, ExprKind, File,
-    How, Item, ItemKind, Setting, Size, Stmt, StmtKind, Table, Target, TrainSetting,
+    How, Item, ItemKind, Setting, Size, Stmt, StmtKind, SweepStmt, SweepStmtKind, Table, Target,
+    TrainSetting,
 };
 use super::table::{column_gaps, is_bare_cell};
 use expressions::{Level, choice_parts, expr_doc, in_brackets_doc, indices_doc, quoted};
@@ -108,9 +109,24 @@ impl Lines {
             ItemKind::Definition(definition) => self.definition(definition),
             ItemKind::Train { net, data, settings } => {
                 let header = vec![Doc::Text(format!("train {} on {}", net.text, data.text))];
-                self.block(header, settings, |lines, TrainSetting { name, value }| {
-                    lines.line(vec![Doc::text(&name.text), equals(How::Equals, value)]);
-                });
+                self.block(header, settings, Self::key);
+            }
+            ItemKind::Sweep { net, statements } => {
+                self.block(vec![Doc::Text(format!("sweep {}", net.text))], statements, Self::sweep_stmt);
+            }
+        }
+    }
+
+    fn key(&mut self, TrainSetting { name, value }: &TrainSetting) {
+        self.line(vec![Doc::text(&name.text), equals(How::Equals, value)]);
+    }
+
+    fn sweep_stmt(&mut self, stmt: &SweepStmt) {
+        match &stmt.kind {
+            SweepStmtKind::Key(key) => self.key(key),
+            SweepStmtKind::Over { path, how, value } => {
+                let path: Vec<&str> = path.iter().map(|name| name.text.as_str()).collect();
+                self.line(vec![Doc::Text(format!("over {}", path.join("."))), equals(*how, value)]);
             }
         }
     }

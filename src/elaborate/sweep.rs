@@ -1,0 +1,467 @@
+//! `sweep` blocks: which settings are tried, in which values, and by which figure they are judged.
+
+use super::Choices;
+use super::chosen::path_of;
+use super::context::Elaborator;
+use super::model::{Best, Part, Search, Sweep, Training, Values, Varied};
+use super::program::{self, Net, Program, defined_twice};
+use super::scope::{BodyKind, Frame};
+use super::training::{TRAIN_KEYS, call_of, training};
+use super::values::{Failed, Tried};
+use super::walk::ungrouped;
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Span, codes, nearest};
+use crate::syntax::ast::{Arg, Expr, ExprKind, How, Name, SweepStmtKind, TrainSetting};
+use crate::syntax::expr_to_string;
+
+/// What a sweep may say beside what is tried.
+const KEYS: &[&str] = &["search", "seeds", "best"];
+
+/// Most values of one setting, and most points of a sweep.
+const MOST: usize = 100_000;
+
+const LISTS: &str = "write a list `[16, 32]`, `range(8, 64, step = 8)`, `range(0, 0.5, points = 6)`, \
+    `log_range(1e-4, 1e-1, points = 4)` or `log_range(8, 128, factor = 2)`";
+const DRAWS: &str = "write `uniform(0, 0.5)` or `log_uniform(1e-4, 1e-1)`";
+const SEARCHES: &str = "write `grid`, `random(20, seed = 1)` or `halving(27, factor = 3, seed = 1)`";
+
+/// Checks the `sweep` block of the chosen net.
+///
+/// # Errors
+/// What is wrong with it or with the `train` block behind it, or that there is none.
+pub fn sweep(program: &Program, choices: &Choices) -> Result<Sweep, Diagnostics> {
+    let trained = training(program, choices)?;
+    let mut elaborator = Elaborator::new(program, true);
+    elaborator.diagnostics.retain(|d| d.severity == Severity::Error);
+    let found = elaborator.sweep_block(choices);
+    let result = found.and_then(|(net, block)| elaborator.sweep(net, block, &trained, choices));
+    match result {
+        Ok(sweep) if elaborator.diagnostics.is_empty() => Ok(sweep),
+        _ => Err(elaborator.diagnostics),
+    }
+}
+
+impl<'p> Elaborator<'p> {
+    fn sweep_block(&mut self, choices: &Choices) -> Tried<(Net<'p>, program::Sweep<'p>)> {
+        let net = match self.definitions.net(choices.net.as_deref()) {
+            Ok(net) => net,
+            Err(diagnostic) => return self.report(*diagnostic),
+        };
+        match self.definitions.user.sweeps.iter().find(|sweep| sweep.net.text == net.name.text) {
+            Some(sweep) => Ok((net, *sweep)),
+            None => {
+                let name = &net.name.text;
+                let message = format!("nothing says which settings of `{name}` to try");
+                let diagnostic = Diagnostic::error(codes::MISSING_PART, message)
+                    .at(net.name.span, "has no `sweep` block")
+                    .help(format!("write `sweep {name} {{ over batch = [16, 32] ... }}`"));
+                self.report(diagnostic)
+            }
+        }
+    }
+
+    fn sweep(
+        &mut self,
+        net: Net<'p>,
+        block: program::Sweep<'p>,
+        trained: &Training,
+        choices: &Choices,
+    ) -> Tried<Sweep> {
+        self.frames.push(Frame::new(BodyKind::Schedule, false));
+        let (mut keys, mut varied): (Vec<&'p TrainSetting>, Vec<Varied>) = (vec![], vec![]);
+        for statement in block.statements {
+            match &statement.kind {
+                SweepStmtKind::Key(key) => self.sweep_key(key, &mut keys),
+                SweepStmtKind::Over { path, how, value } => {
+                    let own = self.varied(net, path, *how, value, statement.span);
+                    let is_fixed = |own: &Varied| {
+                        choices.settings.iter().any(|(name, _)| path_of(name, &net.name.text).0 == own.name)
+                    };
+                    match own {
+                        Ok(own) if is_fixed(&own) => {}
+                        Ok(own) => self.add_varied(own, &mut varied),
+                        Err(Failed) => {}
+                    }
+                }
+            }
+        }
+        let key = |name: &str| keys.iter().find(|key| key.name.text == name).map(|key| &key.value);
+        let search = key("search").map_or(Ok(Search::Grid), |expr| self.search(expr));
+        let seeds = key("seeds").map_or(Ok(vec![trained.seed]), |expr| self.seeds(expr, trained.seed));
+        let best = match key("best") {
+            Some(expr) => self.deciding(expr, net),
+            None => Ok(trained.keep.clone().unwrap_or(Best {
+                highest: false,
+                part: Part::Validation,
+                figure: "loss".into(),
+            })),
+        };
+        self.frames.pop();
+        let (search, seeds, best) = (search?, seeds?, best?);
+        if varied.is_empty() && !self.has_errors() {
+            let wrong = Diagnostic::error(codes::BAD_SWEEP, "a sweep over nothing");
+            return self.report(wrong.at(block.span, "no setting is tried").help("write `over batch = [16, 32]`"));
+        }
+        self.check_search(&search, &varied, block.span)?;
+        if self.has_errors() {
+            return Err(Failed);
+        }
+        Ok(Sweep { net: net.name.text.clone(), varied, search, seeds, best, span: block.span })
+    }
+
+    /// Takes a key, if there is such a one, and once.
+    fn sweep_key(&mut self, key: &'p TrainSetting, keys: &mut Vec<&'p TrainSetting>) {
+        let name = &key.name;
+        if let Some(first) = keys.iter().find(|known| known.name == *name) {
+            let _ = self.report::<()>(defined_twice(name, first.name.span));
+        } else if KEYS.contains(&name.text.as_str()) {
+            keys.push(key);
+        } else {
+            let wrong = Diagnostic::error(codes::UNKNOWN_SETTING, format!("a sweep has no `{}`", name.text));
+            let wrong = wrong.at(name.span, "not known");
+            let _ = self.report::<()>(match nearest(&name.text, KEYS.iter().copied()) {
+                Some(near) => wrong.help(format!("did you mean `{near}`?")),
+                None => wrong.help(format!(
+                    "it says {}; what is tried follows `over`: `over {} = ...`",
+                    KEYS.join(", "),
+                    name.text
+                )),
+            });
+        }
+    }
+
+    fn add_varied(&mut self, own: Varied, varied: &mut Vec<Varied>) {
+        if let Some(first) = varied.iter().find(|known| known.name == own.name) {
+            let wrong = Diagnostic::error(codes::DEFINED_TWICE, format!("`{}` is tried twice", own.name))
+                .at(own.span, "again here")
+                .at(first.span, "first here")
+                .help("put all its values into one list");
+            let _ = self.report::<()>(wrong);
+        } else {
+            varied.push(own);
+        }
+    }
+
+    /// `over optimizer.lr ~ log_uniform(1e-4, 1e-1)`
+    fn varied(
+        &mut self,
+        net: Net<'p>,
+        path: &'p [Name],
+        how: How,
+        value: &'p Expr,
+        span: Span,
+    ) -> Tried<Varied> {
+        let written = path.iter().map(|name| name.text.as_str()).collect::<Vec<_>>().join(".");
+        let (key, within) = path_of(&written, &net.name.text);
+        let is_setting = net.settings.iter().any(|setting| setting.name.text == key);
+        let at = path[0].span.to(path[path.len() - 1].span);
+        if key == "seed" {
+            let wrong = Diagnostic::error(codes::BAD_SWEEP, "a seed is no setting to find the best of");
+            let help = "every point is run with each of the sweep's seeds: write `seeds = 3`, or `seeds = [1, 2, 3]`";
+            return self.report(wrong.at(at, "tried as a setting").help(help));
+        }
+        if !is_setting && !TRAIN_KEYS.contains(&key) {
+            return self.no_such_varied(net, key, at);
+        }
+        let values = match how {
+            How::Equals => self.listed(value).map(Values::Listed)?,
+            How::Draws => self.drawn_values(value)?,
+        };
+        let name = std::iter::once(key).chain(within).collect::<Vec<_>>().join(".");
+        Ok(Varied { name, values, span })
+    }
+
+    fn no_such_varied<T>(&mut self, net: Net<'p>, key: &str, at: Span) -> Tried<T> {
+        let own = net.settings.iter().map(|setting| setting.name.text.as_str());
+        let names: Vec<&str> = own.chain(TRAIN_KEYS.iter().copied()).collect();
+        let message =
+            format!("neither the net `{}` nor its training has a setting `{key}`", net.name.text);
+        let wrong = Diagnostic::error(codes::UNKNOWN_SETTING, message)
+            .at(at, "not known")
+            .at(net.name.span, "this net's settings");
+        self.report(match nearest(key, names.iter().copied()) {
+            Some(near) => wrong.help(format!("did you mean `{near}`?")),
+            None => wrong.help(format!("there are: {}", names.join(", "))),
+        })
+    }
+
+    /// What stands right of `=`, as the texts that `--set` would be given.
+    fn listed(&mut self, expr: &'p Expr) -> Tried<Vec<String>> {
+        let values = match (&ungrouped(expr).kind, call_of(expr)) {
+            (ExprKind::Array(parts), _) => parts.iter().map(expr_to_string).collect(),
+            (_, Some(("range", args))) => self.range(expr, args)?,
+            (_, Some(("log_range", args))) => self.log_range(expr, args)?,
+            (_, Some((name @ ("uniform" | "log_uniform"), _))) => {
+                return self.bad_sweep(&format!("`{name}` is drawn from: write `~` before it"), expr.span, DRAWS);
+            }
+            _ => return self.bad_sweep("this says no values to try", expr.span, LISTS),
+        };
+        if values.is_empty() {
+            return self.bad_sweep("there is no value to try", expr.span, LISTS);
+        }
+        let again = (1..values.len()).find(|&k| values[..k].contains(&values[k]));
+        if let Some(k) = again {
+            let message = format!("the value {} is tried twice", values[k]);
+            return self.bad_sweep(&message, expr.span, "write each value once; `seeds = 3` repeats every run");
+        }
+        Ok(values)
+    }
+
+    /// `range(8, 64, step = 8)`, `range(0, 0.5, points = 6)`: both ends included, where the steps come to the last.
+    fn range(&mut self, expr: &'p Expr, args: &'p [Arg]) -> Tried<Vec<String>> {
+        let (low, high, by) = self.bounds(expr, args, &["step", "points"])?;
+        let count = match by {
+            Some(("points", points, span)) => self.points(points, span)?,
+            by => {
+                let (step, span) = by.map_or((1.0, expr.span), |(_, step, span)| (step, span));
+                if step <= 0.0 {
+                    return self.bad_sweep("the steps of a range go up", span, "`range(8, 64, step = 8)`");
+                }
+                // A last step that misses the end by rounding alone comes to it.
+                let steps = ((high - low) / step + 1e-9).floor();
+                let values = (0..=steps.min(MOST as f64) as usize).map(|k| shown(low + k as f64 * step, 12));
+                return self.not_too_many(values.collect(), expr.span);
+            }
+        };
+        let share = |k: usize| k as f64 / (count - 1) as f64;
+        Ok((0..count).map(|k| shown(low + (high - low) * share(k), 12)).collect())
+    }
+
+    /// `log_range(1e-4, 1e-1, points = 4)`, `log_range(8, 128, factor = 2)`
+    fn log_range(&mut self, expr: &'p Expr, args: &'p [Arg]) -> Tried<Vec<String>> {
+        let (low, high, by) = self.bounds(expr, args, &["points", "factor"])?;
+        self.check_log(low, expr.span)?;
+        match by {
+            Some(("points", points, span)) => {
+                let count = self.points(points, span)?;
+                let share = |k: usize| k as f64 / (count - 1) as f64;
+                let value = |k: usize| match k {
+                    0 => shown(low, 12),
+                    k if k == count - 1 => shown(high, 12),
+                    k => shown(low * (high / low).powf(share(k)), DIGITS),
+                };
+                Ok((0..count).map(value).collect())
+            }
+            Some((_, factor, span)) => {
+                if factor <= 1.0 {
+                    return self.bad_sweep("the factor of a range is above 1", span, "`log_range(8, 128, factor = 2)`");
+                }
+                let steps = ((high / low).ln() / factor.ln() + 1e-9).floor().min(MOST as f64);
+                let values = (0..=steps as i32).map(|k| shown(low * factor.powi(k), 12));
+                self.not_too_many(values.collect(), expr.span)
+            }
+            None => self.bad_sweep("a range of this kind says how many values it has", expr.span, LISTS),
+        }
+    }
+
+    /// `uniform(0, 0.5)`, `log_uniform(1e-4, 1e-1)`
+    fn drawn_values(&mut self, expr: &'p Expr) -> Tried<Values> {
+        match call_of(expr) {
+            Some(("uniform", args)) => {
+                let (low, high, _) = self.bounds(expr, args, &[])?;
+                Ok(Values::Uniform(low, high))
+            }
+            Some(("log_uniform", args)) => {
+                let (low, high, _) = self.bounds(expr, args, &[])?;
+                self.check_log(low, expr.span)?;
+                Ok(Values::LogUniform(low, high))
+            }
+            Some((name @ ("range" | "log_range"), _)) => {
+                self.bad_sweep(&format!("`{name}` is a list of values: write `=` before it"), expr.span, LISTS)
+            }
+            _ => self.bad_sweep("right of `~` stands what values are drawn from", expr.span, DRAWS),
+        }
+    }
+
+    /// Least and largest, and what one further argument, by its name, says.
+    fn bounds(
+        &mut self,
+        expr: &'p Expr,
+        args: &'p [Arg],
+        names: &[&'static str],
+    ) -> Tried<(f64, f64, Option<(&'static str, f64, Span)>)> {
+        let (plain, named): (Vec<&Arg>, Vec<&Arg>) = args.iter().partition(|arg| arg.name.is_none());
+        let name = |arg: &Arg| names.iter().copied().find(|name| arg.name.as_ref().is_some_and(|n| n.text == *name));
+        let help = if names.is_empty() { DRAWS } else { LISTS };
+        let ([low, high], true) = (&plain[..], named.len() < 2 && named.iter().all(|arg| name(arg).is_some())) else {
+            return self.bad_sweep("this takes its least and its largest value", expr.span, help);
+        };
+        let (low, high) = (self.finite(&low.value)?, self.finite(&high.value)?);
+        if low >= high {
+            let message = format!("from {} to {} there is nothing", shown(low, 12), shown(high, 12));
+            return self.bad_sweep(&message, expr.span, "the least value stands first");
+        }
+        let by = match named.first() {
+            Some(arg) => Some((name(arg).expect("found above"), self.finite(&arg.value)?, arg.value.span)),
+            None => None,
+        };
+        Ok((low, high, by))
+    }
+
+    fn finite(&mut self, expr: &'p Expr) -> Tried<f64> {
+        let number = self.static_number(expr, "a bound")?.value;
+        if number.is_finite() {
+            return Ok(number);
+        }
+        self.bad_sweep(&format!("{number} is no bound"), expr.span, LISTS)
+    }
+
+    fn check_log(&mut self, low: f64, span: Span) -> Tried<()> {
+        if low > 0.0 {
+            return Ok(());
+        }
+        let message = format!("a logarithmic range begins above 0, not at {}", shown(low, 12));
+        self.bad_sweep(&message, span, "begin at 1e-5, or at another number that is small enough")
+    }
+
+    /// A number of points: at least two, both ends.
+    fn points(&mut self, points: f64, span: Span) -> Tried<usize> {
+        if points.fract() == 0.0 && (2.0..=MOST as f64).contains(&points) {
+            return Ok(points as usize);
+        }
+        self.bad_sweep("`points` is a whole number of at least 2", span, LISTS)
+    }
+
+    fn not_too_many(&mut self, values: Vec<String>, span: Span) -> Tried<Vec<String>> {
+        if values.len() <= MOST {
+            return Ok(values);
+        }
+        self.bad_sweep(&format!("more than {MOST} values"), span, "make the steps larger")
+    }
+
+    /// `grid`, `random(20, seed = 1)`, `halving(27, factor = 3, seed = 1)`
+    fn search(&mut self, expr: &'p Expr) -> Tried<Search> {
+        let (name, args) = match (&ungrouped(expr).kind, call_of(expr)) {
+            (_, Some(call)) => call,
+            (ExprKind::Name { name, primed: false }, _) => (name.text.as_str(), &[][..]),
+            _ => ("", &[][..]),
+        };
+        let allowed: &[&str] = match name {
+            "grid" => &[],
+            "random" => &["count", "seed"],
+            "halving" => &["count", "factor", "seed"],
+            _ => return self.bad_sweep("`search` says how points are chosen", expr.span, SEARCHES),
+        };
+        let mut given = vec![None; allowed.len()];
+        for (k, arg) in args.iter().enumerate() {
+            let named = |name: &Name| allowed.iter().position(|known| *known == name.text);
+            let place = arg.name.as_ref().map_or((k == 0).then_some(0), named);
+            let Some(place) = place.filter(|&place| given.get(place).is_some_and(Option::is_none)) else {
+                return self.bad_sweep(&format!("`{name}` takes something else"), arg.value.span, SEARCHES);
+            };
+            let number = self.static_number(&arg.value, &format!("`{}`", allowed[place]))?;
+            let least = [1, 0, 0][place].max(if allowed[place] == "factor" { 2 } else { 0 });
+            let Some(number) = number.as_integer().filter(|&n| (least..=MOST as i64).contains(&n)) else {
+                let message = format!("`{}` is a whole number from {least} to {MOST}", allowed[place]);
+                return self.bad_sweep(&message, arg.value.span, SEARCHES);
+            };
+            given[place] = Some(number);
+        }
+        let count = given.first().copied().flatten().map(|count| count as usize);
+        Ok(match (name, count) {
+            ("grid", _) => Search::Grid,
+            ("random", Some(count)) => Search::Random { count, seed: given[1].unwrap_or(0) as u64 },
+            ("random", None) => {
+                return self.bad_sweep("`random` says how many points it draws", expr.span, SEARCHES);
+            }
+            _ => Search::Halving {
+                count,
+                factor: given[1].unwrap_or(3) as u32,
+                seed: given[2].unwrap_or(0) as u64,
+            },
+        })
+    }
+
+    /// `seeds = 3` counts from the seed of the training; `seeds = [1, 2, 3]` names them.
+    fn seeds(&mut self, expr: &'p Expr, first: u64) -> Tried<Vec<u64>> {
+        let help = "write `seeds = 3`, or name them: `seeds = [1, 2, 3]`";
+        let number = |this: &mut Self, expr: &'p Expr, least: i64| {
+            let number = this.static_number(expr, "a seed")?.as_integer();
+            match number.filter(|&n| (least..=i64::from(u32::MAX)).contains(&n)) {
+                Some(number) => Ok(number as u64),
+                None => this.bad_sweep(&format!("this is a whole number of at least {least}"), expr.span, help),
+            }
+        };
+        let ExprKind::Array(parts) = &ungrouped(expr).kind else {
+            let count = number(self, expr, 1)?;
+            if count > 1000 {
+                return self.bad_sweep("more than a thousand seeds", expr.span, help);
+            }
+            return Ok((first..first + count).collect());
+        };
+        let mut seeds = vec![];
+        for part in parts {
+            let seed = number(self, part, 0)?;
+            if seeds.contains(&seed) {
+                return self.bad_sweep(&format!("the seed {seed} is named twice"), part.span, help);
+            }
+            seeds.push(seed);
+        }
+        if seeds.is_empty() { self.bad_sweep("there is no seed", expr.span, help) } else { Ok(seeds) }
+    }
+
+    /// `best = highest(validation.accuracy)`: not by what is held out to the end.
+    fn deciding(&mut self, expr: &'p Expr, net: Net<'p>) -> Tried<Best> {
+        let best = self.best(expr, net)?;
+        if best.part != Part::Test {
+            return Ok(best);
+        }
+        let help = "decide by `validation`, and read the figures of `test` once, of the winner";
+        self.bad_sweep("what picks the settings cannot tell how good they are", expr.span, help)
+    }
+
+    /// That the search finds points: a grid has lists only, and halving decides by itself how long a run is.
+    fn check_search(&mut self, search: &Search, varied: &[Varied], span: Span) -> Tried<()> {
+        let drawn = varied.iter().find(|varied| !matches!(varied.values, Values::Listed(_)));
+        let needs_lists = matches!(search, Search::Grid | Search::Halving { count: None, .. });
+        if let (Some(drawn), true) = (drawn, needs_lists) {
+            let wrong = Diagnostic::error(codes::BAD_SWEEP, format!("`{}` is drawn, and nothing says how often", drawn.name))
+                .at(drawn.span, "drawn by `~`");
+            return self.report(wrong.help("write `search = random(20)` or `search = halving(27)`, or a range by `=`"));
+        }
+        let epochs = varied.iter().find(|varied| varied.name == "epochs");
+        if let (Some(epochs), Search::Halving { .. }) = (epochs, search) {
+            let wrong = Diagnostic::error(codes::BAD_SWEEP, "halving decides itself how long a run goes on")
+                .at(epochs.span, "tried as a setting");
+            return self.report(wrong.help("take it out, or search otherwise: `search = grid`"));
+        }
+        let counts = varied.iter().map(|varied| match &varied.values {
+            Values::Listed(values) => values.len() as f64,
+            _ => 1.0,
+        });
+        let points = counts.product::<f64>();
+        if needs_lists && points > MOST as f64 {
+            let wrong = Diagnostic::error(codes::TOO_LARGE, format!("a grid of {points} points"))
+                .at(span, format!("at most {MOST} are tried"));
+            return self.report(wrong.help("draw some of them: `search = random(100)`"));
+        }
+        Ok(())
+    }
+
+    fn bad_sweep<T>(&mut self, message: &str, span: Span, help: &str) -> Tried<T> {
+        self.report(Diagnostic::error(codes::BAD_SWEEP, message).at(span, "here").help(help))
+    }
+}
+
+/// Digits of a value that is drawn or interpolated, so that it can be read, and pasted as it was run.
+const DIGITS: usize = 4;
+
+/// A number as an expression, rounded to so many digits: `0.25`, `1e-5`.
+pub fn shown(number: f64, digits: usize) -> String {
+    let rounded: f64 = format!("{number:.*e}", digits - 1).parse().expect("what is printed reads back");
+    match rounded.abs() {
+        0.0 => "0".to_string(),
+        size if (1e-3..1e7).contains(&size) => format!("{rounded}"),
+        _ => format!("{rounded:e}"),
+    }
+}
+
+impl Values {
+    /// The value at a share of the whole, from 0 to 1, not including 1: of a list each value alike.
+    pub fn at(&self, share: f64) -> String {
+        match self {
+            Values::Listed(values) => values[((share * values.len() as f64) as usize).min(values.len() - 1)].clone(),
+            Values::Uniform(low, high) => shown(low + (high - low) * share, DIGITS),
+            Values::LogUniform(low, high) => shown(low * (high / low).powf(share), DIGITS),
+        }
+    }
+}
