@@ -4,7 +4,7 @@ use nnc::circuit::verify::verify;
 use nnc::circuit::{Circuit, Leaf, Node, SlotRole, ValueId};
 use nnc::data::{self, Dataset};
 use nnc::diagnostic::{Diagnostics, Sources, render};
-use nnc::elaborate::{Choices, Model, Program, from_text, model, training, update};
+use nnc::elaborate::{Choices, Model, Program, check_sweeps, from_text, model, training, update};
 use nnc::interpret::{Bindings, evaluate};
 use std::fmt::Write;
 use std::path::Path;
@@ -220,6 +220,7 @@ fn mistakes_of(text: &str, path: &Path) -> String {
     } else {
         Ok(())
     };
+    let trained = trained.and_then(|()| check_sweeps(&program, &choices));
     let found = trained.err().unwrap_or(warnings);
     if found.is_empty() { "nothing was found\n".into() } else { told(&found, sources) }
 }

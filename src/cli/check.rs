@@ -40,6 +40,7 @@ pub fn run(args: Args) -> Result<(), Failed> {
         elaborate::update(&session.program, &session.choices, &model)
             .map_err(|wrong| session.fail(&wrong))?;
     }
+    elaborate::check_sweeps(&session.program, &session.choices).map_err(|wrong| session.fail(&wrong))?;
     if !args.grad {
         if !session.json {
             say!("{} is right", args.source.file.display());

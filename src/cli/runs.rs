@@ -4,13 +4,14 @@ use super::common::{Failed, fail_in, say};
 use super::folder::{CHECKPOINT, HISTORY, RESULT, RUN};
 use super::summary::figure;
 use crate::diagnostic::{Diagnostic, Sources, codes, nearest};
+use crate::tune::{self, Record, TRIALS};
 use serde_json::{Map, Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// List the runs of a folder, and compare them.
 ///
-/// A line a run that `nnc run --out` made: its epochs, its figures, and the settings in which the runs differ. The
+/// A line a run that `nnc run --out` or `nnc sweep` made: its epochs, its figures, and the settings in which the runs differ. The
 /// figures are those of the kept parameters; those of a run that has not ended are from its history.
 #[derive(clap::Args)]
 pub struct Args {
@@ -37,6 +38,11 @@ struct Run {
 }
 
 impl Run {
+    /// Whether it is a run in a folder of its own, not one of a sweep.
+    fn has_checkpoint(&self) -> bool {
+        self.path.join(RUN).exists()
+    }
+
     fn figure(&self, name: &str) -> Option<f64> {
         self.figures.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
     }
@@ -56,7 +62,7 @@ pub fn run(args: Args) -> Result<(), Failed> {
             say!(
                 "{}",
                 json!({ "run": run.name, "path": run.path, "state": run.state, "settings": run.settings,
-                "figures": figures, "checkpoint": run.path.join(CHECKPOINT) })
+                "figures": figures, "checkpoint": run.has_checkpoint().then(|| run.path.join(CHECKPOINT)) })
             );
         }
         return Ok(());
@@ -67,6 +73,10 @@ pub fn run(args: Args) -> Result<(), Failed> {
 
 /// The runs of a folder, by name and number.
 fn read(folder: &Path) -> Result<Vec<Run>, Diagnostic> {
+    if let Ok(trials) = fs::read_to_string(folder.join(TRIALS)) {
+        let runs = tune::read(&trials);
+        return Ok(runs.iter().enumerate().map(|(k, record)| of_trial(k + 1, record, folder)).collect());
+    }
     let entries = fs::read_dir(folder).map_err(|error| {
         let message = format!("cannot read the folder `{}`: {error}", folder.display());
         Diagnostic::error(codes::FILE_UNREADABLE, message).help("`nnc run model.nn --out runs` makes one")
@@ -100,6 +110,16 @@ fn run_in(path: &Path) -> Option<Run> {
     let figures = result.map_or_else(|| from_history(path), |result| of_result(&result));
     let name = path.file_name()?.to_string_lossy().into_owned();
     Some(Run { name, path: path.to_path_buf(), state, settings, figures })
+}
+
+/// A run of a sweep, by its number in the file.
+fn of_trial(number: usize, record: &Record, folder: &Path) -> Run {
+    let mut settings: Map<String, Value> =
+        record.point.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    settings.insert("seed".into(), json!(record.seed));
+    let mut figures = vec![("epochs".to_string(), f64::from(record.epochs)), ("seconds".into(), record.seconds)];
+    figures.extend(record.figures.iter().map(|(part, name, value)| (format!("{part}.{name}"), *value)));
+    Run { name: number.to_string(), path: folder.to_path_buf(), state: record.state.name(), settings, figures }
 }
 
 fn of_result(result: &Value) -> Vec<(String, f64)> {

@@ -157,9 +157,12 @@ impl Display<'_> {
     fn new<'a>(session: &Session, sweep: &'a Sweep) -> Display<'a> {
         let display = Display { sweep, json: session.json, done: 0, trials: 0, best: None };
         if !session.json {
-            let (points, seeds) = (points(sweep).len(), sweep.seeds.len());
-            let by = decided_by(&sweep.best);
-            say!("sweep of {}: {points} points, {seeds} runs each, by {by}", sweep.net);
+            let (points, by) = (points(sweep).len(), decided_by(&sweep.best));
+            let runs = match sweep.seeds.len() {
+                1 => "one run each".to_string(),
+                seeds => format!("{seeds} runs each"),
+            };
+            say!("sweep of {}: {points} points, {runs}, by {by}", sweep.net);
         }
         display
     }
@@ -184,7 +187,8 @@ impl Watch for Display<'_> {
             return;
         }
         if let Some(epochs) = round.epochs {
-            say!("{} points up to epoch {epochs}", round.points);
+            let points = if round.points == 1 { "point" } else { "points" };
+            say!("{} {points} up to epoch {epochs}", round.points);
         }
         if known > 0 {
             say!("{known} of {trials} runs are there already");

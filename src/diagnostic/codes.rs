@@ -248,7 +248,7 @@ codes! {
         Command "nnc run examples/xor.nn --save /no/such/folder/xor.safetensors";
     BAD_SWEEP = "E0706": "a sweep that cannot be made",
         "A sweep is over lists `[16, 32]` and ranges, or draws from `uniform` and `log_uniform`; a logarithmic range begins above 0. What decides is not what is held out to the end.",
-        Command "a program whose `sweep` says `over optimizer.lr = log_range(0, 1, points = 4)`: nnc sweep model.nn";
+        Program "data d = table {\n  x\n  1\n}\nnet n {\n  input x\n  param w = 1\n  loss = w * x\n}\ntrain n on d {\n  optimizer = sgd(lr = 0.1)\n}\nsweep n {\n  over optimizer.lr = log_range(0, 1, points = 4)\n}\n";
     // E08: going on with a sequence
     NOT_A_SEQUENCE = "E0801": "a net that does not predict the next element of a sequence",
         "`nnc generate` goes on with what a net has read: the net reads a window of classes and scores, at each position, the next.",

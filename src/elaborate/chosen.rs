@@ -100,7 +100,9 @@ fn replace(expr: &mut Expr, path: &[&str], value: &Expr, definitions: &Definitio
         }
         None => {
             let named = args.iter().filter_map(|arg| arg.name.as_ref()).map(|name| name.text.clone());
-            let known = settings.iter().map(|setting| setting.name.text.clone()).chain(named).collect();
+            let mut known: Vec<String> = settings.iter().map(|setting| setting.name.text.clone()).collect();
+            let others: Vec<String> = named.filter(|name| !known.contains(name)).collect();
+            known.extend(others);
             return Err(NoSuch::Setting { callee: callee.text.clone(), word: word.to_string(), known });
         }
     }
@@ -111,12 +113,13 @@ fn replace(expr: &mut Expr, path: &[&str], value: &Expr, definitions: &Definitio
 fn settings_of<'p>(callee: &str, definitions: &Definitions<'p>) -> &'p [Setting] {
     for top in [&definitions.user, &definitions.library] {
         let clip = format!("clip_{callee}");
-        let callable = top.callables.get(callee).or_else(|| top.callables.get(clip.as_str()));
-        if let Some(definition) = top.optimizers.get(callee).or(callable) {
-            return &definition.settings;
-        }
+        // A schedule before a function: `cosine` is a loss too.
         if let Some(schedule) = top.schedules.get(callee) {
             return schedule.settings;
+        }
+        let callable = top.callables.get(clip.as_str()).or_else(|| top.callables.get(callee));
+        if let Some(definition) = top.optimizers.get(callee).or(callable) {
+            return &definition.settings;
         }
     }
     &[]

@@ -10,6 +10,7 @@
 //! - [`program`], `uses`: reads a file, those that it uses, and the library ([`prelude`]); what the top level defines.
 //! - [`model`]: what comes out. `net`, `training` and `update` make it; `groups`: which optimizer takes which
 //!   parameters.
+//! - `chosen`: what the command line sets; `sweep`: which settings a sweep tries.
 //! - `statements`, `declarations`, `states`: equations, parameters, next values.
 //! - `scope`, `paths`, `unknown`: what names mean, paths of instances, and what is told of names that mean nothing.
 //! - `expressions`, `reductions`, `draws`, `gradients`, `joins`: values; `sorts`: classes and conditions among them.
@@ -62,7 +63,7 @@ pub use draws::DISTRIBUTIONS;
 pub use model::{Model, Training, Update};
 pub use net::model;
 pub use prelude::prelude_source;
-pub use sweep::sweep;
+pub use sweep::{check_sweeps, sweep};
 pub use program::{Program, from_text, read};
 pub use training::{TRAIN_KEYS, data_item, precision_and_seed, training};
 pub use update::update;

@@ -3,7 +3,7 @@
 use super::Topic;
 use crate::diagnostic::codes::{ALL, Code, Example};
 use crate::diagnostic::{Diagnostic, Sources, render_all};
-use crate::elaborate::{Choices, Program, data_item, from_text, model, training, update};
+use crate::elaborate::{Choices, Program, check_sweeps, data_item, from_text, model, training, update};
 use std::path::Path;
 
 pub(super) fn names() -> Vec<(String, String)> {
@@ -56,6 +56,7 @@ fn told_of(program: &Program) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
     if settings.is_some() {
         update(program, &choices, &made)?;
     }
+    check_sweeps(program, &choices)?;
     told.extend(crate::lint::lints(
         &made,
         data.as_ref(),

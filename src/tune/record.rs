@@ -108,10 +108,17 @@ impl Record {
             state,
             epochs: u32::try_from(value["epochs"].as_u64()?).ok()?,
             kept: u32::try_from(value["kept"].as_u64()?).ok()?,
-            figures,
+            figures: in_order(figures),
             seconds: value["seconds"].as_f64()?,
         })
     }
+}
+
+/// Figures in one order, however they came: the parts as they are used, the loss first.
+pub fn in_order(mut figures: Vec<(String, String, f64)>) -> Vec<(String, String, f64)> {
+    let place = |part: &str| ["train", "validation", "test"].iter().position(|known| *known == part);
+    figures.sort_by_cached_key(|(part, name, _)| (place(part), name != "loss", name.clone()));
+    figures
 }
 
 /// The file of the trials in a sweep's folder.

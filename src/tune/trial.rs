@@ -1,7 +1,7 @@
 //! One training run of a sweep, on one thread.
 
 use super::points::Point;
-use super::record::{Record, State};
+use super::record::{Record, State, in_order};
 use crate::circuit::Dtype;
 use crate::circuit::draw::site;
 use crate::codegen::Options;
@@ -117,7 +117,7 @@ impl<'a> Bench<'a> {
             Ok((ready, data)) => match self.train(job, &ready, data) {
                 Ok(outcome) => {
                     (record.epochs, record.kept) = (outcome.epochs, outcome.kept);
-                    record.figures = outcome.figures.iter().flat_map(named).collect();
+                    record.figures = in_order(outcome.figures.iter().flat_map(named).collect());
                 }
                 Err(wrong) => record.state = State::Diverged(wrong.message.clone()),
             },
