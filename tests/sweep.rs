@@ -83,8 +83,13 @@ fn any_number_of_threads_gives_the_same_and_the_command_gives_it_again() {
         .collect();
     assert!(means.is_sorted() && means[0] < 0.1, "{means:?}");
     let page = fs::read_to_string(folder.path().join("one/report.html")).expect("a page");
-    assert!(page.contains("What mattered") && page.contains("<svg") && !page.contains("http"), "{}", page.len());
-    let runs = printed(&["runs", &folder.path().join("one").display().to_string(), "--sort", "validation.loss"]);
+    assert!(
+        page.contains("What mattered") && page.contains("<svg") && !page.contains("http"),
+        "{}",
+        page.len()
+    );
+    let runs =
+        printed(&["runs", &folder.path().join("one").display().to_string(), "--sort", "validation.loss"]);
     assert_eq!(runs.lines().count(), 33, "{runs}");
 }
 
@@ -120,7 +125,8 @@ fn a_sweep_that_was_killed_goes_on_to_the_same_end() {
                 .stdout(Stdio::null())
                 .spawn()
                 .expect("nnc starts");
-            let lines = || fs::read_to_string(killed.join("trials.jsonl")).map_or(0, |text| text.lines().count());
+            let lines =
+                || fs::read_to_string(killed.join("trials.jsonl")).map_or(0, |text| text.lines().count());
             while lines() < wanted && child.try_wait().expect("a child").is_none() {
                 std::thread::sleep(std::time::Duration::from_millis(2));
             }
@@ -152,7 +158,9 @@ fn halving_pauses_and_goes_on_to_the_bits_of_the_unbroken_run() {
         .as_array()
         .expect("settings")
         .iter()
-        .flat_map(|pair| ["--set".to_string(), format!("{}={}", pair[0].as_str().unwrap(), pair[1].as_str().unwrap())])
+        .flat_map(|pair| {
+            ["--set".to_string(), format!("{}={}", pair[0].as_str().unwrap(), pair[1].as_str().unwrap())]
+        })
         .collect();
     let set: Vec<&str> = set.iter().map(String::as_str).collect();
     let unbroken = ended(&[&["run", &model, "--json", "--seed", "2"], &set[..]].concat());
@@ -209,7 +217,8 @@ fn a_value_that_no_program_has_is_told_before_the_first_run() {
     let text = fs::read_to_string(&model).expect("readable");
     let out = folder.path().join("out").display().to_string();
     let refused = |from: &str, to: &str| {
-        fs::write(&model, text.replace(from, to).replace("~ log_uniform(1e-4, 1)", "= [1e-3]")).expect("writable");
+        fs::write(&model, text.replace(from, to).replace("~ log_uniform(1e-4, 1)", "= [1e-3]"))
+            .expect("writable");
         let output = nnc(&["sweep", &model, "--out", &out]);
         assert_eq!(output.status.code(), Some(1));
         String::from_utf8_lossy(&output.stderr).into_owned()
@@ -225,7 +234,8 @@ fn a_value_that_no_program_has_is_told_before_the_first_run() {
 
 #[test]
 fn a_setting_within_a_setting_is_as_if_it_were_written() {
-    let figures = |args: &[&str]| ended(&[&["run", "--json", "--epochs", "5"], args].concat())["figures"].clone();
+    let figures =
+        |args: &[&str]| ended(&[&["run", "--json", "--epochs", "5"], args].concat())["figures"].clone();
     let xor = |args: &[&str]| figures(&[&["examples/xor.nn"], args].concat());
     assert_eq!(xor(&["--set", "optimizer.lr=0.25"]), xor(&["--set", "optimizer=sgd(lr = 0.25)"]));
     assert_eq!(
@@ -271,7 +281,10 @@ fn a_rate_is_found_for_every_optimizer() {
 #[test]
 fn a_rate_is_found_in_place_of_a_schedule_and_shown() {
     let text = printed(&["tune", "lr", "examples/digits.nn", "--seeds", "1", "--steps", "100"]);
-    assert!(text.contains("--set optimizer.lr=") && text.contains("steepest descent") && text.contains('•'), "{text}");
+    assert!(
+        text.contains("--set optimizer.lr=") && text.contains("steepest descent") && text.contains('•'),
+        "{text}"
+    );
     let output = nnc(&["tune", "lr", "examples/xor.nn", "--from", "0"]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("E0706"));
 }

@@ -117,9 +117,16 @@ fn of_trial(number: usize, record: &Record, folder: &Path) -> Run {
     let mut settings: Map<String, Value> =
         record.point.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
     settings.insert("seed".into(), json!(record.seed));
-    let mut figures = vec![("epochs".to_string(), f64::from(record.epochs)), ("seconds".into(), record.seconds)];
+    let mut figures =
+        vec![("epochs".to_string(), f64::from(record.epochs)), ("seconds".into(), record.seconds)];
     figures.extend(record.figures.iter().map(|(part, name, value)| (format!("{part}.{name}"), *value)));
-    Run { name: number.to_string(), path: folder.to_path_buf(), state: record.state.name(), settings, figures }
+    Run {
+        name: number.to_string(),
+        path: folder.to_path_buf(),
+        state: record.state.name(),
+        settings,
+        figures,
+    }
 }
 
 fn of_result(result: &Value) -> Vec<(String, f64)> {

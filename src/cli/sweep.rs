@@ -5,8 +5,8 @@ use super::interrupt;
 use super::summary::figure;
 use crate::circuit::Dtype;
 use crate::diagnostic::{Diagnostic, codes};
-use crate::elaborate::model::{Best, Part, Sweep, Training, Values};
 use crate::elaborate;
+use crate::elaborate::model::{Best, Part, Sweep, Training, Values};
 use crate::report::sweep::{SweepReport, decided_by, page};
 use crate::runtime::checkpoint::write_whole;
 use crate::tune::sweep::{Outcome, Watch, check, run as run_trials};
@@ -50,8 +50,7 @@ pub fn run(args: Args) -> Result<(), Failed> {
         let help = "add `train NET on DATA { optimizer = adam(lr = 1e-3) ... }`";
         return Err(session.fail(&missing("the program has no `train` block: there is nothing to run", help)));
     };
-    let sweep =
-        elaborate::sweep(&session.program, &session.choices).map_err(|wrong| session.fail(&wrong))?;
+    let sweep = elaborate::sweep(&session.program, &session.choices).map_err(|wrong| session.fail(&wrong))?;
     if sweep.best.part == Part::Validation && data.validation.is_empty() {
         let message = format!("the data has no validation part, and `{}` decides", decided_by(&sweep.best));
         let wrong = Diagnostic::error(codes::BAD_SWEEP, message).at(sweep.span, "by this sweep");
@@ -113,7 +112,8 @@ fn precisions(sweep: &Sweep) -> Vec<Dtype> {
 
 /// The command that runs a point again, with its first seed.
 fn command_line(session: &Session, settings: &[(String, String)], best: &Standing) -> String {
-    let mut words = vec!["nnc".to_string(), "run".into(), quoted(&session.program.path.display().to_string())];
+    let mut words =
+        vec!["nnc".to_string(), "run".into(), quoted(&session.program.path.display().to_string())];
     if let Some(net) = &session.choices.net {
         words.extend(["--net".into(), quoted(net)]);
     }
@@ -182,8 +182,11 @@ impl Watch for Display<'_> {
     fn round(&mut self, round: &Round, trials: usize, known: usize) {
         (self.done, self.trials, self.best) = (known, trials, None);
         if self.json {
-            say!("{}", json!({ "event": "round", "points": round.points, "epochs": round.epochs,
-                "trials": trials, "known": known }));
+            say!(
+                "{}",
+                json!({ "event": "round", "points": round.points, "epochs": round.epochs,
+                "trials": trials, "known": known })
+            );
             return;
         }
         if let Some(epochs) = round.epochs {
@@ -273,7 +276,8 @@ fn standing_rows(outcome: &Outcome, sweep: &Sweep, top: usize) -> Vec<Vec<String
     let line = |standing: &Standing| {
         let mut row: Vec<String> = standing.point.iter().map(|(_, value)| value.clone()).collect();
         let failed = standing.runs.iter().find(|run| deciding(run, &sweep.best).is_none());
-        let failed = failed.map_or("none", |run| if run.state.why().is_some() { run.state.name() } else { "none" });
+        let failed =
+            failed.map_or("none", |run| if run.state.why().is_some() { run.state.name() } else { "none" });
         row.push(standing.mean.map_or(failed.to_string(), figure));
         row.extend(with_seeds.then(|| standing.deviation.map_or(String::new(), figure)));
         let epochs = standing.runs.iter().map(|run| run.epochs).max().unwrap_or(0);
@@ -286,7 +290,8 @@ fn standing_rows(outcome: &Outcome, sweep: &Sweep, top: usize) -> Vec<Vec<String
 
 /// A line a value of each setting.
 fn effect_rows(effects: &[Effect]) -> Vec<Vec<String>> {
-    let mut rows = vec![["setting", "value", "median", "best", "runs", "of the differences"].map(String::from).to_vec()];
+    let mut rows =
+        vec![["setting", "value", "median", "best", "runs", "of the differences"].map(String::from).to_vec()];
     for effect in effects {
         for (k, level) in effect.levels.iter().enumerate() {
             let share = effect.share.filter(|_| k == 0).map(|share| format!("{:.0} %", 100.0 * share));

@@ -83,8 +83,11 @@ fn tell(session: &Session, found: &Found, rate: &str, settings: &[(String, Strin
     let command = format!("nnc run {path} {}--set {rate}={suggested}", set.collect::<String>());
     if session.json {
         let curve: Vec<[f64; 2]> = found.curve.iter().map(|&(rate, loss)| [rate, loss]).collect();
-        say!("{}", json!({ "event": "end", "setting": rate, "curve": curve, "blew_up": found.blew_up,
-            "steepest": found.steepest, "least": found.least, "suggested": found.suggested(), "command": command }));
+        say!(
+            "{}",
+            json!({ "event": "end", "setting": rate, "curve": curve, "blew_up": found.blew_up,
+            "steepest": found.steepest, "least": found.least, "suggested": found.suggested(), "command": command })
+        );
         return;
     }
     say!("the smoothed loss while `{rate}` grows from step to step");
@@ -92,7 +95,10 @@ fn tell(session: &Session, found: &Found, rate: &str, settings: &[(String, Strin
     let end = if found.blew_up { "there the loss blows up" } else { "the loss never blew up" };
     say!("{} to {}: {end}", rounded(found.curve[0].0), rounded(found.curve[found.curve.len() - 1].0));
     say!("steepest descent          {}", rounded(found.steepest));
-    say!("a tenth of the least's    {suggested}   (suggested; the loss is least at {})", rounded(found.least));
+    say!(
+        "a tenth of the least's    {suggested}   (suggested; the loss is least at {})",
+        rounded(found.least)
+    );
     say!("try it:\n  {command}");
 }
 

@@ -63,8 +63,8 @@ pub use draws::DISTRIBUTIONS;
 pub use model::{Model, Training, Update};
 pub use net::model;
 pub use prelude::prelude_source;
-pub use sweep::{check_sweeps, sweep};
 pub use program::{Program, from_text, read};
+pub use sweep::{check_sweeps, sweep};
 pub use training::{TRAIN_KEYS, data_item, precision_and_seed, training};
 pub use update::update;
 

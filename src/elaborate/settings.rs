@@ -232,8 +232,7 @@ impl<'p> Elaborator<'p> {
         let is_local = frame.index(name).is_some()
             || frame.names.contains_key(name)
             || frame.definers.contains_key(name);
-        let is_fn =
-            |(definition, _): (&Definition, bool)| definition.kind == DefinitionKind::Fn;
+        let is_fn = |(definition, _): (&Definition, bool)| definition.kind == DefinitionKind::Fn;
         let defined = self.definitions.callable(name, self.in_library()).map(is_fn);
         !is_local && defined.unwrap_or_else(|| Gate::called(name).is_some())
     }

@@ -56,7 +56,12 @@ fn figure(standing: &Standing) -> String {
     match (standing.mean, standing.deviation) {
         (Some(mean), Some(deviation)) => format!("{} ± {}", short(mean), short(deviation)),
         (Some(mean), None) => short(mean),
-        (None, _) => standing.runs.iter().find(|run| run.figures.is_empty()).map_or("none", |run| run.state.name()).into(),
+        (None, _) => standing
+            .runs
+            .iter()
+            .find(|run| run.figures.is_empty())
+            .map_or("none", |run| run.state.name())
+            .into(),
     }
 }
 
@@ -99,7 +104,8 @@ fn chart(report: &SweepReport, effect: &Effect) -> String {
     let (low, high) = (spread(f64::min, f64::INFINITY), spread(f64::max, f64::NEG_INFINITY));
     let title = format!("{} over {}", decided_by(&report.sweep.best), effect.name);
     let curves = vec![Curve { name: "a trial".into(), points, apart: true }];
-    let chart = Chart { title: &title, along: &effect.name, log_along: low > 0.0 && high / low > 30.0, curves };
+    let chart =
+        Chart { title: &title, along: &effect.name, log_along: low > 0.0 && high / low > 30.0, curves };
     let drawn = svg(&chart);
     if drawn.is_empty() {
         return drawn;

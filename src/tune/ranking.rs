@@ -33,7 +33,13 @@ pub fn standings(points: &[Point], records: &[Record], sweep: &Sweep, until: Opt
         let values: Option<Vec<f64>> = runs.iter().map(|run| deciding(run, &sweep.best)).collect();
         let mean = values.as_ref().map(|values| mean(values));
         let deviation = values.as_ref().and_then(|values| deviation(values));
-        (runs.len() == sweep.seeds.len()).then(|| Standing { point: point.clone(), mean, deviation, until, runs })
+        (runs.len() == sweep.seeds.len()).then(|| Standing {
+            point: point.clone(),
+            mean,
+            deviation,
+            until,
+            runs,
+        })
     };
     let mut found: Vec<Standing> = points.iter().filter_map(standing).collect();
     found.sort_by(|a, b| worse(a.mean, sweep.best.highest).total_cmp(&worse(b.mean, sweep.best.highest)));
@@ -138,9 +144,9 @@ fn groups(name: &str, values: &Values, records: &[Record]) -> Vec<(String, Vec<u
 }
 
 fn level(name: &str, members: &[usize], records: &[Record], sweep: &Sweep) -> Level {
-    let mut figures: Vec<f64> =
-        members.iter().filter_map(|&k| deciding(&records[k], &sweep.best)).collect();
-    figures.sort_by(|&a, &b| worse(Some(a), sweep.best.highest).total_cmp(&worse(Some(b), sweep.best.highest)));
+    let mut figures: Vec<f64> = members.iter().filter_map(|&k| deciding(&records[k], &sweep.best)).collect();
+    figures
+        .sort_by(|&a, &b| worse(Some(a), sweep.best.highest).total_cmp(&worse(Some(b), sweep.best.highest)));
     // Trials without a figure are worse than all others.
     let at = |k: usize| figures.get(k).copied();
     let middle = members.len() / 2;

@@ -48,8 +48,11 @@ pub fn run(
     let (mut standings_of_all, mut first, mut interrupted) = (vec![], vec![], false);
     for (k, round) in rounds.iter().enumerate() {
         let is_last = k + 1 == rounds.len();
-        let job = |point: &Point, seed: u64| {
-            Job { point: point.clone(), seed, until: round.epochs, pauses: !is_last }
+        let job = |point: &Point, seed: u64| Job {
+            point: point.clone(),
+            seed,
+            until: round.epochs,
+            pauses: !is_last,
         };
         let jobs: Vec<Job> =
             left.iter().flat_map(|point| sweep.seeds.iter().map(|&seed| job(point, seed))).collect();
@@ -94,7 +97,8 @@ pub fn check(bench: &Bench, sweep: &Sweep) -> Result<(), Diagnostics> {
             let Err(wrong) = bench.ready(&vec![own.clone()], sweep.seeds[0]) else { continue };
             let mut with = points.iter().filter(|point| point.contains(&own)).take(LOOKED_AT);
             if !with.any(|point| bench.ready(point, sweep.seeds[0]).is_ok()) {
-                let place = |wrong: Diagnostic| wrong.at(varied.span, format!("with `{} = {}`", own.0, own.1));
+                let place =
+                    |wrong: Diagnostic| wrong.at(varied.span, format!("with `{} = {}`", own.0, own.1));
                 return Err(wrong.into_iter().map(place).collect());
             }
         }

@@ -54,7 +54,8 @@ fn draws_stay_in_their_range_and_a_larger_count_adds_to_them() {
     let rates: Vec<f64> = many.iter().map(|point| point[1].1.parse().expect("a number")).collect();
     assert!(rates.iter().all(|rate| (1e-4..=1e-1).contains(rate)));
     // By the logarithm: a third of the draws in each decade, and each of two values half the time.
-    let share = |from: f64| rates.iter().filter(|&&rate| (from..10.0 * from).contains(&rate)).count() as f64 / 400.0;
+    let share =
+        |from: f64| rates.iter().filter(|&&rate| (from..10.0 * from).contains(&rate)).count() as f64 / 400.0;
     assert!([1e-4, 1e-3, 1e-2].iter().all(|&from| (share(from) - 1.0 / 3.0).abs() < 0.08));
     let ones = many.iter().filter(|point| point[0].1 == "1").count();
     assert!((160..240).contains(&ones), "{ones}");
@@ -150,7 +151,7 @@ fn a_line_that_was_cut_off_is_no_record_and_harms_no_other() {
     let text = std::fs::read_to_string(&path).expect("readable");
     std::fs::write(&path, &text[..text.len() - 20]).expect("writable");
     let mut book = Book::open(folder.path()).expect("a folder with half a line");
-    assert_eq!(book.known, [first.clone()]);
+    assert_eq!(book.known, std::slice::from_ref(&first));
     book.add(&third).expect("writable");
     let known = Book::open(folder.path()).expect("a folder").known;
     assert_eq!(known, [first, third]);

@@ -111,7 +111,8 @@ impl<'a> Bench<'a> {
             figures: vec![],
             seconds: 0.0,
         };
-        let first = |wrong: Diagnostics| wrong.into_iter().next().map_or(String::new(), |wrong| wrong.message);
+        let first =
+            |wrong: Diagnostics| wrong.into_iter().next().map_or(String::new(), |wrong| wrong.message);
         match self.ready(&job.point, job.seed) {
             Err(wrong) => record.state = State::Refused(first(wrong)),
             Ok((ready, data)) => match self.train(job, &ready, data) {

@@ -14,7 +14,8 @@ fn grammar() -> Grammar {
 /// A program that a line of the production stands in, at the `@`.
 fn context(production: &str) -> &'static str {
     match production {
-        "file" | "item" | "use" | "data" | "table" | "net" | "definition" | "schedule" | "train" | "sweep" => "@",
+        "file" | "item" | "use" | "data" | "table" | "net" | "definition" | "schedule" | "train"
+        | "sweep" => "@",
         "parts" => "data d @",
         "part" => "data d {\n@\n}",
         "row" => "data d = table {\na b c d\n@\n}",

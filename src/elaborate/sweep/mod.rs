@@ -47,7 +47,8 @@ pub fn check_sweeps(program: &Program, choices: &Choices) -> Result<(), Diagnost
     let chosen = definitions.net(choices.net.as_deref()).map_err(|wrong| vec![*wrong])?;
     for block in &definitions.user.sweeps {
         let name = &block.net.text;
-        let own = definitions.net(Some(name)).map_err(|wrong| vec![wrong.at(block.net.span, "a sweep of it")])?;
+        let own =
+            definitions.net(Some(name)).map_err(|wrong| vec![wrong.at(block.net.span, "a sweep of it")])?;
         let settings = if own.name == chosen.name { choices.settings.clone() } else { vec![] };
         sweep(program, &Choices { net: Some(name.clone()), settings, ..choices.clone() })?;
     }
@@ -113,7 +114,8 @@ impl<'p> Elaborator<'p> {
         let (search, seeds, best) = (search?, seeds?, best?);
         if varied.is_empty() && !self.has_errors() {
             let wrong = Diagnostic::error(codes::BAD_SWEEP, "a sweep over nothing");
-            return self.report(wrong.at(block.span, "no setting is tried").help("write `over batch = [16, 32]`"));
+            return self
+                .report(wrong.at(block.span, "no setting is tried").help("write `over batch = [16, 32]`"));
         }
         self.check_search(&search, &varied, block.span)?;
         if self.has_errors() {
@@ -187,8 +189,7 @@ impl<'p> Elaborator<'p> {
     fn no_such_varied<T>(&mut self, net: Net<'p>, key: &str, at: Span) -> Tried<T> {
         let own = net.settings.iter().map(|setting| setting.name.text.as_str());
         let names: Vec<&str> = own.chain(TRAIN_KEYS.iter().copied()).collect();
-        let message =
-            format!("neither the net `{}` nor its training has a setting `{key}`", net.name.text);
+        let message = format!("neither the net `{}` nor its training has a setting `{key}`", net.name.text);
         let wrong = Diagnostic::error(codes::UNKNOWN_SETTING, message)
             .at(at, "not known")
             .at(net.name.span, "this net's settings");
@@ -248,7 +249,9 @@ impl<'p> Elaborator<'p> {
             let number = this.static_number(expr, "a seed")?.as_integer();
             match number.filter(|&n| (least..=i64::from(u32::MAX)).contains(&n)) {
                 Some(number) => Ok(number as u64),
-                None => this.bad_sweep(&format!("this is a whole number of at least {least}"), expr.span, help),
+                None => {
+                    this.bad_sweep(&format!("this is a whole number of at least {least}"), expr.span, help)
+                }
             }
         };
         let ExprKind::Array(parts) = &ungrouped(expr).kind else {
@@ -284,9 +287,14 @@ impl<'p> Elaborator<'p> {
         let drawn = varied.iter().find(|varied| !matches!(varied.values, Values::Listed(_)));
         let needs_lists = matches!(search, Search::Grid | Search::Halving { count: None, .. });
         if let (Some(drawn), true) = (drawn, needs_lists) {
-            let wrong = Diagnostic::error(codes::BAD_SWEEP, format!("`{}` is drawn, and nothing says how often", drawn.name))
-                .at(drawn.span, "drawn by `~`");
-            return self.report(wrong.help("write `search = random(20)` or `search = halving(27)`, or a range by `=`"));
+            let wrong = Diagnostic::error(
+                codes::BAD_SWEEP,
+                format!("`{}` is drawn, and nothing says how often", drawn.name),
+            )
+            .at(drawn.span, "drawn by `~`");
+            return self.report(
+                wrong.help("write `search = random(20)` or `search = halving(27)`, or a range by `=`"),
+            );
         }
         let epochs = varied.iter().find(|varied| varied.name == "epochs");
         if let (Some(epochs), Search::Halving { .. }) = (epochs, search) {

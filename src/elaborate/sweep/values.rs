@@ -25,7 +25,11 @@ impl<'p> Elaborator<'p> {
             (_, Some(("range", args))) => self.range(expr, args)?,
             (_, Some(("log_range", args))) => self.log_range(expr, args)?,
             (_, Some((name @ ("uniform" | "log_uniform"), _))) => {
-                return self.bad_sweep(&format!("`{name}` is drawn from: write `~` before it"), expr.span, DRAWS);
+                return self.bad_sweep(
+                    &format!("`{name}` is drawn from: write `~` before it"),
+                    expr.span,
+                    DRAWS,
+                );
             }
             _ => return self.bad_sweep("this says no values to try", expr.span, LISTS),
         };
@@ -35,7 +39,11 @@ impl<'p> Elaborator<'p> {
         let again = (1..values.len()).find(|&k| values[..k].contains(&values[k]));
         if let Some(k) = again {
             let message = format!("the value {} is tried twice", values[k]);
-            return self.bad_sweep(&message, expr.span, "write each value once; `seeds = 3` repeats every run");
+            return self.bad_sweep(
+                &message,
+                expr.span,
+                "write each value once; `seeds = 3` repeats every run",
+            );
         }
         Ok(values)
     }
@@ -77,7 +85,11 @@ impl<'p> Elaborator<'p> {
             }
             Some((_, factor, span)) => {
                 if factor <= 1.0 {
-                    return self.bad_sweep("the factor of a range is above 1", span, "`log_range(8, 128, factor = 2)`");
+                    return self.bad_sweep(
+                        "the factor of a range is above 1",
+                        span,
+                        "`log_range(8, 128, factor = 2)`",
+                    );
                 }
                 let steps = ((high / low).ln() / factor.ln() + 1e-9).floor().min(MOST as f64);
                 let values = (0..=steps as i32).map(|k| shown(low * factor.powi(k), 12));
@@ -99,24 +111,24 @@ impl<'p> Elaborator<'p> {
                 self.check_log(low, expr.span)?;
                 Ok(Values::LogUniform(low, high))
             }
-            Some((name @ ("range" | "log_range"), _)) => {
-                self.bad_sweep(&format!("`{name}` is a list of values: write `=` before it"), expr.span, LISTS)
-            }
+            Some((name @ ("range" | "log_range"), _)) => self.bad_sweep(
+                &format!("`{name}` is a list of values: write `=` before it"),
+                expr.span,
+                LISTS,
+            ),
             _ => self.bad_sweep("right of `~` stands what values are drawn from", expr.span, DRAWS),
         }
     }
 
     /// Least and largest, and what one further argument, by its name, says.
-    fn bounds(
-        &mut self,
-        expr: &'p Expr,
-        args: &'p [Arg],
-        names: &[&'static str],
-    ) -> Tried<Bounds> {
+    fn bounds(&mut self, expr: &'p Expr, args: &'p [Arg], names: &[&'static str]) -> Tried<Bounds> {
         let (plain, named): (Vec<&Arg>, Vec<&Arg>) = args.iter().partition(|arg| arg.name.is_none());
-        let name = |arg: &Arg| names.iter().copied().find(|name| arg.name.as_ref().is_some_and(|n| n.text == *name));
+        let name =
+            |arg: &Arg| names.iter().copied().find(|name| arg.name.as_ref().is_some_and(|n| n.text == *name));
         let help = if names.is_empty() { DRAWS } else { LISTS };
-        let ([low, high], true) = (&plain[..], named.len() < 2 && named.iter().all(|arg| name(arg).is_some())) else {
+        let ([low, high], true) =
+            (&plain[..], named.len() < 2 && named.iter().all(|arg| name(arg).is_some()))
+        else {
             return self.bad_sweep("this takes its least and its largest value", expr.span, help);
         };
         let (low, high) = (self.finite(&low.value)?, self.finite(&high.value)?);
@@ -180,7 +192,9 @@ impl Values {
     /// The value at a share of the whole, from 0 to 1, not including 1: of a list each value alike.
     pub fn at(&self, share: f64) -> String {
         match self {
-            Values::Listed(values) => values[((share * values.len() as f64) as usize).min(values.len() - 1)].clone(),
+            Values::Listed(values) => {
+                values[((share * values.len() as f64) as usize).min(values.len() - 1)].clone()
+            }
             Values::Uniform(low, high) => shown(low + (high - low) * share, DIGITS),
             Values::LogUniform(low, high) => shown(low * (high / low).powf(share), DIGITS),
         }

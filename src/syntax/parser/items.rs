@@ -31,7 +31,8 @@ impl Parser<'_> {
     fn item(&mut self) -> Parsed<Item> {
         let start = self.token().span;
         if !self.at(TokenKind::Name) {
-            let what = "an item (`use`, `data`, `net`, `fn`, `layer`, `optimizer`, `schedule`, `train` or `sweep`)";
+            let what =
+                "an item (`use`, `data`, `net`, `fn`, `layer`, `optimizer`, `schedule`, `train` or `sweep`)";
             return Err(match self.kind() {
                 kind if kind.is_binary_operator() => self.operator_starts_line(),
                 _ => self.unexpected(what),
