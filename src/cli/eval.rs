@@ -56,6 +56,9 @@ pub fn run(args: Args) -> Result<(), Failed> {
         (false, false) => By::Native,
     };
     let in_f64 = args.f64 || evaluation.dtype == Dtype::F64;
+    if !session.json {
+        tell_drawn(&evaluation, args.inputs.as_deref());
+    }
     let tensors = evaluation.run(by).expect("Cranelift compiles what the planner makes");
     if let Some(path) = &args.out {
         save(&tensors, path, in_f64).map_err(|wrong| session.fail(&[wrong]))?;
@@ -92,6 +95,19 @@ fn prepare(args: &Args, session: &Session, model: &Model) -> Result<Evaluation, 
         give_params(&mut evaluation, session, path)?;
     }
     Ok(evaluation)
+}
+
+/// Tells that the inputs are drawn, where no file gives them: one might take them for the program's data.
+fn tell_drawn(evaluation: &Evaluation, inputs: Option<&Path>) {
+    let names: Vec<String> =
+        evaluation.inputs().map(|slot| format!("`{}`", evaluation.circuit.slot(slot).name)).collect();
+    if inputs.is_none() && !names.is_empty() {
+        let are = if names.len() == 1 { "is" } else { "are" };
+        eprintln!(
+            "{} {are} drawn from the seed; `--inputs` gives examples, and `nnc trace` takes them from the data",
+            names.join(", ")
+        );
+    }
 }
 
 /// Puts an input of a file in place of the drawn one, if the file has it.

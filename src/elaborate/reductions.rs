@@ -106,7 +106,14 @@ impl<'p> Elaborator<'p> {
         let word = format!("{reducer:?}").to_lowercase();
         match (reducer, array.sort) {
             (Any | All, Sort::Boolean) => {}
-            (Any | All, _) => self.check_boolean(array, body)?,
+            (Any | All, Sort::Class(_)) => self.check_boolean(array, body)?,
+            (Any | All, _) => {
+                let text = self.written(body);
+                let message = format!("`{text}` is not a condition");
+                let diagnostic = Diagnostic::error(codes::EXPECTED_BOOLEAN, message).at(body, "a number");
+                // The body is a product, so that a comparison behind it belongs to the whole reduction.
+                return self.report(diagnostic.help(format!("compare it, in parentheses: `({text} > 0)`")));
+            }
             (_, Sort::Class(_)) => {
                 let text = self.written(body);
                 let diagnostic = Diagnostic::error(

@@ -30,10 +30,16 @@ fn line_matches(expected: &str, line: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// The text as it should be: what is printed, less what the text leaves out now. What is left out stays out: the first
-/// part has as many lines as it had, so has the last, and parts between them are where most of their lines are found.
+/// The text as it should be: what is printed, less what the text leaves out now. What is left out stays out, within lines
+/// that still fit and between lines: the first part has as many lines as it had, so has the last, and parts between them
+/// are where most of their lines are found.
 pub fn updated(expected: &[String], printed: &[String]) -> Vec<String> {
-    let printed: Vec<String> = printed.iter().map(|line| timeless(line)).collect();
+    let known = |line: &String| {
+        let mut parts = expected.iter().filter(|part| part.contains(LEFT_OUT) && !is_left_out(part));
+        parts.find(|part| line_matches(part, line)).cloned()
+    };
+    let printed: Vec<String> =
+        printed.iter().map(|line| known(line).unwrap_or_else(|| timeless(line))).collect();
     let parts: Vec<&[String]> = expected.split(|line| is_left_out(line)).collect();
     let [first, between @ .., last] = &parts[..] else { return printed };
     let mut lines: Vec<String> = printed.iter().take(first.len()).cloned().collect();

@@ -33,7 +33,7 @@ fn gates() -> String {
     let intro = "A gate computes one number from one, two or three. They are the only functions that the compiler itself \
         knows: everything else is written in the language, with these. `y_bar` is the derivative of the loss by what the \
         gate gives; what each operand gets of it stands under *Mathematics*. `nnc explain tanh` prints an entry.";
-    format!("# Gates\n\n{intro}\n\n{}", section("gate", 2))
+    format!("# Gates\n\n{intro}\n\n{}\n{}", contents(&names("gate")), section("gate", 2))
 }
 
 fn rules() -> String {
@@ -41,8 +41,8 @@ fn rules() -> String {
         rule of its own by which it is differentiated. What comes out is then made simpler by rewrite rules, none of which \
         turns a NaN into a number or changes a result by more than rounding; a test evaluates both sides of each on random \
         and extreme numbers. The rules for gates stand with them: see [gates](gates.md).";
-    let (derivation, rewriting) = (section("rule", 3), section("rewrite", 3));
-    format!("# Rules\n\n{intro}\n\n## Differentiation\n\n{derivation}\n## Rewriting\n\n{rewriting}")
+    let of = |kind: &str| format!("{}\n{}", contents(&names(kind)), section(kind, 3));
+    format!("# Rules\n\n{intro}\n\n## Differentiation\n\n{}\n## Rewriting\n\n{}", of("rule"), of("rewrite"))
 }
 
 /// The groups of codes, by what their numbers begin with.
@@ -71,10 +71,20 @@ fn diagnostics() -> String {
     let mut text = format!("# Diagnostics\n\n{intro}\n");
     for (begin, title) in GROUPS {
         text += &format!("\n## {begin}: {title}\n\n");
-        let rows = names("code").into_iter().filter(|(name, _)| name.starts_with(begin));
-        text += &rows.map(|(name, _)| topics("code", &name, 3)).collect::<String>();
+        let rows: Vec<_> = names("code").into_iter().filter(|(name, _)| name.starts_with(begin)).collect();
+        text += &format!("{}\n", contents(&rows));
+        text += &rows.iter().map(|(name, _)| topics("code", name, 3)).collect::<String>();
     }
     text
+}
+
+/// A table of names that lead to their sections, with their titles.
+fn contents(rows: &[(String, String)]) -> String {
+    let row = |(name, title): &(String, String)| {
+        let title = title.replace('|', "\\|").replace('*', "\\*");
+        format!("| [{name}](#{}) | {title} |\n", name.to_lowercase())
+    };
+    format!("| | |\n| --- | --- |\n{}", rows.iter().map(row).collect::<String>())
 }
 
 /// Every topic of a table.
@@ -98,7 +108,11 @@ const PROSE: &[&str] = &["Why", "What it computes", "Accuracy", "Source"];
 
 /// A topic under a heading of a level.
 fn markdown(topic: &Topic, level: usize) -> String {
-    let mut text = format!("{} {}\n\n", "#".repeat(level), topic.title);
+    let title = topic
+        .title
+        .strip_prefix(&topic.name)
+        .map_or(topic.title.as_str(), |rest| rest.trim_start_matches([':', ' ']));
+    let mut text = format!("{} {}\n\n**{title}**\n\n", "#".repeat(level), topic.name);
     for (heading, part) in &topic.parts {
         text += &match PROSE.contains(heading) {
             true if *heading == "Why" => format!("{part}\n\n"),
