@@ -220,6 +220,21 @@ fn the_programs_of_the_tutorial_are_those_of_the_text() {
     }
 }
 
+/// The language reference speaks of every word that the grammar quotes, every key of a `train` block and every draw.
+#[test]
+fn the_language_reference_leaves_no_word_out() {
+    let page = fs::read_to_string("docs/reference/language.md").expect("the page");
+    let grammar = fs::read_to_string("grammar/nn.ebnf").expect("the grammar");
+    let rules = grammar.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let quoted = rules.flat_map(|line| line.split('"').skip(1).step_by(2));
+    let quoted: Vec<&str> =
+        quoted.filter(|word| !word.is_empty() && word.chars().all(char::is_alphabetic)).collect();
+    let draws = nnc::elaborate::DISTRIBUTIONS.iter().map(|row| row.name);
+    let words = quoted.into_iter().chain(nnc::elaborate::TRAIN_KEYS.iter().copied()).chain(draws);
+    let missing: Vec<&str> = words.filter(|word| !page.contains(word)).collect();
+    assert!(missing.is_empty(), "the page says nothing of {missing:?}");
+}
+
 /// The programs in Python that made the numbers that nnc is compared with.
 #[test]
 fn the_programs_in_python_are_those_of_the_text() {
