@@ -266,7 +266,11 @@ impl<'p> Definitions<'p> {
     pub fn net(&self, asked: Option<&str>) -> Result<Net<'p>, Box<Diagnostic>> {
         let nets = &self.user.nets;
         let missing = || Diagnostic::error(codes::MISSING_PART, "the program has no `net`");
-        let first = nets.first().ok_or_else(|| missing().help("write `net name { ... }`"))?;
+        let first = nets.first().ok_or_else(|| {
+            missing().help(
+                "write `net name { ... }`; a file of definitions alone is checked through one that uses it",
+            )
+        })?;
         let (name, span) = match (asked, self.user.trains.first()) {
             (Some(name), _) => (name, None),
             (None, Some(train)) => (train.net.text.as_str(), Some(train.net.span)),
