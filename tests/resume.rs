@@ -237,6 +237,10 @@ fn runs_have_folders_that_can_be_compared() {
     assert_eq!(lines[0], "epoch,step,seconds,loss,validation.loss,validation.accuracy,best");
     assert_eq!(lines.len(), 4);
     assert!(lines[3].starts_with("3,69,"), "{history}");
+    let events =
+        fs::read(place.path("runs/kinds-1/events.out.tfevents.nnc")).expect("what TensorBoard reads");
+    let tells = |tag: &str| events.windows(tag.len()).filter(|part| *part == tag.as_bytes()).count();
+    assert_eq!([tells("loss/train"), tells("accuracy/validation"), tells("accuracy/test")], [3, 3, 1]);
     assert_eq!(fs::read_to_string(place.path("runs/kinds-2/model.nn")).expect("the program"), MODEL);
     let listed = text(&["runs", &runs]);
     let head = listed.lines().next().expect("a header");

@@ -1,8 +1,12 @@
-//! A folder for each run: the program, its settings and versions, the history, checkpoints, what came of it.
+//! A folder for each run: the program, its settings and versions, the history as a table and for TensorBoard, checkpoints,
+//! what came of it.
 
+use super::events::{EVENTS, Events};
 use super::progress::{figures_json, part_name};
 use crate::diagnostic::{Diagnostic, codes};
+use crate::elaborate::model::Part;
 use crate::runtime::checkpoint::write_whole;
+use crate::runtime::evaluate::Figures;
 use crate::runtime::train::{Epoch, Outcome};
 use serde_json::{Map, Value, json};
 use std::fs::{self, File};
@@ -14,6 +18,8 @@ pub struct RunFolder {
     path: PathBuf,
     /// The history, begun with the first epoch.
     history: Option<File>,
+    /// The same for TensorBoard.
+    events: Option<Events<File>>,
 }
 
 /// The file with what a run began with.
@@ -27,6 +33,17 @@ pub const CHECKPOINT: &str = "checkpoint.safetensors";
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Diagnostic {
     Diagnostic::error(codes::FILE_UNWRITABLE, format!("cannot write `{}`: {error}", path.display()))
+}
+
+/// `accuracy/validation`: charts of one figure stand together, a curve a part.
+fn tagged(figures: &Figures) -> Vec<(String, f64)> {
+    let part = part_name(figures.part);
+    figures.values.iter().map(|(name, value)| (format!("{name}/{part}"), *value)).collect()
+}
+
+/// Seconds since 1970.
+fn now() -> f64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
 }
 
 impl RunFolder {
@@ -45,7 +62,7 @@ impl RunFolder {
         let path = paths.find_map(|path| taken(&path)).expect("there are endless numbers")?;
         write_whole(&path.join("model.nn"), source.as_bytes())?;
         write_whole(&path.join(RUN), format!("{run:#}\n").as_bytes())?;
-        Ok(RunFolder { path, history: None })
+        Ok(RunFolder { path, history: None, events: None })
     }
 
     /// Where it is.
@@ -59,7 +76,23 @@ impl RunFolder {
     /// `FILE_UNWRITABLE`.
     pub fn epoch(&mut self, epoch: &Epoch) -> Result<(), Diagnostic> {
         let path = self.path.join(HISTORY);
-        self.add(&path, epoch).map_err(|error| unwritable(&path, &error))
+        self.add(&path, epoch).map_err(|error| unwritable(&path, &error))?;
+        let mut numbers = vec![("loss/train".to_string(), epoch.loss)];
+        numbers.extend(epoch.validation.iter().flat_map(tagged));
+        self.tell(epoch.step, &numbers)
+    }
+
+    /// Adds numbers to what TensorBoard reads.
+    fn tell(&mut self, step: u64, numbers: &[(String, f64)]) -> Result<(), Diagnostic> {
+        let path = self.path.join(EVENTS);
+        let mut add = || -> std::io::Result<()> {
+            let events = match &mut self.events {
+                Some(events) => events,
+                None => self.events.insert(Events::new(File::create(&path)?, now())?),
+            };
+            events.add(now(), step, numbers)
+        };
+        add().map_err(|error| unwritable(&path, &error))
     }
 
     fn add(&mut self, path: &Path, epoch: &Epoch) -> std::io::Result<()> {
@@ -83,7 +116,12 @@ impl RunFolder {
     ///
     /// # Errors
     /// `FILE_UNWRITABLE`.
-    pub fn end(&self, outcome: &Outcome) -> Result<(), Diagnostic> {
+    pub fn end(&mut self, outcome: &Outcome) -> Result<(), Diagnostic> {
+        let test = outcome.figures.iter().filter(|figures| figures.part == Part::Test);
+        let test: Vec<(String, f64)> = test.flat_map(tagged).collect();
+        if !test.is_empty() {
+            self.tell(outcome.steps, &test)?;
+        }
         let parts = outcome.figures.iter().map(|f| (part_name(f.part).to_string(), figures_json(f)));
         let result = json!({
             "epochs": outcome.epochs,

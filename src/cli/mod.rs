@@ -8,6 +8,7 @@ mod draw;
 mod emit;
 mod ended;
 mod eval;
+mod events;
 mod explain;
 mod fmt;
 mod folder;

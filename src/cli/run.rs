@@ -38,7 +38,7 @@ pub struct Args {
     /// Save after every so many epochs; by default twice a minute.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     every: Option<u32>,
-    /// Make a folder for this run in the one named: program, settings, history as CSV, checkpoint, figures. See `nnc runs`.
+    /// Make a folder for this run in the one named: program, settings, history (CSV, and events for TensorBoard), checkpoint, figures. See `nnc runs`.
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     /// Write a page about the run: curves, confusion, the worst examples, gradients.
@@ -154,13 +154,13 @@ fn end(
     watcher: Watcher,
 ) -> Result<(), Failed> {
     let told = |wrong: Diagnostic| session.fail(&[wrong]);
-    let Watcher { mut saver, folder, .. } = watcher;
+    let Watcher { mut saver, mut folder, .. } = watcher;
     if outcome.interrupted && saver.paths.is_empty() {
         saver.paths.push(PathBuf::from(format!("{}.interrupted.safetensors", model.name)));
         saver.metadata = session.data.as_ref().map_or(vec![], |data| metadata(session, model, data));
     }
     saver.save(trainer, &outcome.state).map_err(told)?;
-    folder.iter().try_for_each(|folder| folder.end(outcome)).map_err(told)?;
+    folder.iter_mut().try_for_each(|folder| folder.end(outcome)).map_err(told)?;
     if outcome.interrupted {
         ended::interrupted(session, outcome, &saver.paths[0]);
     }

@@ -39,11 +39,24 @@ const TYPES: &[Type] = &[
 /// The array in the bytes of a file, its first axis the examples; or what is wrong with them.
 pub(super) fn parse(bytes: &[u8]) -> Result<Values, String> {
     let (header, body) = split(bytes)?;
+    let dictionary = header.trim_end_matches([' ', '\n']);
+    if !(dictionary.starts_with('{') && dictionary.ends_with('}')) {
+        return Err("its header is no dictionary: it is damaged".into());
+    }
     let code = quoted(header, "descr").ok_or("its header tells no type of number")?;
-    let (order, code) = code.split_at(code.len().min(1));
+    let (order, code) = code.split_at_checked(1).unwrap_or((code, ""));
     let known = TYPES.iter().find(|known| known.code == code);
+    // A single byte has no order; the machine's own is little-endian, as these numbers are.
+    let ordered = |of: &&Type| matches!(order, "<" | ">" | "=") || order == "|" && of.size == 1;
     let of = known
+        .filter(ordered)
         .ok_or_else(|| format!("it holds numbers of type `{order}{code}`, which is none that is read"))?;
+    let order_of_axes = entry(header, "fortran_order").and_then(|rest| rest.split([',', '}']).next());
+    let first_axis_fastest = match order_of_axes.map(str::trim) {
+        Some("False") => false,
+        Some("True") => true,
+        _ => return Err("its header does not tell which axis runs fastest".into()),
+    };
     let shape = shape(header).ok_or("its header tells no shape")?;
     let Some((_, dims)) = shape.split_first() else {
         return Err("it holds a single number, without an axis of examples".into());
@@ -68,7 +81,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Values, String> {
         (of.read)(&reversed)
     };
     let mut data: Vec<f64> = body.chunks_exact(of.size).map(number).collect();
-    if header.contains("'fortran_order': True") && count > 0 {
+    if first_axis_fastest && count > 0 {
         data = row_major(&data, &shape);
     }
     Ok(Values { dims: dims.to_vec(), data, ..Values::default() })
