@@ -39,11 +39,9 @@ const TYPES: &[Type] = &[
 /// The array in the bytes of a file, its first axis the examples; or what is wrong with them.
 pub(super) fn parse(bytes: &[u8]) -> Result<Values, String> {
     let (header, body) = split(bytes)?;
-    let dictionary = header.trim_end_matches([' ', '\n']);
-    if !(dictionary.starts_with('{') && dictionary.ends_with('}')) {
-        return Err("its header is no dictionary: it is damaged".into());
-    }
-    let code = quoted(header, "descr").ok_or("its header tells no type of number")?;
+    let entries = dictionary(header).ok_or("its header is no dictionary of type, order and shape")?;
+    let entry = |key: &str| entries.iter().find(|(known, _)| *known == key).map(|(_, value)| *value);
+    let code = entry("descr").and_then(quoted).ok_or("its header tells no type of number")?;
     let (order, code) = code.split_at_checked(1).unwrap_or((code, ""));
     let known = TYPES.iter().find(|known| known.code == code);
     // A single byte has no order; the machine's own is little-endian, as these numbers are.
@@ -51,13 +49,12 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Values, String> {
     let of = known
         .filter(ordered)
         .ok_or_else(|| format!("it holds numbers of type `{order}{code}`, which is none that is read"))?;
-    let order_of_axes = entry(header, "fortran_order").and_then(|rest| rest.split([',', '}']).next());
-    let first_axis_fastest = match order_of_axes.map(str::trim) {
+    let first_axis_fastest = match entry("fortran_order") {
         Some("False") => false,
         Some("True") => true,
         _ => return Err("its header does not tell which axis runs fastest".into()),
     };
-    let shape = shape(header).ok_or("its header tells no shape")?;
+    let shape = entry("shape").and_then(shape).ok_or("its header tells no shape")?;
     let Some((_, dims)) = shape.split_first() else {
         return Err("it holds a single number, without an axis of examples".into());
     };
@@ -125,23 +122,39 @@ fn split(bytes: &[u8]) -> Result<(&str, &[u8]), String> {
     Ok((header, body))
 }
 
-/// What stands behind `'key':`.
-fn entry<'a>(header: &'a str, key: &str) -> Option<&'a str> {
-    let (_, rest) = header.split_once(&format!("'{key}':"))?;
-    Some(rest.trim_start())
+/// The entries of `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`, which are these three.
+fn dictionary(header: &str) -> Option<Vec<(&str, &str)>> {
+    let mut rest = header.trim_end_matches([' ', '\n']).strip_prefix('{')?.strip_suffix('}')?.trim();
+    let mut entries = vec![];
+    while !rest.is_empty() {
+        let (key, behind) = rest.strip_prefix('\'')?.split_once('\'')?;
+        let value = behind.trim_start().strip_prefix(':')?.trim_start();
+        let end = match value.as_bytes().first()? {
+            b'(' => value.find(')')? + 1,
+            b'[' => value.find(']')? + 1,
+            b'\'' => value[1..].find('\'')? + 2,
+            _ => value.find(',').unwrap_or(value.len()),
+        };
+        entries.push((key, value[..end].trim_end()));
+        let behind = value[end..].trim_start();
+        rest = if behind.is_empty() { behind } else { behind.strip_prefix(',')?.trim_start() };
+    }
+    (entries.len() == 3).then_some(entries)
 }
 
-/// `'descr': '<f4'`
-fn quoted<'a>(header: &'a str, key: &str) -> Option<&'a str> {
-    let (text, _) = entry(header, key)?.strip_prefix('\'')?.split_once('\'')?;
-    Some(text)
+/// `'<f4'`
+fn quoted(value: &str) -> Option<&str> {
+    value.strip_prefix('\'')?.strip_suffix('\'')
 }
 
-/// `'shape': (3, 4)`
-fn shape(header: &str) -> Option<Vec<u32>> {
-    let (inside, _) = entry(header, "shape")?.strip_prefix('(')?.split_once(')')?;
-    let extents = inside.split(',').map(str::trim).filter(|extent| !extent.is_empty());
-    extents.map(|extent| extent.parse().ok()).collect()
+/// `(3, 4)`, `(3,)`
+fn shape(value: &str) -> Option<Vec<u32>> {
+    let inside = value.strip_prefix('(')?.strip_suffix(')')?.trim();
+    if inside.is_empty() {
+        return Some(vec![]);
+    }
+    let extents = inside.strip_suffix(',').unwrap_or(inside).split(',');
+    extents.map(|extent| extent.trim().parse().ok()).collect()
 }
 
 /// An array whose first axis runs fastest, with its last axis running fastest.
