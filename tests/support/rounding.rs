@@ -129,12 +129,13 @@ impl Analysis<'_> {
         let whole = self.circuit.kind(value) != Kind::Real;
         let ulps = f64::from(gate.row().ulps.max(1.0));
         let error = |(k, &y): (usize, &f64)| {
-            let distance = |at: Vec<f64>| {
-                let there = (gate.row().value)(&at);
-                if there == y || (there.is_nan() && y.is_nan()) { 0.0 } else { (there - y).abs() }
-            };
-            let distances = self.operands(args, k).into_iter().map(distance);
-            let spread = distances.fold(0.0, |a: f64, b| if b.is_nan() { f64::INFINITY } else { a.max(b) });
+            let mut spread = 0.0_f64;
+            self.for_each_operands(args, k, |at| {
+                let there = (gate.row().value)(at);
+                let same = there == y || (there.is_nan() && y.is_nan());
+                let distance = if same { 0.0 } else { (there - y).abs() };
+                spread = if distance.is_nan() { f64::INFINITY } else { spread.max(distance) };
+            });
             match () {
                 () if y.is_finite() && y.abs() > self.precision.large => f64::INFINITY,
                 () if whole || !y.is_finite() => spread,
@@ -146,18 +147,27 @@ impl Analysis<'_> {
 
     /// The operands' elements number `k` in all the combinations to try. What a gate has for an operand twice is the
     /// same number both times.
-    fn operands(&self, args: &[ValueId], k: usize) -> Vec<Vec<f64>> {
-        let mut all = vec![vec![]];
-        for (place, arg) in args.iter().enumerate() {
-            if let Some(same) = args[..place].iter().position(|other| other == arg) {
-                all.iter_mut().for_each(|at| at.push(at[same]));
-                continue;
+    fn for_each_operands(&self, args: &[ValueId], k: usize, mut each: impl FnMut(&[f64])) {
+        let first: Vec<usize> =
+            args.iter().map(|arg| args.iter().position(|other| other == arg).expect("itself")).collect();
+        let tried: Vec<Vec<f64>> = args.iter().map(|arg| self.tried(*arg, args, k)).collect();
+        let mut chosen = vec![0; args.len()];
+        let mut at = vec![0.0; args.len()];
+        loop {
+            for (place, &own) in first.iter().enumerate() {
+                at[place] = tried[own][chosen[own]];
             }
-            let tried = self.tried(*arg, args, k);
-            let extended = |at: Vec<f64>| tried.iter().map(move |&x| [at.clone(), vec![x]].concat());
-            all = all.into_iter().flat_map(extended).collect();
+            each(&at);
+            // Counting, an operand a digit, those that are there already left out.
+            let mut digits = (0..args.len()).filter(|&place| first[place] == place);
+            let next = digits.find(|&place| {
+                chosen[place] = (chosen[place] + 1) % tried[place].len();
+                chosen[place] > 0
+            });
+            if next.is_none() {
+                return;
+            }
         }
-        all
     }
 
     /// The numbers that are tried for one operand: the ends of its bounds and, within them, where gates jump or

@@ -37,6 +37,8 @@ pub struct Output {
     pub low: f64,
     /// About its largest value.
     pub high: f64,
+    /// Whether it surely changes with what the definition is given: one that does not is a constant.
+    pub varies: bool,
 }
 
 /// A size in a header.
@@ -149,7 +151,7 @@ impl Generator {
             layer: false,
             across: self.body.across,
             inputs: vec![input; inputs.len()],
-            outputs: vec![Output { dims: vec![], low: body.low, high: body.high }],
+            outputs: vec![Output { dims: vec![], low: body.low, high: body.high, varies: body.batch }],
         });
     }
 
@@ -271,6 +273,7 @@ impl Generator {
             dims: dims.iter().map(|&extent| Dim::Fixed(extent)).collect(),
             low: body.low,
             high: body.high,
+            varies: body.batch,
         };
         (format!("{name}{}", self.sizes(&dims)), output)
     }

@@ -47,7 +47,7 @@ pub fn library() -> Vec<Definition> {
         layer: false,
         across: false,
         inputs: inputs.iter().map(input).collect(),
-        outputs: vec![Output { dims: dims(output), low, high }],
+        outputs: vec![Output { dims: dims(output), low, high, varies: true }],
     };
     LIBRARY.iter().map(definition).collect()
 }
@@ -113,7 +113,8 @@ impl Generator {
             let dims = if definition.lifts() { x.dims.clone() } else { output.fixed_dims() };
             let across = x.across || definition.across;
             self.body.across |= across;
-            (definition.call, Term { low: output.low, high: output.high, batch: true, across, dims, ..x })
+            let batch = output.varies && x.batch;
+            (definition.call, Term { low: output.low, high: output.high, batch, across, dims, ..x })
         } else {
             let rows: Vec<&Stage> = STAGES.iter().filter(|(fits, _)| fits(self, &x.dims)).collect();
             let (_, make) = **self.random.pick(&rows);
@@ -183,10 +184,10 @@ impl Generator {
     fn call_of(&mut self, definition: Definition, dims: &[u32], depth: u32) -> Term {
         let (text, parts) = self.call_text(&definition, dims, depth);
         let output = &definition.outputs[0];
-        // A layer may draw.
         let made =
             Term::new(text, Level::Atom, output.low, output.high).of(&parts.iter().collect::<Vec<_>>());
-        Term { batch: true, fixed: false, across: made.across || definition.across, ..made.with_dims(dims) }
+        let batch = output.varies && made.batch;
+        Term { batch, fixed: false, across: made.across || definition.across, ..made.with_dims(dims) }
     }
 
     /// A call with arguments for its inputs. `dims` is what a function of scalars is lifted over.

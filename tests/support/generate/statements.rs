@@ -372,7 +372,7 @@ fn instance(g: &mut Generator) {
     let high = if text.ends_with("tanh") { 1.0 } else { 20.0 };
     g.body.lines.push(format!("{name} = {text}"));
     let input = Input { dims: vec![Dim::Fixed(length)], class: None };
-    let output = Output { dims: vec![Dim::Fixed(width)], low: -high, high };
+    let output = Output { dims: vec![Dim::Fixed(width)], low: -high, high, varies: true };
     let instance =
         Definition { call: name, layer: true, across: false, inputs: vec![input], outputs: vec![output] };
     g.body.instances.push(instance.clone());
@@ -406,7 +406,8 @@ fn apart(g: &mut Generator) {
     g.body.lines.push(format!("{} = {call}", names.join(", ")));
     for (name, output) in names.iter().zip(&definition.outputs) {
         let made = Term::new("", Level::Atom, output.low, output.high);
-        g.declare(name, Term { batch: true, across, ..made.with_dims(&output.fixed_dims()) });
+        let batch = output.varies && parts.iter().any(|part| part.batch);
+        g.declare(name, Term { batch, across, ..made.with_dims(&output.fixed_dims()) });
     }
 }
 
