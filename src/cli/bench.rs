@@ -1,6 +1,7 @@
 //! `nnc bench`
 
-use super::common::{Failed, Source, Threads, missing, say};
+use super::common::{Failed, Source, Threads, say};
+use super::run::load;
 use super::summary::{grouped, scaled};
 use crate::circuit::Dtype;
 use crate::codegen::Options;
@@ -8,9 +9,7 @@ use crate::elaborate;
 use crate::kernels::peak;
 use crate::plan::cost::cost;
 use crate::runtime::bench::{Rate, Share, rate, shares};
-use crate::runtime::checkpoint;
 use crate::runtime::train::Trainer;
-use crate::runtime::weights::Weights;
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -42,10 +41,7 @@ const ENDLESS: u32 = 1 << 24;
 /// Runs it.
 pub fn run(args: Args) -> Result<(), Failed> {
     let session = args.source.open()?;
-    let (Some(training), Some(data)) = (&session.training, &session.data) else {
-        let help = "add `train NET on DATA { optimizer = adam(lr = 1e-3) ... }`";
-        return Err(session.fail(&missing("the program has no `train` block: there is nothing to run", help)));
-    };
+    let (training, data) = session.to_train()?;
     let began = Instant::now();
     let (model, inference) = (session.model(true)?, session.model(false)?);
     let update = elaborate::update(&session.program, &session.choices, &model)
@@ -55,20 +51,19 @@ pub fn run(args: Args) -> Result<(), Failed> {
     let threads = args.threads.count();
     let trainer = |profile: bool| {
         let options = Options { profile, threads, ..Options::default() };
-        let mut trainer = Trainer::with(&model, &inference, &update, &endless, data, options)
-            .expect("Cranelift compiles what the planner makes");
-        if let Some(path) = &args.load {
-            let loaded = checkpoint::load(path).map_err(|wrong| session.fail(&[wrong]))?;
-            let weights = Weights::from_file(&loaded, &trainer.params, &trainer.states, session.precision())
-                .map_err(|wrong| session.fail(&[wrong]))?;
-            trainer.set_weights(&weights);
-        }
-        Ok(trainer)
+        Trainer::with(&model, &inference, &update, &endless, data, options)
+            .expect("Cranelift compiles what the planner makes")
     };
-    let mut plain = trainer(false)?;
+    let mut plain = trainer(false);
+    if let Some(path) = &args.load {
+        load(&session, &mut plain, path)?;
+    }
+    let start = plain.weights();
     let time = Duration::from_secs_f64(args.seconds.clamp(0.1, 3600.0));
     let speed = rate(&mut plain, time).map_err(|wrong| session.fail(&[wrong]))?;
-    let mut parts = shares(&mut trainer(true)?, time / 3).map_err(|wrong| session.fail(&[wrong]))?;
+    let mut profiled = trainer(true);
+    profiled.set_weights(&start);
+    let mut parts = shares(&mut profiled, time / 3).map_err(|wrong| session.fail(&[wrong]))?;
     let most = match session.precision() {
         Dtype::F32 => threads as f64 * peak::<f32>(PEAK),
         Dtype::F64 => threads as f64 * peak::<f64>(PEAK),

@@ -8,8 +8,9 @@ use crate::elaborate::model::{Model, Training};
 use crate::elaborate::{self, Choices, Program};
 use crate::lint;
 use crate::runtime::checkpoint::Loaded;
-use crate::runtime::layout::Piece;
+use crate::runtime::layout::{Layout, Piece};
 use crate::runtime::once::Evaluation;
+use crate::runtime::weights::Weights;
 use crate::runtime::{checkpoint, provenance, saved};
 use crate::syntax::ast::{Item, ItemKind};
 use std::io::{IsTerminal, Read};
@@ -53,6 +54,29 @@ impl Threads {
     pub fn count(self) -> usize {
         let here = std::thread::available_parallelism().map_or(1, usize::from);
         self.threads.map_or(here, |threads| here.min(usize::from(threads)))
+    }
+}
+
+/// A program whose parameters are trained.
+#[derive(clap::Args, Clone)]
+pub struct Trained {
+    /// The program.
+    #[command(flatten)]
+    pub source: Source,
+    /// The trained parameters (safetensors), as `nnc run --save` wrote them.
+    #[arg(long, value_name = "FILE")]
+    load: PathBuf,
+}
+
+impl Trained {
+    /// Reads the parameters, and the program for them: the net, and the settings, that they were trained with, and the
+    /// sizes and vocabularies of their data.
+    pub fn open(&self) -> Result<(Loaded, Session), Failed> {
+        let told = |wrong| fail_in(&[wrong], &Sources::default(), self.source.json);
+        let loaded = checkpoint::load(&self.load).map_err(told)?;
+        let mut session = as_trained(&self.source, &loaded)?;
+        session.take_data_of(&loaded)?;
+        Ok((loaded, session))
     }
 }
 
@@ -202,6 +226,21 @@ impl Session {
         self.warn(&lint::lints(model, self.data.as_ref(), batch));
     }
 
+    /// How the net is to be trained, and on what.
+    pub fn to_train(&self) -> Result<(&Training, &Dataset), Failed> {
+        self.training.as_ref().zip(self.data.as_ref()).ok_or_else(|| {
+            let help = "add `train NET on DATA { optimizer = adam(lr = 1e-3) ... }`";
+            self.fail(&missing("the program has no `train` block: there is nothing to run", help))
+        })
+    }
+
+    /// The parameters and states of a model from a file, and where each lies.
+    pub fn weights(&self, model: &Model, loaded: &Loaded) -> Result<((Layout, Layout), Weights), Failed> {
+        let layouts = (Layout::of(&model.circuit, &model.params), Layout::of(&model.circuit, &model.states));
+        let weights = Weights::from_file(loaded, &layouts.0, &layouts.1, self.precision());
+        Ok((layouts, weights.map_err(|wrong| self.fail(&[wrong]))?))
+    }
+
     /// Whether the program says how to train the chosen net, or any.
     fn is_trained(&self) -> bool {
         let wanted = |name: &str| self.choices.net.as_deref().is_none_or(|net| net == name);
@@ -252,14 +291,6 @@ pub fn tell_in(messages: &[Diagnostic], sources: &Sources, json: bool) {
     let errors = messages.iter().any(|message| message.severity == Severity::Error);
     let text = render_all(messages, sources, color);
     if errors { eprint!("{text}") } else { eprintln!("{}", text.trim_end()) }
-}
-
-/// Reads a program for parameters that are trained: the net, and the settings, that they were trained with, and the
-/// sizes and vocabularies of their data.
-pub fn trained(source: &Source, loaded: &Loaded) -> Result<Session, Failed> {
-    let mut session = as_trained(source, loaded)?;
-    session.take_data_of(loaded)?;
-    Ok(session)
 }
 
 /// Reads a program alone, with the net and the settings that parameters were trained with.
@@ -326,14 +357,10 @@ pub fn read_text(path: &Path) -> Result<String, Failed> {
     })
 }
 
-/// Writes a file whole, or leaves it as it was: beside it first, then renamed.
+/// Writes a file whole, or leaves it as it was.
 pub fn write_text(path: &Path, text: &str) -> Result<(), Failed> {
-    let beside = path.with_extension("nn.tmp");
-    let written = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path));
-    written.map_err(|error| {
-        let message = format!("`{}` cannot be written: {error}", path.display());
-        fail_in(&[Diagnostic::error(codes::FILE_UNWRITABLE, message)], &Sources::default(), false)
-    })
+    checkpoint::write_whole(path, text.as_bytes())
+        .map_err(|wrong| fail_in(&[wrong], &Sources::default(), false))
 }
 
 /// Puts the parameters and states of a file in place of those that an evaluation holds.

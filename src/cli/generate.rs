@@ -1,16 +1,13 @@
 //! `nnc generate`
 
-use super::common::{Failed, Session, Source, fail_in, missing, say, trained, write_out};
+use super::common::{Failed, Session, Trained, missing, say, write_out};
 use crate::circuit::draw::SplitMix64;
 use crate::data::words::{RARE, spoken, words};
-use crate::diagnostic::{Diagnostic, Sources, codes};
+use crate::diagnostic::{Diagnostic, codes};
 use crate::runtime::generate::{Generator, draw, scores};
-use crate::runtime::layout::Layout;
-use crate::runtime::weights::Weights;
 use crate::runtime::{checkpoint, provenance};
 use serde_json::json;
 use std::io::Write;
-use std::path::PathBuf;
 use std::time::Instant;
 
 /// Go on with a text, by a trained network.
@@ -24,10 +21,7 @@ use std::time::Instant;
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    source: Source,
-    /// The trained parameters (safetensors), as `nnc run --save` wrote them.
-    #[arg(long, value_name = "FILE")]
-    load: PathBuf,
+    trained: Trained,
     /// What to go on with; by default a new line, or the first character that the net knows.
     #[arg(long, value_name = "TEXT")]
     prompt: Option<String>,
@@ -48,15 +42,11 @@ fn temperature(text: &str) -> Result<f64, String> {
 
 /// Runs it.
 pub fn run(args: Args) -> Result<(), Failed> {
-    let loaded = checkpoint::load(&args.load)
-        .map_err(|wrong| fail_in(&[wrong], &Sources::default(), args.source.json))?;
-    let session = trained(&args.source, &loaded)?;
+    let (loaded, session) = args.trained.open()?;
     let model = session.model(false)?;
     let told = |wrong: Diagnostic| session.fail(&[wrong]);
     let scores = scores(&model).map_err(told)?;
-    let (params, states) =
-        (Layout::of(&model.circuit, &model.params), Layout::of(&model.circuit, &model.states));
-    let weights = Weights::from_file(&loaded, &params, &states, session.precision()).map_err(told)?;
+    let ((params, states), weights) = session.weights(&model, &loaded)?;
     let vocabulary = vocabulary(&session, &loaded, &model.circuit.slot(scores.sequence).name)?;
     let prompt = elements(args.prompt.as_deref(), &vocabulary).map_err(told)?;
     let mut generator =

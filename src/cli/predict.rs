@@ -1,14 +1,12 @@
 //! `nnc predict`
 
-use super::common::{Failed, Session, Source, fail_in, given, missing, part_rows, trained, write_out};
+use super::common::{Failed, Session, Trained, given, missing, part_rows, write_out};
 use super::predictions::{Format, Predicted, written};
-use crate::diagnostic::{Diagnostic, Sources, codes};
+use crate::diagnostic::{Diagnostic, codes};
 use crate::elaborate::model::Model;
 use crate::runtime::build::Setup;
 use crate::runtime::checkpoint;
-use crate::runtime::layout::Layout;
 use crate::runtime::predict::{Asked, Predictor, add_predictions, inputs_of, named, outputs};
-use crate::runtime::weights::Weights;
 use std::path::PathBuf;
 
 /// What a trained network says of new examples.
@@ -23,10 +21,7 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    source: Source,
-    /// The trained parameters (safetensors), as `nnc run --save` wrote them.
-    #[arg(long, value_name = "FILE")]
-    load: PathBuf,
+    trained: Trained,
     /// New examples; `-`, or nothing, is standard input.
     #[arg(value_name = "EXAMPLES")]
     examples: Option<PathBuf>,
@@ -46,9 +41,7 @@ pub struct Args {
 
 /// Runs it.
 pub fn run(args: Args) -> Result<(), Failed> {
-    let loaded = checkpoint::load(&args.load)
-        .map_err(|wrong| fail_in(&[wrong], &Sources::default(), args.source.json))?;
-    let mut session = trained(&args.source, &loaded)?;
+    let (loaded, mut session) = args.trained.open()?;
     if args.part.is_some() {
         session.read_data_for(&loaded)?;
     }
@@ -61,10 +54,8 @@ pub fn run(args: Args) -> Result<(), Failed> {
         let what = format!("a file in NPY format holds one array, and there are {}", names.join(", "));
         return Err(session.fail(&missing(&what, "ask for one of them by `--value`")));
     }
-    let (params, states) =
-        (Layout::of(&model.circuit, &model.params), Layout::of(&model.circuit, &model.states));
+    let ((params, states), weights) = session.weights(&model, &loaded)?;
     let dtype = session.precision();
-    let weights = Weights::from_file(&loaded, &params, &states, dtype).map_err(told)?;
     let columns = inputs_of(&model, &asked);
     let setup = Setup { capacity: 1, seed: session.seed(), dtype, recompute: false };
     let predictor = Predictor::new(&model, asked, (&params, &states), setup).map_err(told)?;
@@ -129,7 +120,7 @@ fn format(args: &Args) -> Format {
     args.format.unwrap_or(match ending {
         Some("npy") => Format::Npy,
         Some("jsonl" | "json" | "ndjson") => Format::Jsonl,
-        _ if args.source.json => Format::Jsonl,
+        _ if args.trained.source.json => Format::Jsonl,
         _ => Format::Csv,
     })
 }

@@ -1,6 +1,6 @@
 //! `nnc run`
 
-use super::common::{Failed, Session, Source, Threads, as_trained, fail_in, missing, say, write_out};
+use super::common::{Failed, Session, Source, Threads, as_trained, fail_in, say, write_out};
 use super::ended;
 use super::summary::summary;
 use super::watcher::{Watcher, metadata};
@@ -58,10 +58,7 @@ pub fn run(args: Args) -> Result<(), Failed> {
     let resumed = args.resume.as_deref().map(checkpoint::load).transpose();
     let resumed = resumed.map_err(|wrong| fail_in(&[wrong], &Sources::default(), args.source.json))?;
     let session = open(&args, resumed.as_ref())?;
-    let (Some(training), Some(data)) = (&session.training, &session.data) else {
-        let help = "add `train NET on DATA { optimizer = adam(lr = 1e-3) ... }`";
-        return Err(session.fail(&missing("the program has no `train` block: there is nothing to run", help)));
-    };
+    let (training, data) = session.to_train()?;
     let reading = began.elapsed();
     let (model, inference) = (session.model(true)?, session.model(false)?);
     session.lint(&model);
@@ -194,7 +191,7 @@ fn go_on(session: &Session, trainer: &mut Trainer, loaded: &Loaded, data: &Datas
 }
 
 /// Begins with the parameters (and states) of a file.
-fn load(session: &Session, trainer: &mut Trainer, path: &Path) -> Result<(), Failed> {
+pub fn load(session: &Session, trainer: &mut Trainer, path: &Path) -> Result<(), Failed> {
     let told = |wrong: Diagnostic| session.fail(&[wrong]);
     let loaded = checkpoint::load(path).map_err(told)?;
     saved::check_version(&loaded).map_err(told)?;

@@ -1,14 +1,10 @@
 //! `nnc test`
 
-use super::common::{Failed, Source, fail_in, given, missing, say, trained};
+use super::common::{Failed, Trained, given, missing, say};
 use super::progress::{figures_json, part_name};
 use super::summary::{figures, grouped, table};
-use crate::diagnostic::Sources;
 use crate::elaborate::model::Part;
-use crate::runtime::checkpoint;
 use crate::runtime::evaluate::{Evaluator, Figures};
-use crate::runtime::layout::Layout;
-use crate::runtime::weights::Weights;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -19,10 +15,7 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    source: Source,
-    /// The trained parameters (safetensors), as `nnc run --save` wrote them.
-    #[arg(long, value_name = "FILE")]
-    load: PathBuf,
+    trained: Trained,
     /// Other examples, with their targets; `-` is standard input.
     #[arg(value_name = "EXAMPLES")]
     examples: Option<PathBuf>,
@@ -33,18 +26,12 @@ pub struct Args {
 
 /// Runs it.
 pub fn run(args: Args) -> Result<(), Failed> {
-    let loaded = checkpoint::load(&args.load)
-        .map_err(|wrong| fail_in(&[wrong], &Sources::default(), args.source.json))?;
-    let mut session = trained(&args.source, &loaded)?;
+    let (loaded, mut session) = args.trained.open()?;
     if args.examples.is_none() {
         session.read_data_for(&loaded)?;
     }
     let model = session.model(false)?;
-    let (params, states) =
-        (Layout::of(&model.circuit, &model.params), Layout::of(&model.circuit, &model.states));
-    let dtype = session.precision();
-    let weights =
-        Weights::from_file(&loaded, &params, &states, dtype).map_err(|wrong| session.fail(&[wrong]))?;
+    let ((params, states), weights) = session.weights(&model, &loaded)?;
     let own;
     let data = match (&args.examples, &session.data) {
         (None, Some(data)) => data,
@@ -62,7 +49,7 @@ pub fn run(args: Args) -> Result<(), Failed> {
         }
     };
     session.check_classes(&model, data)?;
-    let evaluator = Evaluator::new(&model, &params, &states, session.seed(), dtype)
+    let evaluator = Evaluator::new(&model, &params, &states, session.seed(), session.precision())
         .expect("Cranelift compiles what the planner makes");
     let parts = [Part::Train, Part::Validation, Part::Test];
     let wanted = |part: &Part| args.part.as_ref().is_none_or(|wanted| wanted == part_name(*part));

@@ -35,11 +35,6 @@ impl Laps {
         self.last.store(self.origin.elapsed().as_nanos() as u64, Relaxed);
     }
 
-    /// Forgets what was counted.
-    pub fn reset(&self) {
-        self.spent.iter().for_each(|spent| spent.store(0, Relaxed));
-    }
-
     fn lap(&self, part: usize) {
         let now = self.origin.elapsed().as_nanos() as u64;
         self.spent[part].fetch_add(now.saturating_sub(self.last.swap(now, Relaxed)), Relaxed);

@@ -259,8 +259,8 @@ impl Task {
             // SAFETY: handed on.
             return unsafe { self.part(arrays, n, Part::WHOLE) };
         };
-        let (threads, products) = (pool.threads(), self.products(n));
-        let rows = self.counts[0].for_examples(n);
+        let [rows, columns] = self.counts.map(|count| count.for_examples(n));
+        let (threads, products) = (pool.threads(), self.panels(columns) * count(&self.batch, n));
         // Several parts a thread, so that none waits long for another; but panels that rows share are packed by each.
         let by_rows = products < 2 * threads && rows >= 2 * threads * ROWS;
         let of = if by_rows { threads } else { products.min(4 * threads) };
@@ -273,19 +273,22 @@ impl Task {
         pool.run(of, &work);
     }
 
-    /// Panels of all products.
-    fn products(&self, n: usize) -> usize {
-        let columns = self.counts[1].for_examples(n);
-        let vectors = self.columns.vectors.partition_point(|vector| vector.first < columns);
-        vectors.div_ceil(self.variant.vectors()) * count(&self.batch, n)
+    /// Vectors that so many columns begin.
+    fn vectors(&self, columns: usize) -> &[Vector] {
+        let vectors = &self.columns.vectors;
+        &vectors[..vectors.partition_point(|vector| vector.first < columns)]
     }
 
-    /// A part: some panels, or some rows of all of them. Each element of the
-    /// result is computed by one thread in the way in which one alone computes it.
+    /// Panels of so many columns.
+    fn panels(&self, columns: usize) -> usize {
+        self.vectors(columns).len().div_ceil(self.variant.vectors())
+    }
+
+    /// A part: some panels, or some rows of all of them. Each element of the result is computed by one thread in the
+    /// way in which one alone computes it.
     unsafe fn part<T: Real>(&self, arrays: Arrays<T>, n: usize, part: Part) {
         let [rows, columns] = self.counts.map(|count| count.for_examples(n));
-        let vectors = self.columns.vectors.partition_point(|vector| vector.first < columns);
-        let panels = vectors.div_ceil(self.variant.vectors());
+        let (vectors, panels) = (self.vectors(columns), self.panels(columns));
         let products = panels * count(&self.batch, n);
         let (own, rows) =
             if part.by_rows { (0..products, part.share(rows)) } else { (part.share(products), 0..rows) };
@@ -302,7 +305,7 @@ impl Task {
                 let at = offsets(&self.batch, product / panels, n);
                 let [a, b, out] = std::array::from_fn(|which| (self.start[which] + at[which]) as isize);
                 let panel = product % panels * self.variant.vectors();
-                let panel = &self.columns.vectors[panel..vectors.min(panel + self.variant.vectors())];
+                let panel = &vectors[panel..vectors.len().min(panel + self.variant.vectors())];
                 // SAFETY: offsets of axes inside their extents stay inside the buffers, by the caller's contract.
                 unsafe {
                     let moved = Arrays {
@@ -362,33 +365,39 @@ impl Task {
         let lanes = self.variant.lanes::<T>();
         let whole = args.lanes[..panel.len()].iter().all(|&count| count == lanes);
         let tiles = rows.len().div_ceil(self.variant.height(panel.len())).max(1);
-        let mut edge = [T::of(0.0); ROWS * WIDEST];
         for tile in 0..tiles {
             let rows = &rows[rows.len() * tile / tiles..rows.len() * (tile + 1) / tiles];
             if rows.is_empty() {
                 continue;
             }
-            if !self.columns.scattered {
-                // SAFETY: handed on.
-                unsafe {
-                    self.variant.run(Tile { args: TileArgs { rows, ..args }, vectors: panel.len(), whole })
-                };
-                continue;
+            let tile = Tile { args: TileArgs { rows, ..args }, vectors: panel.len(), whole };
+            // SAFETY: handed on.
+            unsafe {
+                match self.columns.scattered {
+                    true => self.scattered_tile(tile, panel, out),
+                    false => self.variant.run(tile),
+                }
             }
-            let mut apart = [Place { operand: 0, out: 0 }; ROWS];
-            for (k, (apart, place)) in apart.iter_mut().zip(rows).enumerate() {
-                *apart = Place { operand: place.operand, out: (k * WIDEST) as isize };
-            }
-            let first = edge.as_mut_ptr();
-            let to = std::array::from_fn(|v| first.wrapping_add(v * lanes));
-            let (add, divisor) = (false, T::of(1.0));
-            let args_apart = TileArgs { rows: &apart[..rows.len()], out: to, add, divisor, ..args };
-            // SAFETY: handed on; the edge has a row of the widest tile for each row.
-            unsafe { self.variant.run(Tile { args: args_apart, vectors: panel.len(), whole }) };
-            for (edge, place) in edge.chunks(WIDEST).zip(rows) {
-                // SAFETY: rows and columns are inside the result.
-                unsafe { self.scatter(edge, out.wrapping_offset(place.out), panel, &args) };
-            }
+        }
+    }
+
+    /// A tile whose columns are no neighbours in the result: computed beside it, then copied row by row.
+    unsafe fn scattered_tile<T: Real>(&self, tile: Tile<T>, panel: &[Vector], out: *mut T) {
+        let args = tile.args;
+        let mut edge = [T::of(0.0); ROWS * WIDEST];
+        let mut apart = [Place { operand: 0, out: 0 }; ROWS];
+        for (k, (apart, place)) in apart.iter_mut().zip(args.rows).enumerate() {
+            *apart = Place { operand: place.operand, out: (k * WIDEST) as isize };
+        }
+        let (first, lanes) = (edge.as_mut_ptr(), self.variant.lanes::<T>());
+        let to = std::array::from_fn(|v| first.wrapping_add(v * lanes));
+        let (add, divisor) = (false, T::of(1.0));
+        let args_apart = TileArgs { rows: &apart[..args.rows.len()], out: to, add, divisor, ..args };
+        // SAFETY: handed on; the edge has a row of the widest tile for each row.
+        unsafe { self.variant.run(Tile { args: args_apart, ..tile }) };
+        for (edge, place) in edge.chunks(WIDEST).zip(args.rows) {
+            // SAFETY: rows and columns are inside the result.
+            unsafe { self.scatter(edge, out.wrapping_offset(place.out), panel, &args) };
         }
     }
 

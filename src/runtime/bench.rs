@@ -55,7 +55,8 @@ pub fn shares(trainer: &mut Trainer, time: Duration) -> Result<Vec<Share>, Diagn
     let built = trainer.built();
     let laps = built.module.laps().expect("code that takes times");
     let steps = trainer.steps_done().max(1) as u32;
-    let all = laps.steps().iter().sum::<Duration>() + laps.gathering();
+    let (gathering, each) = (laps.gathering(), laps.steps());
+    let all = gathering + each.iter().sum::<Duration>();
     let share = |what: String, time: Duration, cost: Cost| Share {
         what,
         part: time.as_secs_f64() / all.as_secs_f64().max(1e-12),
@@ -65,8 +66,8 @@ pub fn shares(trainer: &mut Trainer, time: Duration) -> Result<Vec<Share>, Diagn
     let schedule = &built.schedule;
     let n = schedule.capacity as usize;
     let mut out =
-        vec![share("the examples of the batch, put side by side".into(), laps.gathering(), Cost::default())];
-    for (step, time) in schedule.steps.iter().zip(laps.steps()) {
+        vec![share("the examples of the batch, put side by side".into(), gathering, Cost::default())];
+    for (step, time) in schedule.steps.iter().zip(each) {
         out.push(share(heading(schedule, step), time, step_cost(schedule, step, n)));
     }
     Ok(out)
