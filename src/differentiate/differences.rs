@@ -6,8 +6,14 @@ use crate::circuit::{
 };
 use crate::interpret::{Bindings, evaluate};
 
-/// Half the distance between the ends of the wider difference, relative to the element's size.
+/// Half the distance between the ends of the widest difference, relative to the element's size.
 const STEP: f64 = 1e-3;
+
+/// How many differences are taken, each of half the width of the one before.
+const WIDTHS: usize = 4;
+
+/// How much larger than the rounding error of an objective the error is that it leaves in differences.
+pub const AMPLIFIED: f64 = (1 << WIDTHS) as f64 / STEP;
 
 /// Differences that still change by a larger share of themselves tell nothing.
 const MOVING: f64 = 1e-3;
@@ -179,7 +185,7 @@ impl Probe {
         Point { objective, decisions: arrays.collect() }
     }
 
-    /// The derivative by one element, and how far it may be off: three central differences, each of half the width
+    /// The derivative by one element, and how far it may be off: four central differences, each of half the width
     /// of the one before, extrapolated (Richardson, 1911; Romberg, 1955). None where a decision changes between the
     /// ends, or where the differences do not settle.
     fn slope(
@@ -190,7 +196,7 @@ impl Probe {
         start: &Point,
     ) -> Option<[f64; 2]> {
         let middle = bindings.slots[&slot].data[element];
-        let mut slopes = [0.0; 3];
+        let mut slopes = [0.0; WIDTHS];
         let mut alike = true;
         for (k, slope) in slopes.iter_mut().enumerate() {
             let step = STEP * (1.0 + middle.abs()) / f64::from(1 << k);
@@ -202,16 +208,18 @@ impl Probe {
             *slope = (above.objective - below.objective) / (2.0 * step);
         }
         bindings.slots.get_mut(&slot).expect("bound").data[element] = middle;
-        let [wide, half, quarter] = slopes;
-        let [first, second] = [(4.0 * half - wide) / 3.0, (4.0 * quarter - half) / 3.0];
-        let third = (16.0 * second - first) / 15.0;
+        let better = |k: usize| (4.0 * slopes[k + 1] - slopes[k]) / 3.0;
+        let best = |k: usize| (16.0 * better(k + 1) - better(k)) / 15.0;
+        let slope = best(1);
+        // Two estimates may agree by chance, three seldom do.
+        let uncertainty = (slope - best(0)).abs().max((slope - better(2)).abs());
         // Each change should be about a quarter of the one before, unless both are nothing but rounding; and what is
         // extrapolated says nothing while it still moves.
         let rounding = 1e-6 * (1.0 + start.objective.abs());
-        let uncertainty = (third - second).abs();
-        let settled = (quarter - half).abs() <= 0.5 * (half - wide).abs() + rounding
-            && uncertainty <= MOVING * third.abs() + rounding;
-        (alike && settled).then_some([third, uncertainty])
+        let change = |k: usize| (slopes[k + 1] - slopes[k]).abs();
+        let settled = (1..WIDTHS - 1).all(|k| change(k) <= 0.5 * change(k - 1) + rounding)
+            && uncertainty <= MOVING * slope.abs() + rounding;
+        (alike && settled).then_some([slope, uncertainty])
     }
 }
 

@@ -33,7 +33,9 @@ impl Run {
     fn every(self, first: i64, step: i64) -> Run {
         let left = (i64::from(self.count) - first).max(0);
         let count = (left + step - 1) / step;
-        Run { start: self.start + first * self.step, step: self.step * step, count: count as u32 }
+        // None of them begin where there is an index all the same, so that no address lies outside.
+        let start = if count == 0 { self.start } else { self.start + first * self.step };
+        Run { start, step: self.step * step, count: count as u32 }
     }
 
     /// As an axis.
@@ -142,6 +144,7 @@ mod tests {
             split += usize::from(parts.len() > 1);
             let mut found = vec![];
             for part in &parts {
+                assert!(part[1].start < kernel, "a start within the axis: {part:?}");
                 for s in indices(part[0]) {
                     let taps: Vec<i64> = indices(part[1]).collect();
                     found.push((s, taps));

@@ -356,7 +356,8 @@ impl Builder {
     fn constant(&mut self, value: ValueId, over: Over) -> Option<ValueId> {
         let out = self.reduced_shape(value, over);
         if let Some(number) = self.as_number(value) {
-            return Some(self.fill(number, &out));
+            // An infinite factor, or a divisor of 0, gives NaN for a term of 0, and not for a sum in which it is one.
+            return (number.is_finite() && number != 0.0).then(|| self.fill(number, &out));
         }
         let (operand, view) = self.as_view(value)?;
         let guards = view.guards.iter().map(|guard| &guard.e);

@@ -208,13 +208,17 @@ impl<'p> Group<'p> {
                 }
             }
         }
-        let mut faults = vec![];
+        let (mut possible, mut faults) = (vec![], vec![]);
         for &(class, place) in &candidates {
             let scanned = classes.axes(class).ok_or(Fault::TwoAxes(place, place));
             match scanned.and_then(|axes| self.check(&axes).map(|()| axes)) {
-                Ok(axes) => return Ok(axes),
+                Ok(axes) => possible.push(axes),
                 Err(fault) => faults.push(fault),
             }
+        }
+        // What is read at no told distance along an axis may be all of it: another axis comes first.
+        if let Some(axes) = possible.into_iter().min_by_key(|axes| self.untold(axes)) {
+            return Ok(axes);
         }
         if let Some(mixed) = faults.iter().find(|fault| matches!(fault, Fault::Mixed(..))) {
             return Err(mixed.clone());
@@ -230,6 +234,12 @@ impl<'p> Group<'p> {
     pub fn is_told(&self, place: Place) -> bool {
         let told = |offset: &Offset| *offset != Offset::Unknown;
         !self.read(place).indexed || self.offsets[place.0][place.1].iter().any(told)
+    }
+
+    /// How many elements are read at a distance along the axis that is not told.
+    fn untold(&self, axes: &Axes) -> usize {
+        let untold = |&place: &Place| self.read(place).indexed && self.offset(place, axes) == Offset::Unknown;
+        self.places().filter(untold).count()
     }
 
     /// How far from the element being computed a read is.

@@ -307,7 +307,8 @@ fn branch(g: &mut Generator) {
     g.body.lines.push(format!("  {second}"));
     g.body.lines.push("}".into());
     let (low, high) = (then.low.min(other.low), then.high.max(other.high));
-    let (batch, across) = (then.batch || other.batch, then.across || other.across);
+    // Where one of them is a constant there is nothing to differentiate by.
+    let (batch, across) = (then.batch && other.batch, then.across || other.across);
     g.declare(&name, Term { low, high, batch, across, ..then });
 }
 
@@ -359,7 +360,7 @@ fn pipeline(g: &mut Generator) {
             text += " |> tanh";
             (made.low, made.high) = (-1.0, 1.0);
         }
-        Term { text, level: Level::Choice, batch: true, ..made }
+        Term { text, level: Level::Choice, ..made }
     });
 }
 
