@@ -114,7 +114,8 @@ fn kind(failure: &Failure) -> (&'static str, String) {
     let lines = || failure.what.lines().filter(|line| !line.trim().is_empty());
     let line = lines().find(|line| line.starts_with("error")).or(lines().next()).unwrap_or_default();
     let words = line.split_whitespace().filter(|word| word.chars().all(|c| c.is_ascii_lowercase()));
-    (failure.oracle, words.take(6).collect::<Vec<_>>().join(" "))
+    let number = if line.contains("NaN") { " (not a number)" } else { "" };
+    (failure.oracle, words.take(6).collect::<Vec<_>>().join(" ") + number)
 }
 
 fn write(seed: u64, text: &str) -> PathBuf {
