@@ -316,13 +316,12 @@ fn a_run_has_a_page() {
     assert!(!said.contains("CONSOLE"), "{said}");
     // A page of one colour packs into next to nothing.
     assert!(fs::metadata(&shot).expect("a picture").len() > 30_000);
-    // A run without classes has a page too.
-    assert!(
-        nnc(&["run", "examples/heat.nn", "--epochs", "1", "--report", path])
-            .output()
-            .expect("nnc starts")
-            .status
-            .success()
-    );
-    assert!(fs::read_to_string(&page).expect("a page").contains("<h2>Gradients</h2>"));
+    // A run without classes has a page too, with what it estimates against what that should be.
+    let numbers = ["run", "examples/michaelis_menten.nn", "--epochs", "1", "--report", path];
+    assert!(nnc(&numbers).output().expect("nnc starts").status.success());
+    let text = fs::read_to_string(&page).expect("a page");
+    for what in ["<h2>Gradients</h2>", "predicted against rate", "data:image/svg+xml;base64,"] {
+        assert!(text.contains(what), "{what}");
+    }
+    assert_eq!(text.matches("class=\"dot").count(), 12, "a dot an example");
 }

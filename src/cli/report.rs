@@ -3,21 +3,25 @@
 use super::common::Session;
 use crate::data::Dataset;
 use crate::elaborate::model::{Model, Training};
-use crate::report::{Confusion, Picture, Report, Worst};
+use crate::picture::{self, svg};
+use crate::report::{Confusion, Estimates, Picture, Report, Worst};
 use crate::runtime::build::Setup;
 use crate::runtime::layout::Layout;
-use crate::runtime::predict::{Asked, Predictor, add_predictions};
+use crate::runtime::once::Tensor;
+use crate::runtime::predict::{Asked, Predictor, add_predictions, estimates};
 use crate::runtime::train::{Epoch, Outcome};
 
 /// Examples that are shown.
 const WORST: usize = 12;
 /// Most cases of a class whose confusion is shown.
 const CASES: usize = 40;
+/// Most estimates that are drawn.
+const DOTS: usize = 1000;
 
-/// Gathers what a page tells of a run; `inference` is the net as it was evaluated.
+/// Gathers what a page tells of a run, of the net as it was trained and as it was evaluated.
 pub fn report(
     session: &Session,
-    inference: &Model,
+    [trained, inference]: [&Model; 2],
     (params, states): (&Layout, &Layout),
     data: &Dataset,
     outcome: &Outcome,
@@ -33,6 +37,7 @@ pub fn report(
         health: outcome.health.layers.clone(),
         findings: outcome.health.findings.iter().map(|finding| finding.message.clone()).collect(),
         layers: inference.layers.clone(),
+        circuit: svg::svg(&picture::Picture::of(&session.program, trained, None)),
         ..Report::default()
     };
     let parts = [("test", &data.test), ("validation", &data.validation), ("train", &data.train)];
@@ -44,6 +49,8 @@ pub fn report(
     // A loss that looks across the examples is none of each.
     let loss = model.loss.filter(|&loss| model.circuit.shape(loss).batch);
     asked.extend(loss.map(|value| Asked { name: "loss".into(), value, cases: None }));
+    let with_loss = asked.len();
+    asked.extend(estimates(&model).into_iter().flatten());
     let setup = Setup { capacity: 1, seed: training.seed, dtype: training.precision, recompute: false };
     if asked.is_empty() {
         return report;
@@ -54,10 +61,22 @@ pub fn report(
         computed[..classes].iter().map(|t| (t.name.as_str(), &t.data[..])).collect();
     report.confusions =
         taken.iter().filter_map(|&(name, taken)| confusion(data, rows, name, taken)).collect();
-    if let Some(losses) = computed.get(classes) {
+    if let Some(losses) = computed[classes..with_loss].first() {
         report.worst = worst(inference, data, rows, &losses.data, &taken);
     }
+    report.estimates = computed[with_loss..].chunks_exact(2).map(|pair| facing(&pair[0], &pair[1])).collect();
     report
+}
+
+/// What is estimated against what it should be; of many evenly some.
+fn facing(estimate: &Tensor, truth: &Tensor) -> Estimates {
+    let every = estimate.data.len().div_ceil(DOTS).max(1);
+    let points = truth.data.iter().copied().zip(estimate.data.iter().copied());
+    Estimates {
+        name: estimate.name.clone(),
+        truth: truth.name.clone(),
+        points: points.step_by(every).collect(),
+    }
 }
 
 fn settings(model: &Model, training: &Training) -> Vec<(String, String)> {

@@ -88,7 +88,7 @@ pub fn run(args: Args) -> Result<(), Failed> {
     if let Some(path) = &args.report {
         let layouts = (&trainer.params, &trainer.states);
         let epochs = std::mem::take(&mut watcher.epochs);
-        let report = super::report::report(&session, &inference, layouts, data, &outcome, epochs);
+        let report = super::report::report(&session, [&model, &inference], layouts, data, &outcome, epochs);
         checkpoint::write_whole(path, page(&report).as_bytes()).map_err(told)?;
     }
     end(&session, &model, &trainer, &outcome, watcher)

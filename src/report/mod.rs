@@ -1,5 +1,5 @@
-//! What came of a run, as one page that needs nothing beside it: curves, confusion, the worst examples, the health of the
-//! layers, the summary.
+//! What came of a run, as one page that needs nothing beside it: curves, confusion, estimates against
+//! the truth, the worst examples, the health of the layers, the summary, the circuit.
 //!
 //! [`Report`] is what there is to tell; `chart` and `image` draw; [`page`] writes it. [`sweep`]: the page of a sweep.
 
@@ -36,12 +36,27 @@ pub struct Report {
     pub findings: Vec<String>,
     /// For each class that is predicted, what is taken for what.
     pub confusions: Vec<Confusion>,
+    /// For each number that is estimated, how near it comes.
+    pub estimates: Vec<Estimates>,
     /// The examples with the largest losses, worst first.
     pub worst: Vec<Worst>,
-    /// The part that confusion and worst examples are of.
+    /// The part that confusion, estimates and worst examples are of.
     pub part: String,
     /// The layers.
     pub layers: Vec<LayerSummary>,
+    /// The forward and the backward circuit, drawn as SVG; empty for none.
+    pub circuit: String,
+}
+
+/// Numbers that are estimated, and what they should be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Estimates {
+    /// What estimates.
+    pub name: String,
+    /// The column that it should be equal to.
+    pub truth: String,
+    /// What it should be, and what was estimated.
+    pub points: Vec<(f64, f64)>,
 }
 
 /// What is taken for what.

@@ -1,7 +1,7 @@
 //! The page.
 
 use super::chart::{Chart, Curve, legend, short, svg};
-use super::image::address;
+use super::image::{address, base64};
 use super::{Confusion, Report, Worst};
 use crate::elaborate::model::Part;
 use crate::runtime::evaluate::Figures;
@@ -20,9 +20,11 @@ pub fn page(report: &Report) -> String {
     out += &figures(report);
     out += &curves(report);
     report.confusions.iter().for_each(|confusion| out += &confused(confusion, &report.part));
+    out += &estimates(report);
     out += &worst(report);
     out += &health(report);
     out += &layers(report);
+    out += &circuit(report);
     document(&report.title, "a run", &out)
 }
 
@@ -94,17 +96,7 @@ fn curves(report: &Report) -> String {
         .map_or(vec![], |figures| figures.values.iter().map(|(name, _)| name.clone()).collect());
     let chart = |title: &str, curves: Vec<Curve>| {
         let curves: Vec<Curve> = curves.into_iter().filter(|curve| !curve.points.is_empty()).collect();
-        let chart = Chart { title, along: "epoch", log_along: false, curves };
-        let drawn = svg(&chart);
-        if drawn.is_empty() {
-            drawn
-        } else {
-            format!(
-                "<figure>\n<figcaption>{}</figcaption>\n{drawn}{}</figure>\n",
-                escaped(title),
-                legend(&chart)
-            )
-        }
+        drawn(&Chart { title, along: "epoch", log_along: false, curves })
     };
     let curve = |name: &str, points| Curve { name: name.into(), points, apart: false };
     let mut inside = chart(
@@ -137,6 +129,58 @@ fn confused(confusion: &Confusion, part: &str) -> String {
     section(
         &format!("What is taken for what: {}", escaped(&confusion.name)),
         &format!("{what}<table class=\"confusion\">\n{lines}</table>\n"),
+    )
+}
+
+/// A dot an example: those on the line are estimated rightly.
+fn estimates(report: &Report) -> String {
+    let mut inside = String::new();
+    for estimates in &report.estimates {
+        let ends = estimates
+            .points
+            .iter()
+            .flat_map(|&(truth, estimate)| [truth, estimate])
+            .filter(|x| x.is_finite());
+        let (low, high) =
+            ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
+        let dots = Curve { name: estimates.name.clone(), points: estimates.points.clone(), apart: true };
+        let line =
+            Curve { name: "as it should be".into(), points: vec![(low, low), (high, high)], apart: false };
+        let title = format!("{} against {}", estimates.name, estimates.truth);
+        let chart = Chart {
+            title: &title,
+            along: &estimates.truth,
+            log_along: low > 0.0 && high / low > 30.0,
+            curves: vec![dots, line],
+        };
+        inside += &drawn(&chart);
+    }
+    let part = format!("<p>{} part</p>\n", report.part);
+    section("Estimated and true", &if inside.is_empty() { inside } else { part + &inside })
+}
+
+/// A chart with its title and its legend; nothing where there is no point.
+pub(super) fn drawn(chart: &Chart) -> String {
+    let curves = svg(chart);
+    if curves.is_empty() {
+        return curves;
+    }
+    format!(
+        "<figure>\n<figcaption>{}</figcaption>\n{curves}{}</figure>\n",
+        escaped(chart.title),
+        legend(chart)
+    )
+}
+
+/// The circuit as a picture by itself, so that its style is its own.
+fn circuit(report: &Report) -> String {
+    if report.circuit.is_empty() {
+        return String::new();
+    }
+    let address = format!("data:image/svg+xml;base64,{}", base64(report.circuit.as_bytes()));
+    section(
+        "Circuit",
+        &format!("<img class=\"circuit\" src=\"{address}\" alt=\"the forward and the backward circuit\">\n"),
     )
 }
 
@@ -193,15 +237,7 @@ fn health(report: &Report) -> String {
         log_along: true,
         curves: curves.collect(),
     };
-    let drawn = svg(&chart);
-    let mut inside = String::new();
-    if !drawn.is_empty() {
-        inside = format!(
-            "<figure>\n<figcaption>{}</figcaption>\n{drawn}{}</figure>\n",
-            chart.title,
-            legend(&chart)
-        );
-    }
+    let mut inside = drawn(&chart);
     for finding in &report.findings {
         _ = writeln!(inside, "<p class=\"finding\">{}</p>", escaped(finding));
     }

@@ -1,7 +1,7 @@
 //! The page of a sweep: which points are best, and what mattered.
 
-use super::chart::{Chart, Curve, legend, short, svg};
-use super::page::{document, escaped, row, section};
+use super::chart::{Chart, Curve, short};
+use super::page::{document, drawn, escaped, row, section};
 use crate::elaborate::model::{Best, Sweep};
 use crate::tune::{Effect, Level, Record, Standing, deciding, part_name};
 
@@ -104,13 +104,7 @@ fn chart(report: &SweepReport, effect: &Effect) -> String {
     let (low, high) = (spread(f64::min, f64::INFINITY), spread(f64::max, f64::NEG_INFINITY));
     let title = format!("{} over {}", decided_by(&report.sweep.best), effect.name);
     let curves = vec![Curve { name: "a trial".into(), points, apart: true }];
-    let chart =
-        Chart { title: &title, along: &effect.name, log_along: low > 0.0 && high / low > 30.0, curves };
-    let drawn = svg(&chart);
-    if drawn.is_empty() {
-        return drawn;
-    }
-    format!("<figure>\n<figcaption>{}</figcaption>\n{drawn}{}</figure>\n", escaped(&title), legend(&chart))
+    drawn(&Chart { title: &title, along: &effect.name, log_along: low > 0.0 && high / low > 30.0, curves })
 }
 
 /// Every point, best first.

@@ -8,7 +8,7 @@ use super::store::Store;
 use super::trace::shown;
 use super::weights::Weights;
 use crate::circuit::graph::reachable;
-use crate::circuit::{AxisSet, Circuit, Leaf, Node, Numbers, Reducer, SlotId, SlotRole, ValueId};
+use crate::circuit::{AxisSet, Circuit, Leaf, Node, Numbers, Reducer, SlotId, SlotRole, ValueId, gates};
 use crate::data::Dataset;
 use crate::diagnostic::{Diagnostic, codes, nearest};
 use crate::elaborate::model::Model;
@@ -54,6 +54,43 @@ pub fn add_predictions(model: &mut Model) -> Vec<Asked> {
         value: model.circuit.reduce(Reducer::Argmax, table, AxisSet::of([0]), false),
     };
     found.into_iter().map(add).collect()
+}
+
+/// The numbers that a model's loss takes the differences of, what it estimates and what that should be: a target, an
+/// input, or a part of one. Of each what an example has of its own.
+pub fn estimates(model: &Model) -> Vec<[Asked; 2]> {
+    let circuit = &model.circuit;
+    let Some(loss) = model.loss else { return vec![] };
+    let reads = |value: ValueId, roles: &[SlotRole]| {
+        let slot = |value| match circuit.node(value) {
+            Node::Leaf(Leaf::Slot(slot)) => Some(*slot),
+            _ => None,
+        };
+        let read = match circuit.node(value) {
+            Node::View { arg, .. } => slot(*arg),
+            _ => slot(value),
+        };
+        read.filter(|&slot| roles.contains(&circuit.slot(slot).role))
+    };
+    let learned =
+        |value: ValueId| reachable(circuit, [value]).iter().any(|v| reads(v, &[SlotRole::Param]).is_some());
+    let mut found: Vec<[Asked; 2]> = vec![];
+    for value in reachable(circuit, [loss]).iter() {
+        let Node::Gate { gate: gates::SUB, args } = circuit.node(value) else { continue };
+        let (Some(&left), Some(&right)) = (args.first(), args.get(1)) else { continue };
+        for (estimate, truth) in [(left, right), (right, left)] {
+            let Some(slot) = reads(truth, &[SlotRole::Target, SlotRole::Input]) else { continue };
+            let apart = not_an_example_s_own(circuit, estimate).is_none() && learned(estimate);
+            if !apart || found.iter().any(|[known, _]| known.value == estimate) {
+                continue;
+            }
+            let own = circuit.names().iter().find(|named| named.value == estimate);
+            let name = own.map_or_else(|| "estimate".to_string(), |named| named.path.clone());
+            let truth = Asked { name: circuit.slot(slot).name.clone(), value: truth, cases: None };
+            found.push([Asked { name, value: estimate, cases: None }, truth]);
+        }
+    }
+    found
 }
 
 /// The net's outputs.

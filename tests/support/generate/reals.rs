@@ -250,7 +250,12 @@ fn gather(g: &mut Generator, dims: &[u32], _: u32) -> Term {
 fn choice(g: &mut Generator, dims: &[u32], depth: u32) -> Term {
     let shape = if g.random.chance(0.5) { dims } else { &[] };
     let condition = g.condition(shape, depth);
+    let used: Vec<bool> = g.body.indices.iter().map(|index| index.used).collect();
     let branches = g.operands(2, dims, depth);
+    if !condition.batch {
+        // Settings may decide it, and a branch that is not taken tells no range.
+        g.body.indices.iter_mut().zip(used).for_each(|(index, used)| index.used = used);
+    }
     let (then, otherwise) = (&branches[0], &branches[1]);
     let text = format!(
         "if {} then {} else {}",
