@@ -245,6 +245,9 @@ fn health(report: &Report) -> String {
 }
 
 fn layers(report: &Report) -> String {
+    if report.layers.is_empty() {
+        return String::new();
+    }
     let mut lines = row("th", &["layer", "call", "shape", "parameters"].map(String::from));
     for layer in &report.layers {
         let dims: Vec<String> = layer.dims.iter().map(u32::to_string).collect();
