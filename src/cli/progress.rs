@@ -4,10 +4,13 @@ use super::common::say;
 use super::summary::{figure, figures};
 use crate::elaborate::model::Part;
 use crate::runtime::evaluate::Figures;
+use crate::runtime::health::{Health, LayerHealth};
 use crate::runtime::train::{Epoch, Observer, Progress};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde_json::{Map, Value, json};
+use std::fmt::Write;
 use std::io::IsTerminal;
+use std::sync::{Arc, Mutex};
 
 /// Most epoch lines that a run prints; of more epochs only every so many are printed.
 const LINES: u32 = 40;
@@ -15,6 +18,8 @@ const LINES: u32 = 40;
 /// Writes what an [`Observer`] is told.
 pub struct Display {
     bar: Option<ProgressBar>,
+    /// What the line of gradients says.
+    gradients: Arc<Mutex<String>>,
     /// The loss of each epoch, and then each figure of the validation part: name and values.
     curves: Vec<(String, Vec<f64>)>,
     json: bool,
@@ -26,14 +31,19 @@ impl Display {
     /// For a run of so many steps and epochs.
     pub fn new(steps: u64, epochs: u32, json: bool) -> Display {
         let terminal = std::io::stderr().is_terminal() && !json;
+        let gradients = Arc::new(Mutex::new(String::new()));
         let bar = terminal.then(|| {
             let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr_with_hz(10));
-            let template =
-                "{bar:24} epoch {prefix}  {per_sec}  {elapsed} of about {duration}, {eta} left\n{wide_msg}";
-            bar.set_style(ProgressStyle::with_template(template).expect("the template is well formed"));
+            let template = "{bar:24} epoch {prefix}  {per_sec}  {elapsed} of about {duration}, {eta} left\n{wide_msg}\n{gradients}";
+            let shown = Arc::clone(&gradients);
+            let style = ProgressStyle::with_template(template).expect("the template is well formed");
+            bar.set_style(style.with_key("gradients", move |_: &ProgressState, out: &mut dyn Write| {
+                let text = shown.lock().expect("no panic while held");
+                out.write_str(&text).expect("a line takes what is written");
+            }));
             bar
         });
-        Display { bar, curves: vec![], json, epochs, every: epochs.div_ceil(LINES).max(1) }
+        Display { bar, gradients, curves: vec![], json, epochs, every: epochs.div_ceil(LINES).max(1) }
     }
 
     /// Takes the bar away.
@@ -69,6 +79,10 @@ impl Observer for Display {
         }
     }
 
+    fn health(&mut self, health: &Health) {
+        *self.gradients.lock().expect("no panic while held") = gradients(health);
+    }
+
     fn epoch(&mut self, epoch: &Epoch) {
         if self.bar.is_some() {
             self.add("loss", epoch.loss);
@@ -94,6 +108,25 @@ impl Observer for Display {
             figure(epoch.loss),
         ));
     }
+}
+
+/// What is sick, or the layers' gradients: `gradients ▁▅█ from 1.2e-4 (h) to 3.1e-2 (p)`, a bar a layer, by their
+/// magnitudes.
+fn gradients(health: &Health) -> String {
+    if let Some(finding) = health.findings.first() {
+        return finding.message.clone();
+    }
+    let norm = |layer: &LayerHealth| {
+        layer.readings.last().map(|(_, reading)| (layer.path.clone(), reading.gradient))
+    };
+    let norms: Vec<(String, f64)> = health.layers.iter().filter_map(norm).collect();
+    let by_size = |a: &&(String, f64), b: &&(String, f64)| a.1.total_cmp(&b.1);
+    let (Some(least), Some(most)) = (norms.iter().min_by(by_size), norms.iter().max_by(by_size)) else {
+        return String::new();
+    };
+    let magnitudes: Vec<f64> = norms.iter().map(|(_, norm)| norm.log10()).collect();
+    let bars = curve(&magnitudes);
+    format!("gradients {bars} from {:.1e} ({}) to {:.1e} ({})", least.1, least.0, most.1, most.0)
 }
 
 /// How many epochs a small curve shows.
@@ -164,6 +197,28 @@ pub fn part_name(part: Part) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::health::Reading;
+
+    #[test]
+    fn the_line_of_gradients_has_a_bar_a_layer() {
+        let layer = |path: &str, gradient| LayerHealth {
+            path: path.into(),
+            parameters: 1,
+            readings: vec![
+                (1, Reading { gradient: 1.0, update: 0.0, weight: 1.0 }),
+                (8, Reading { gradient, update: 0.0, weight: 1.0 }),
+            ],
+        };
+        let mut health =
+            Health { layers: vec![layer("h", 1e-3), layer("p", 0.25), layer("dead", 0.0)], findings: vec![] };
+        assert_eq!(gradients(&health), "gradients ▁█  from 0.0e0 (dead) to 2.5e-1 (p)");
+        health.findings.push(crate::diagnostic::Diagnostic::warning(
+            crate::diagnostic::codes::VANISHING_GRADIENT,
+            "it vanishes",
+        ));
+        assert_eq!(gradients(&health), "it vanishes");
+        assert_eq!(gradients(&Health::default()), "");
+    }
 
     #[test]
     fn small_curves_go_from_the_least_to_the_largest() {

@@ -9,6 +9,7 @@ use crate::data::Dataset;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::elaborate::model::{Model, Training};
 use crate::runtime::checkpoint::Metadata;
+use crate::runtime::health::Health;
 use crate::runtime::train::{Epoch, Observer, Progress, RunState, Trainer};
 use crate::runtime::{checkpoint, provenance, saved};
 use serde_json::{Map, Value, json};
@@ -55,6 +56,10 @@ impl<'a> Watcher<'a> {
 impl Observer for Watcher<'_> {
     fn progress(&mut self, progress: &Progress) {
         self.display.progress(progress);
+    }
+
+    fn health(&mut self, health: &Health) {
+        self.display.health(health);
     }
 
     fn epoch(&mut self, report: &Epoch) {

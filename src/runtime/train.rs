@@ -73,6 +73,8 @@ pub trait Observer {
     fn progress(&mut self, progress: &Progress);
     /// An epoch is done.
     fn epoch(&mut self, report: &Epoch);
+    /// The health of the gradients was looked at once more.
+    fn health(&mut self, _health: &Health) {}
     /// Whether the run should end after the present step.
     fn interrupted(&self) -> bool {
         false
@@ -441,6 +443,7 @@ impl<'a> Trainer<'a> {
             }
             if let (Some(before), Some(after)) = (before, self.store.numbers(Region::Params)) {
                 self.pulse.take(self.step, &before, after, self.store.numbers(Region::Gradients));
+                observer.health(&self.pulse.health());
             }
             observer.progress(&Progress {
                 epoch: epoch_of(done - 1),
