@@ -1,7 +1,7 @@
 //! How a run shows itself: a bar on a terminal, plain lines elsewhere, JSON for programs.
 
 use super::common::say;
-use super::summary::{figure, figures};
+use super::summary::{figure, figures, grouped};
 use crate::elaborate::model::Part;
 use crate::runtime::evaluate::Figures;
 use crate::runtime::health::{Health, LayerHealth};
@@ -34,9 +34,13 @@ impl Display {
         let gradients = Arc::new(Mutex::new(String::new()));
         let bar = terminal.then(|| {
             let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr_with_hz(10));
-            let template = "{bar:24} epoch {prefix}  {per_sec}  {elapsed} of about {duration}, {eta} left\n{wide_msg}\n{gradients}";
+            let template = "{bar:24} epoch {prefix}  {speed}  {elapsed} of about {duration}, {eta} left\n{wide_msg}\n{gradients}";
             let shown = Arc::clone(&gradients);
             let style = ProgressStyle::with_template(template).expect("the template is well formed");
+            let style = style.with_key("speed", |state: &ProgressState, out: &mut dyn Write| {
+                let speed = grouped(state.per_sec().round() as u64);
+                write!(out, "{speed} steps a second").expect("a line takes what is written");
+            });
             bar.set_style(style.with_key("gradients", move |_: &ProgressState, out: &mut dyn Write| {
                 let text = shown.lock().expect("no panic while held");
                 out.write_str(&text).expect("a line takes what is written");

@@ -134,7 +134,7 @@ impl Wanted {
 /// for.
 ///
 /// # Panics
-/// If the file has no such net, or the net no loss.
+/// If the file has no such net, or the net no loss that is a real number.
 pub fn gradient_program(sources: &Sources, file: &ast::File, training: &Model, inference: &Model) -> String {
     let request = Request::default();
     requested_program(sources, file, (training, inference), &request, false).expect("the net has a loss")

@@ -5,7 +5,7 @@
 
 use super::rounding::{Bounded, DOUBLE, Precision, SINGLE, bounded};
 use nnc::circuit::verify::verify;
-use nnc::circuit::{Circuit, Dtype, Numbers, SlotId, ValueId, graph};
+use nnc::circuit::{Circuit, Dtype, Kind, Numbers, SlotId, ValueId, graph};
 use nnc::codegen::{Options, compile};
 use nnc::data;
 use nnc::diagnostic::{Diagnostics, FileId, Sources, render_all};
@@ -688,7 +688,8 @@ struct Reread {
 fn reread(subject: &Subject) -> Result<Vec<Reread>, String> {
     let Models { training, inference, base, program, .. } = &subject.models;
     let mut gradients = vec![];
-    if training.loss.is_none() {
+    // A loss of whole numbers has no gradient to print.
+    if training.loss.is_none_or(|loss| training.circuit.kind(loss) != Kind::Real) {
         return Ok(gradients);
     }
     let text = gradient_program(&program.sources, &program.file, training, inference);
