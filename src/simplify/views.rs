@@ -18,11 +18,22 @@ impl Builder {
         {
             return self.fill(view.fill.get(), &view.out);
         }
+        if let Some(position) = self.one_position(arg, &view) {
+            return self.fill(position, &view.out);
+        }
         let kept = self.is_stored(arg) && !self.is_positional(arg, POSITIONAL_DEPTH);
         if kept || spreads(&view, self.circuit.shape(arg)) {
             return read;
         }
         self.pushed(arg, &view).unwrap_or(read)
+    }
+
+    /// The number that a read of positions is, if it reads the same one everywhere.
+    fn one_position(&self, arg: ValueId, view: &View) -> Option<f64> {
+        let is_iota = matches!(self.circuit.node(arg), Node::Leaf(Leaf::Iota(_)));
+        let [at] = &view.coords[..] else { return None };
+        let alone = is_iota && at.d == 1 && at.c.iter().all(|&c| c == 0);
+        (alone && view.is_total(self.circuit.shape(arg))).then_some(at.b as f64)
     }
 
     /// Whether a value is made of positions and numbers alone, so that nothing is gained by storing it.
