@@ -106,9 +106,14 @@ impl Pulse {
         for (layer, ranges) in &mut self.layers {
             let mut sums = [0.0; 3];
             for range in ranges.iter().filter(|range| inside(range, before) && inside(range, after)) {
-                let gradients = gradients.filter(|gradients| inside(range, gradients));
-                let own = squares(range, before, after, gradients);
-                sums.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
+                let gradient = gradients.filter(|gradients| inside(range, gradients));
+                for at in range.clone() {
+                    let (old, new) = (before.get(at), after.get(at));
+                    let slope = gradient.map_or(0.0, |gradients| gradients.get(at));
+                    sums[0] += slope * slope;
+                    sums[1] += (new - old) * (new - old);
+                    sums[2] += old * old;
+                }
             }
             let [gradient, update, weight] = sums.map(f64::sqrt);
             layer.readings.retain(|(taken, _)| *taken < step);
@@ -124,38 +129,6 @@ impl Pulse {
         findings.extend(exploding(&layers, &self.spans));
         Health { layers, findings }
     }
-}
-
-/// The sums of the squares of gradient, update and weight over some parameters.
-fn squares(
-    range: &std::ops::Range<usize>,
-    before: &Numbers,
-    after: &Numbers,
-    gradients: Option<&Numbers>,
-) -> [f64; 3] {
-    let range = range.clone();
-    match (before, after, gradients) {
-        (Numbers::F32(old), Numbers::F32(new), Some(Numbers::F32(slopes))) => {
-            squares_of(&old[range.clone()], &new[range.clone()], &slopes[range])
-        }
-        (Numbers::F64(old), Numbers::F64(new), Some(Numbers::F64(slopes))) => {
-            squares_of(&old[range.clone()], &new[range.clone()], &slopes[range])
-        }
-        _ => range.fold([0.0; 3], |[slopes, updates, weights], at| {
-            let (old, new) = (before.get(at), after.get(at));
-            let slope = gradients.map_or(0.0, |gradients| gradients.get(at));
-            [slopes + slope * slope, updates + (new - old) * (new - old), weights + old * old]
-        }),
-    }
-}
-
-/// [`squares`] of numbers of one type.
-fn squares_of<T: Copy + Into<f64>>(old: &[T], new: &[T], slopes: &[T]) -> [f64; 3] {
-    let each = old.iter().zip(new).zip(slopes);
-    each.fold([0.0; 3], |[gradient, update, weight], ((&old, &new), &slope)| {
-        let (old, new, slope): (f64, f64, f64) = (old.into(), new.into(), slope.into());
-        [gradient + slope * slope, update + (new - old) * (new - old), weight + old * old]
-    })
 }
 
 /// A layer is starved whose gradient, element by element, is mostly less than this part of that of the best fed one.
