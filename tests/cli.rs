@@ -1,19 +1,10 @@
 //! The commands as a user gives them: what they print, what they leave behind, and how they end.
 
+mod command;
+
+use command::{nnc, printed};
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
-
-fn nnc(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_nnc")).args(args).output().expect("nnc starts")
-}
-
-/// What a command prints, which must succeed.
-fn printed(args: &[&str]) -> String {
-    let output = nnc(args);
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("text")
-}
 
 /// The exit code and the messages of a command that fails.
 fn refused(args: &[&str]) -> (i32, String) {

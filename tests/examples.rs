@@ -163,8 +163,7 @@ fn the_planted_ratings_are_recovered() {
 fn planted_ratings() -> String {
     const FACTORS: usize = 2;
     let mut random = SplitMix64::new(7);
-    let uniform = |random: &mut SplitMix64| (random.draw() >> 11) as f64 * 2f64.powi(-53);
-    let normal = |random: &mut SplitMix64| (0..12).map(|_| uniform(random)).sum::<f64>() - 6.0;
+    let normal = |random: &mut SplitMix64| (0..12).map(|_| random.uniform()).sum::<f64>() - 6.0;
     let drawn = |count: usize, random: &mut SplitMix64| -> Vec<Vec<f64>> {
         let mut one = || {
             let own = normal(random) * 0.3;

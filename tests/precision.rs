@@ -1,23 +1,14 @@
 //! `precision = f64`: a program trains, evaluates, saves, resumes and generates in double precision.
 
+mod command;
+
+use command::{nnc, printed};
 use nnc::runtime::checkpoint::{Loaded, load};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
 
 const IN_F64: [&str; 2] = ["--set", "precision=f64"];
-
-fn nnc(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_nnc")).args(args).output().expect("nnc starts")
-}
-
-/// What a command prints, which must succeed.
-fn printed(args: &[&str]) -> String {
-    let output = nnc(args);
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("text")
-}
 
 /// The values that `nnc eval` gives, one array after another.
 fn evaluated(args: &[&str]) -> Vec<(String, Vec<f64>)> {

@@ -1,22 +1,14 @@
 //! `nnc sweep` and `nnc tune` as a user gives them.
 
+mod command;
+
+use command::{nnc, printed};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 const EXAMPLE: &str = "examples/sweep.nn";
-
-fn nnc(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_nnc")).args(args).output().expect("nnc starts")
-}
-
-/// What a command prints, which must succeed.
-fn printed(args: &[&str]) -> String {
-    let output = nnc(args);
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("text")
-}
 
 /// The last object that a command prints as JSON.
 fn ended(args: &[&str]) -> Value {

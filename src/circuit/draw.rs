@@ -68,6 +68,11 @@ impl SplitMix64 {
         x ^ x >> 31
     }
 
+    /// A number from 0 to 1, less than 1: 53 bits are what an `f64` holds.
+    pub fn uniform(&mut self) -> f64 {
+        (self.draw() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
     /// A number in `0..bound`, each as likely but for less than `bound / 2^64`.
     pub fn below(&mut self, bound: u64) -> u64 {
         ((u128::from(self.draw()) * u128::from(bound)) >> 64) as u64

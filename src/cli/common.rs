@@ -107,6 +107,13 @@ pub struct Session {
 }
 
 impl Source {
+    /// With so many epochs, if any are said.
+    pub fn for_epochs(&self, epochs: Option<u32>) -> Source {
+        let mut source = self.clone();
+        source.settings.extend(epochs.map(|epochs| ("epochs".to_string(), epochs.to_string())));
+        source
+    }
+
     /// Reads the program and, if it has a `train` block, the data.
     pub fn open(&self) -> Result<Session, Failed> {
         let mut session = self.open_without_data()?;
@@ -232,6 +239,13 @@ impl Session {
             let help = "add `train NET on DATA { optimizer = adam(lr = 1e-3) ... }`";
             self.fail(&missing("the program has no `train` block: there is nothing to run", help))
         })
+    }
+
+    /// What the command line changes but for the seed, which each of several runs has of its own.
+    pub fn choices_of_any_seed(&self) -> Choices {
+        let mut choices = self.choices.clone();
+        choices.settings.retain(|(name, _)| name != "seed");
+        choices
     }
 
     /// The parameters and states of a model from a file, and where each lies.

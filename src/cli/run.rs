@@ -106,8 +106,7 @@ pub struct Places {
 
 /// Reads the program and its data: as the command line says, or as the run began that goes on.
 fn open(args: &Args, resumed: Option<&Loaded>) -> Result<Session, Failed> {
-    let mut source = args.source.clone();
-    source.settings.extend(args.epochs.map(|epochs| ("epochs".to_string(), epochs.to_string())));
+    let mut source = args.source.for_epochs(args.epochs);
     let Some(loaded) = resumed else { return source.open() };
     source.seed = source.seed.or(provenance::seed(loaded));
     let mut session = as_trained(&source, loaded)?;

@@ -42,14 +42,9 @@ const PAGE: &str = "report.html";
 
 /// Runs it.
 pub fn run(args: Args) -> Result<(), Failed> {
-    let mut source = args.source.clone();
-    source.settings.extend(args.epochs.map(|epochs| ("epochs".to_string(), epochs.to_string())));
-    let session = source.open()?;
+    let session = args.source.for_epochs(args.epochs).open()?;
     let told = |wrong: Diagnostic| session.fail(&[wrong]);
-    let (Some(training), Some(data)) = (&session.training, &session.data) else {
-        let help = "add `train NET on DATA { optimizer = adam(lr = 1e-3) ... }`";
-        return Err(session.fail(&missing("the program has no `train` block: there is nothing to run", help)));
-    };
+    let (training, data) = session.to_train()?;
     let sweep = elaborate::sweep(&session.program, &session.choices).map_err(|wrong| session.fail(&wrong))?;
     if sweep.best.part == Part::Validation && data.validation.is_empty() {
         let message = format!("the data has no validation part, and `{}` decides", decided_by(&sweep.best));
@@ -57,8 +52,7 @@ pub fn run(args: Args) -> Result<(), Failed> {
         return Err(told(wrong.at(data.span, "this data").help("add `validation = 20%` to the data")));
     }
     let folder = args.out.unwrap_or_else(|| PathBuf::from(format!("{}.sweep", sweep.net)));
-    let mut choices = session.choices.clone();
-    choices.settings.retain(|(name, _)| name != "seed");
+    let choices = session.choices_of_any_seed();
     let bench = Bench::new(&session.program, &choices, (training, data), &precisions(&sweep), &folder);
     let bench = bench.map_err(|wrong| session.fail(&wrong))?;
     check(&bench, &sweep).map_err(|wrong| session.fail(&wrong))?;

@@ -59,8 +59,7 @@ pub fn run(args: Args) -> Result<(), Failed> {
         let wrong = Diagnostic::error(codes::BAD_SWEEP, message);
         return Err(told(vec![wrong.help("begin above 0, and below the last rate: `--from 1e-6 --to 10`")]));
     }
-    let mut choices = session.choices.clone();
-    choices.settings.retain(|(name, _)| name != "seed");
+    let choices = session.choices_of_any_seed();
     let bench = Bench::new(&session.program, &choices, (training, data), &[], Path::new("")).map_err(told)?;
     let seeds: Vec<u64> = (training.seed..training.seed + args.seeds).collect();
     let rate = rate_of(&bench, training.seed).map_err(told)?;

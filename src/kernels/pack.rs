@@ -43,6 +43,9 @@ impl<T: Real> Job for Pack<'_, T> {
 
 impl<T: Real> Pack<'_, T> {
     /// The columns along a part of the chain.
+    ///
+    /// # Safety
+    /// As of `run`, for this part.
     #[inline(always)]
     unsafe fn part<L: Lanes<Real = T>>(&self, from: *const T, len: usize, to: *mut T) {
         let lanes = self.columns.len();

@@ -32,6 +32,8 @@ impl<T: Real> Job for Chains<T> {
     type Real = T;
     type Output = usize;
 
+    /// # Safety
+    /// The processor has the instructions of `L`.
     #[inline(always)]
     unsafe fn run<L: Lanes<Real = T>>(self) -> usize {
         // SAFETY: the processor has the instructions, by the contract; the room is longer than any vector.

@@ -286,6 +286,9 @@ impl Task {
 
     /// A part: some panels, or some rows of all of them. Each element of the result is computed by one thread in the
     /// way in which one alone computes it.
+    ///
+    /// # Safety
+    /// As of [`Task::run`]; the scratch is this part's alone.
     unsafe fn part<T: Real>(&self, arrays: Arrays<T>, n: usize, part: Part) {
         let [rows, columns] = self.counts.map(|count| count.for_examples(n));
         let (vectors, panels) = (self.vectors(columns), self.panels(columns));
@@ -321,6 +324,9 @@ impl Task {
     }
 
     /// One block of the chain over `k`, for some rows and the columns of a panel.
+    ///
+    /// # Safety
+    /// As of [`Task::run`]: all rows and columns, at every element of `k`, are inside the arrays.
     unsafe fn panel<T: Real>(
         &self,
         Arrays { a, b, out, scratch }: Arrays<T>,
@@ -360,6 +366,10 @@ impl Task {
     }
 
     /// All rows of one panel of columns, in tiles of about the same height.
+    ///
+    /// # Safety
+    /// What `args` describes is inside the operands, or the packed panel; the columns of the panel, from `out` on, are
+    /// inside the result.
     unsafe fn column_of_tiles<T: Real>(&self, args: TileArgs<T>, panel: &[Vector], out: *mut T) {
         let rows = args.rows;
         let lanes = self.variant.lanes::<T>();
@@ -382,6 +392,9 @@ impl Task {
     }
 
     /// A tile whose columns are no neighbours in the result: computed beside it, then copied row by row.
+    ///
+    /// # Safety
+    /// As of [`Task::column_of_tiles`].
     unsafe fn scattered_tile<T: Real>(&self, tile: Tile<T>, panel: &[Vector], out: *mut T) {
         let args = tile.args;
         let mut edge = [T::of(0.0); ROWS * WIDEST];
@@ -402,6 +415,9 @@ impl Task {
     }
 
     /// Copies a row of a tile to where its columns belong.
+    ///
+    /// # Safety
+    /// The columns of the panel, from `out` on, are inside the result.
     unsafe fn scatter<T: Real>(&self, edge: &[T], out: *mut T, panel: &[Vector], args: &TileArgs<T>) {
         for (v, vector) in panel.iter().enumerate() {
             let sums = &edge[v * self.variant.lanes::<T>()..][..args.lanes[v]];
@@ -417,6 +433,9 @@ impl Task {
     }
 
     /// Copies the columns of a panel to `to[k, vector, lane]`.
+    ///
+    /// # Safety
+    /// The columns are inside the operand at every element of `k`; `to` has room for a panel.
     unsafe fn pack<T: Real>(
         &self,
         b: *const T,

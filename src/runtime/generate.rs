@@ -270,7 +270,7 @@ pub fn draw(scores: &[f64], temperature: f64, random: &mut SplitMix64) -> u32 {
     }
     let weight = |&score: &f64| ((score - scores[largest]) / temperature).exp();
     let total: f64 = scores.iter().map(weight).sum();
-    let mut left = (random.draw() >> 11) as f64 / (1u64 << 53) as f64 * total;
+    let mut left = random.uniform() * total;
     for (k, score) in scores.iter().enumerate() {
         left -= weight(score);
         if left < 0.0 {

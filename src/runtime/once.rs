@@ -281,7 +281,7 @@ pub fn differentiable_slots(model: &Model) -> Vec<SlotId> {
 fn drawn_input(circuit: &Circuit, slot: SlotId, n: usize, seed: u64) -> impl Iterator<Item = f64> {
     let what = circuit.slot(slot);
     let mut random = SplitMix64::new(seed ^ (u64::from(slot.0) + 1).wrapping_mul(0xA076_1D64_78BD_642F));
-    let mut uniform = move || (random.draw() >> 11) as f64 / (1u64 << 53) as f64;
+    let mut uniform = move || random.uniform();
     let classes = what.classes;
     let mut number = move || match classes {
         Some(classes) => (uniform() * f64::from(classes)).floor(),

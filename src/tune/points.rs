@@ -39,8 +39,7 @@ fn grid(sweep: &Sweep) -> Vec<Point> {
 fn drawn(sweep: &Sweep, count: usize, seed: u64) -> Vec<Point> {
     let share = |name: &str, number: usize| {
         let mixed = SplitMix64::new(seed ^ site(name)).draw() ^ number as u64;
-        // 53 bits are what an f64 holds.
-        (SplitMix64::new(mixed).draw() >> 11) as f64 / (1u64 << 53) as f64
+        SplitMix64::new(mixed).uniform()
     };
     let point = |number: usize| -> Point {
         let value = |varied: &crate::elaborate::model::Varied| {
