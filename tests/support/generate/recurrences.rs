@@ -57,8 +57,9 @@ fn equation(g: &mut Generator, recurrence: &Recurrence, k: usize) {
     let text = match g.random.below(4) {
         0 => format!("{share:.2} * ({sum})"),
         1 => format!("sigmoid({sum})"),
-        // A choice between numbers is made before training: what is not taken would not tell how far an index runs.
-        2 if !body.fixed => format!("if {} > 0.1 then {} else tanh({sum})", parts[0], parts[1]),
+        // A choice that no example enters may be made before training: what is not taken would not tell how far
+        // an index runs.
+        2 if body.batch => format!("if {} > 0.1 then {} else tanh({sum})", parts[0], parts[1]),
         _ => format!("tanh({sum})"),
     };
     let indices = g.unbind(begin);
