@@ -29,7 +29,7 @@ fn example(name: &str) -> Dataset {
 
 /// What a column holds, loaded in f32.
 fn cells(column: &Column) -> &[f32] {
-    f32::slice(&column.data)
+    f32::slice(column.data.slice())
 }
 
 /// A data set in words: its parts, its columns, every row.

@@ -29,7 +29,7 @@ impl Folder {
         let id = sources.add("d.nn", text.as_str());
         let (file, wrong) = parse(id, &text);
         assert!(wrong.is_empty(), "{}", render_all(&wrong, &sources, false));
-        data::load_as(&file.items[0], &sources, self.0.path(), Dtype::F64)
+        data::load_as(&file.items[0], &sources, self.0.path(), Dtype::F64, &data::room::Room::here())
             .map_err(|wrong| render_all(&wrong, &sources, false))
     }
 

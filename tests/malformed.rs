@@ -254,7 +254,7 @@ fn load(block: &str, folder: &Path) -> Result<Dataset, Vec<Diagnostic>> {
     let id = sources.add("d.nn", text.as_str());
     let (file, wrong) = parse(id, &text);
     assert!(wrong.is_empty(), "{wrong:?}");
-    data::load_as(&file.items[0], &sources, folder, Dtype::F64)
+    data::load_as(&file.items[0], &sources, folder, Dtype::F64, &data::room::Room::here())
 }
 
 /// What a panic said.

@@ -123,6 +123,14 @@ impl Numbers {
         (0..self.len()).map(|at| self.get(at))
     }
 
+    /// All of them, borrowed.
+    pub fn slice(&self) -> Slice<'_> {
+        match self {
+            Numbers::F32(values) => Slice::F32(values),
+            Numbers::F64(values) => Slice::F64(values),
+        }
+    }
+
     /// Some of them.
     ///
     /// # Panics
@@ -160,5 +168,64 @@ impl Numbers {
     /// Adds zeros until there are so many.
     pub fn lengthen(&mut self, len: usize) {
         either!(self, values => values.resize(len.max(values.len()), 0.0))
+    }
+}
+
+/// Numbers of one type that lie somewhere, one after another.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Slice<'a> {
+    /// 32 bits each.
+    F32(&'a [f32]),
+    /// 64 bits each.
+    F64(&'a [f64]),
+}
+
+impl<'a> Slice<'a> {
+    /// Of which type they are.
+    pub fn dtype(self) -> Dtype {
+        match self {
+            Slice::F32(_) => Dtype::F32,
+            Slice::F64(_) => Dtype::F64,
+        }
+    }
+
+    /// How many.
+    pub fn len(self) -> usize {
+        match self {
+            Slice::F32(values) => values.len(),
+            Slice::F64(values) => values.len(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number at a place.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn get(self, at: usize) -> f64 {
+        match self {
+            Slice::F32(values) => f64::from(values[at]),
+            Slice::F64(values) => values[at],
+        }
+    }
+
+    /// In order.
+    pub fn iter(self) -> impl ExactSizeIterator<Item = f64> + 'a {
+        (0..self.len()).map(move |at| self.get(at))
+    }
+
+    /// Some of them.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    pub fn part(self, range: std::ops::Range<usize>) -> Slice<'a> {
+        match self {
+            Slice::F32(values) => Slice::F32(&values[range]),
+            Slice::F64(values) => Slice::F64(&values[range]),
+        }
     }
 }

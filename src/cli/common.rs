@@ -1,7 +1,9 @@
 //! What commands share: reading a program with its data, and telling what is wrong.
 
 use crate::circuit::Dtype;
+use crate::data::buffer::Buffer;
 use crate::data::given::{Asked, Given};
+use crate::data::room::{self, Room};
 use crate::data::{self, Dataset};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Sources, codes, is_allowed, render_all, to_json};
 use crate::elaborate::model::{Model, Training};
@@ -13,6 +15,7 @@ use crate::runtime::once::Evaluation;
 use crate::runtime::weights::Weights;
 use crate::runtime::{checkpoint, provenance, saved};
 use crate::syntax::ast::{Item, ItemKind};
+use std::fs::File;
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
@@ -35,6 +38,10 @@ pub struct Source {
     /// Seed of initial values, order and draws, instead of the program's.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// Memory that data may take, as in 2GB; what does not fit goes to a temporary file. Half of what is free by default.
+    /// Never changes a result.
+    #[arg(long, value_name = "SIZE", value_parser = room::bytes)]
+    pub memory: Option<u64>,
     /// Print JSON, for programs.
     #[arg(long)]
     pub json: bool,
@@ -100,6 +107,8 @@ pub struct Session {
     pub training: Option<Training>,
     /// What the command line changes.
     pub choices: Choices,
+    /// How much of the data may stay in memory.
+    pub room: Room,
     /// Whether messages are JSON.
     pub json: bool,
     /// The type of all numbers, and the seed of the run.
@@ -146,6 +155,7 @@ impl Source {
             data: None,
             training: None,
             choices,
+            room: self.memory.map_or_else(Room::here, Room::of),
             json: self.json,
             numbers: (Dtype::default(), 0),
         };
@@ -169,7 +179,8 @@ impl Session {
         };
         let item = elaborate::data_item(&self.program, name);
         let base = self.program.path.parent().unwrap_or(Path::new("."));
-        let data = item.and_then(|item| data::load_as(item, &self.program.sources, base, precision));
+        let data =
+            item.and_then(|item| data::load_as(item, &self.program.sources, base, precision, &self.room));
         self.data = Some(data.map_err(|wrong| self.fail(&wrong))?);
         Ok(())
     }
@@ -323,7 +334,7 @@ pub fn given(session: &Session, path: Option<&Path>, columns: &[String]) -> Resu
     let told = |wrong: &[Diagnostic]| session.fail(wrong);
     let from_file = path.filter(|path| *path != Path::new("-"));
     let bytes = match from_file {
-        Some(path) => std::fs::read(path),
+        Some(path) => File::open(path).and_then(|mut file| Buffer::of_file(&mut file, &session.room)),
         None if path.is_none() && std::io::stdin().is_terminal() => {
             let help =
                 "name a file, pipe the examples into it, or ask for a part of the program's data by `--part`";
@@ -331,7 +342,7 @@ pub fn given(session: &Session, path: Option<&Path>, columns: &[String]) -> Resu
         }
         None => {
             let mut bytes = vec![];
-            std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+            std::io::stdin().lock().read_to_end(&mut bytes).map(|_| Buffer::new(bytes))
         }
     };
     let name = from_file.map_or("standard input".to_string(), |path| path.display().to_string());
@@ -347,7 +358,7 @@ pub fn given(session: &Session, path: Option<&Path>, columns: &[String]) -> Resu
             "train them anew",
         )));
     };
-    let asked = Asked { known, columns, dtype: session.precision() };
+    let asked = Asked { known, columns, dtype: session.precision(), room: &session.room };
     let base = session.program.path.parent().unwrap_or(Path::new("."));
     data::given::load(item, &session.program.sources, base, &Given { name, bytes }, asked)
         .map_err(|wrong| told(&wrong))

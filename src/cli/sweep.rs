@@ -53,7 +53,8 @@ pub fn run(args: Args) -> Result<(), Failed> {
     }
     let folder = args.out.unwrap_or_else(|| PathBuf::from(format!("{}.sweep", sweep.net)));
     let choices = session.choices_of_any_seed();
-    let bench = Bench::new(&session.program, &choices, (training, data), &precisions(&sweep), &folder);
+    let read = (&precisions(&sweep)[..], &session.room);
+    let bench = Bench::new(&session.program, &choices, (training, data), read, &folder);
     let bench = bench.map_err(|wrong| session.fail(&wrong))?;
     check(&bench, &sweep).map_err(|wrong| session.fail(&wrong))?;
     let mut book = Book::open(&folder).map_err(told)?;

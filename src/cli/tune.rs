@@ -60,7 +60,9 @@ pub fn run(args: Args) -> Result<(), Failed> {
         return Err(told(vec![wrong.help("begin above 0, and below the last rate: `--from 1e-6 --to 10`")]));
     }
     let choices = session.choices_of_any_seed();
-    let bench = Bench::new(&session.program, &choices, (training, data), &[], Path::new("")).map_err(told)?;
+    let read = (&[][..], &session.room);
+    let bench =
+        Bench::new(&session.program, &choices, (training, data), read, Path::new("")).map_err(told)?;
     let seeds: Vec<u64> = (training.seed..training.seed + args.seeds).collect();
     let rate = rate_of(&bench, training.seed).map_err(told)?;
     let range = Range { from: args.from, to: args.to, steps: args.steps };

@@ -46,7 +46,7 @@ pub fn load(name: &Name, statements: &[DataStmt], home: &Home, dtype: Dtype) -> 
     let main = Part { name, columns, rows: rows.rows(), place };
     others.iter().for_each(|other| rows.append(&other.name.text, other.rows));
     let count = rows.rows();
-    let columns = told(parts::together(main, others, dtype), &mut errors);
+    let columns = told(parts::together(main, others, dtype, home.room), &mut errors);
     let (Some(columns), true) = (columns, errors.is_empty()) else { return Err(in_order(errors)) };
     let Parts { train, validation, test } = rows;
     Ok(Dataset { name: name.text.clone(), span: name.span, rows: count, columns, train, validation, test })
@@ -73,7 +73,8 @@ fn load_block<'a>(
         Extent::Sequence(length) => split_text(rules, length, &opened, errors)?,
     };
     let place = parts::Place::of(&opened);
-    let mut scope = Scope { train: rows.train.clone(), seed, ..opened.into_scope(rows.rows(), cut) };
+    let mut scope =
+        Scope { train: rows.train.clone(), seed, ..opened.into_scope(rows.rows(), cut, home.room) };
     block.compute(&mut scope, errors);
     Some((block.columns(scope), rows, place))
 }
@@ -100,7 +101,7 @@ fn load_part<'a>(
         return None;
     }
     let place = parts::Place::of(&opened);
-    let mut scope = Scope { seed, learned: Some(learned.clone()), ..opened.into_scope(rows, cut) };
+    let mut scope = Scope { seed, learned: Some(learned.clone()), ..opened.into_scope(rows, cut, home.room) };
     section.compute(&mut scope, errors);
     Some(Part { name, columns: section.columns(scope), rows, place })
 }

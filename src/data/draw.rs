@@ -3,11 +3,13 @@
 //! A number depends on the seed, the column's path, the example's row and the element alone, by the key of
 //! [`crate::circuit::draw`]; so another column, or more examples, changes none of those that are there.
 
-use super::expression::{Read, Scope, Value, Values, common_dims, counted, evaluate};
+use super::expression::{Scope, Value, Values, common_dims, counted, evaluate};
 use super::finish;
+use super::rows::{Computed, Operand, Stored};
 use crate::circuit::draw::{key, site, uniform};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes, nearest};
 use crate::syntax::ast::{Arg, Decl, Expr, ExprKind, Name, Size};
+use std::rc::Rc;
 
 /// A family of distributions that data is drawn from.
 struct Distribution {
@@ -33,7 +35,7 @@ const DISTRIBUTIONS: &[Distribution] = &[
     Distribution { name: "bernoulli", arity: 1, draws: 1, value: |p, u| if u[0] < p[0] { 1.0 } else { 0.0 } },
 ];
 
-/// Most numbers in a drawn column: half a gigabyte while it is computed.
+/// Most numbers in a drawn column.
 const MOST: usize = 1 << 26;
 
 /// Draws a column: `path` tells its draws apart, the parameters may be columns themselves.
@@ -46,9 +48,9 @@ pub fn column(decl: &Decl, expr: &Expr, scope: &Scope, path: &str) -> Result<Val
     for arg in args {
         parameters.push((evaluate(&arg.value, scope)?, arg.value.span));
     }
+    let operands: Vec<Operand> = parameters.iter().map(|(value, _)| value.operand()).collect();
     if !decl.sizes.is_empty() {
-        let data = vec![];
-        let declared = Values { dims: declared_dims(decl)?, data, ..Values::default() };
+        let declared = Values::new(declared_dims(decl)?, 0, Rc::new(Stored::default()));
         parameters.push((Value::Column(declared), decl.span));
     }
     let dims = common_dims(&parameters, expr.span)?.unwrap_or_default();
@@ -58,19 +60,14 @@ pub fn column(decl: &Decl, expr: &Expr, scope: &Scope, path: &str) -> Result<Val
         let diagnostic = Diagnostic::error(codes::TOO_LARGE, message).at(decl.span, "is too large");
         return Err(vec![diagnostic.help(format!("at most {MOST} numbers are drawn for a column"))]);
     }
-    let reads: Vec<Read> = parameters[..args.len()].iter().map(|(value, _)| Read::of(value)).collect();
     let key = key(scope.seed, site(path), 0);
-    let mut values = Values { dims, data: Vec::with_capacity(scope.rows * width), ..Values::default() };
-    for row in 0..scope.rows {
-        for k in 0..width {
-            let numbers: Vec<f64> = reads.iter().map(|read| read.get(row, k)).collect();
-            let element = |draw| k as u32 * distribution.draws + draw;
-            let draw = |draw| f64::from(uniform(key, row as u32, element(draw)));
-            let draws: Vec<f64> = (0..distribution.draws).map(draw).collect();
-            values.data.push((distribution.value)(&numbers, &draws));
-        }
-    }
-    Ok(values)
+    let value = move |numbers: &[f64], row: usize, k: usize| {
+        let element = |draw| k as u32 * distribution.draws + draw;
+        let draw = |draw| f64::from(uniform(key, row as u32, element(draw)));
+        let draws: Vec<f64> = (0..distribution.draws).map(draw).collect();
+        (distribution.value)(numbers, &draws)
+    };
+    Ok(Values::new(dims, scope.rows, Rc::new(Computed { width, operands, value })))
 }
 
 /// The extents of a drawn column, in numbers: nothing else says them.

@@ -1,11 +1,14 @@
 //! What stands right of `=` in a data block: columns of files, arithmetic, `class` and `standardize`.
 //!
-//! Everything is computed in f64, all rows at once. The gates of the language work elementwise here as they do in
+//! Everything is computed in f64, rows by rows as [`super::rows`] has it. The gates of the language work elementwise here as they do in
 //! a net, on equal shapes or with a scalar.
 
+use super::buffer::Buffer;
 use super::columns::columns_of;
 use super::file::CsvFile;
 use super::images::Images;
+use super::room::Room;
+use super::rows::{Classes, Computed, Filled, Operand, Rows, Shifted, Stored};
 use super::standardize::{scale, standardize};
 use super::text::Sequence;
 use super::vocabulary::{Encoded, encode};
@@ -27,12 +30,14 @@ pub enum Value {
 }
 
 /// One array a row.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Values {
     /// Extents of one row's array.
     pub dims: Vec<u32>,
-    /// Row-major, the row outermost.
-    pub data: Vec<f64>,
+    /// Number of rows.
+    pub rows: usize,
+    /// The numbers.
+    pub data: Rc<dyn Rows>,
     /// The cases, if the numbers are classes.
     pub vocabulary: Option<Vec<String>>,
     /// What `standardize` took off.
@@ -42,14 +47,14 @@ pub struct Values {
 }
 
 impl Values {
+    /// Plain numbers.
+    pub fn new(dims: Vec<u32>, rows: usize, data: Rc<dyn Rows>) -> Values {
+        Values { dims, rows, data, vocabulary: None, standardized: None, fills: vec![] }
+    }
+
     /// Elements of one row.
     pub fn width(&self) -> usize {
         self.dims.iter().map(|&d| d as usize).product()
-    }
-
-    /// Number of rows; 0 where a row is empty.
-    pub fn rows(&self) -> usize {
-        self.data.len().checked_div(self.width()).unwrap_or(0)
     }
 }
 
@@ -68,7 +73,6 @@ pub enum Meaning {
 }
 
 /// What an expression can see.
-#[derive(Default)]
 pub struct Scope {
     /// The names defined before it, in their order.
     pub names: Vec<(Name, Meaning)>,
@@ -86,6 +90,8 @@ pub struct Scope {
     pub learned: Option<FxHashMap<String, Learned>>,
     /// What each `fill` of the column that is being computed has learned.
     pub fills: RefCell<Vec<Vec<f64>>>,
+    /// How much may stay in memory.
+    pub room: Room,
 }
 
 /// What was learned of a column from the training part.
@@ -147,8 +153,8 @@ pub fn evaluate(expr: &Expr, scope: &Scope) -> Result<Value, Diagnostics> {
                 return images.column(indices, expr.span).map(Value::Column);
             }
             let (file, columns) = columns_of(base, indices, &scope.names)?;
-            let data = file.numbers(&columns.places, expr.span)?;
-            Ok(Value::Column(Values { dims: columns.dims(), data, ..Values::default() }))
+            let data = file.numbers(&columns.places, expr.span, &scope.room)?;
+            Ok(Value::Column(Values::new(columns.dims(), file.rows(), data)))
         }
         ExprKind::String(_) => Err(not_in_data(expr.span, "text outside a call")),
         ExprKind::Error => Err(not_in_data(expr.span, "what cannot be read")),
@@ -276,7 +282,7 @@ fn class(arg: &Expr, scope: &Scope) -> Result<Value, Diagnostics> {
         ExprKind::Index { base, indices } => {
             if let Some(images) = images_of(base, scope) {
                 let encoded = encode(images.named(indices, arg.span)?.iter().map(String::as_str));
-                return Ok(Value::Column(of_classes(encoded, vec![])));
+                return Ok(Value::Column(of_classes(encoded)));
             }
             class_of_cells(base, indices, arg.span, None, scope)
         }
@@ -328,14 +334,19 @@ fn class_of_cells(
     scope: &Scope,
 ) -> Result<Value, Diagnostics> {
     let (file, columns) = columns_of(base, indices, &scope.names)?;
-    let encoded = file.classes_or(&columns.places, span, missing)?;
-    finish::countable(encoded.vocabulary.len() as u64, span)?;
-    Ok(Value::Column(of_classes(encoded, columns.dims())))
+    let (vocabulary, classes) = file.classes(&columns.places, span, missing, &scope.room)?;
+    finish::countable(vocabulary.len() as u64, span)?;
+    let values = Values::new(columns.dims(), file.rows(), Rc::new(classes));
+    Ok(Value::Column(Values { vocabulary: Some(vocabulary), ..values }))
 }
 
-fn of_classes(encoded: Encoded, dims: Vec<u32>) -> Values {
-    let data = encoded.numbers.iter().map(|&number| f64::from(number)).collect();
-    Values { dims, data, vocabulary: Some(encoded.vocabulary), ..Values::default() }
+/// One class a row.
+fn of_classes(encoded: Encoded) -> Values {
+    let Encoded { vocabulary, numbers } = encoded;
+    let places = (0..vocabulary.len() as u32).collect();
+    let rows = numbers.len();
+    let classes = Classes { width: 1, numbers: Buffer::new(numbers), places };
+    Values { vocabulary: Some(vocabulary), ..Values::new(vec![], rows, Rc::new(classes)) }
 }
 
 fn not_columns(span: Span, what: &str) -> Diagnostics {
@@ -353,7 +364,7 @@ fn filled(span: Span, name: &Name, args: &[Arg], scope: &Scope) -> Result<Value,
         return Err(not_columns(columns.span, "fill"));
     };
     let (file, found) = columns_of(base, indices, &scope.names)?;
-    let mut data = file.numbers_or_gaps(&found.places, columns.span)?;
+    let numbers = file.numbers_or_gaps(&found.places, columns.span, &scope.room)?;
     let width = found.places.len();
     let known = scope.learned.as_ref().and_then(|learned| {
         learned
@@ -365,11 +376,11 @@ fn filled(span: Span, name: &Name, args: &[Arg], scope: &Scope) -> Result<Value,
     });
     let fill = match known {
         Some(fill) => fill,
-        None => fills_of(&data, width, &scope.train, how)?,
+        None => fills_of(&numbers, width, &scope.train, how)?,
     };
-    data.iter_mut().enumerate().filter(|(_, x)| x.is_nan()).for_each(|(k, x)| *x = fill[k % width]);
-    scope.fills.borrow_mut().push(fill);
-    Ok(Value::Column(Values { dims: found.dims(), data, ..Values::default() }))
+    scope.fills.borrow_mut().push(fill.clone());
+    let filled = Filled { of: Rc::new(Stored { width, numbers }), fill };
+    Ok(Value::Column(Values::new(found.dims(), file.rows(), Rc::new(filled))))
 }
 
 /// What stands for a missing value of each element.
@@ -418,19 +429,22 @@ fn standardized(name: &Name, arg: &Expr, scope: &Scope) -> Result<Value, Diagnos
         }
     };
     refuse_special(&values, arg.span, &name.text)?;
-    let width = values.width();
-    let Some(learned) = &scope.learned else {
-        let learn = if name.text == "scale" { scale } else { standardize };
-        values.standardized = Some(learn(&mut values.data, width, &scope.train));
-        return Ok(Value::Column(values));
+    let by = match &scope.learned {
+        None => {
+            let learn = if name.text == "scale" { scale } else { standardize };
+            Some(learn(&values, &scope.train))
+        }
+        Some(learned) => {
+            // Of another width: that is told where the parts are put together.
+            let fits = |learned: &&Standardized| learned.mean.len() == values.width();
+            let known = learned.get(&scope.target).and_then(|learned| learned.standardized.as_ref());
+            known.filter(fits).cloned()
+        }
     };
-    // Of another width: that is told where the parts are put together.
-    let fits = |learned: &&Standardized| learned.mean.len() == width;
-    let known = learned.get(&scope.target).and_then(|learned| learned.standardized.as_ref());
-    values.standardized = known.filter(fits).cloned();
-    if let Some(learned) = &values.standardized {
-        learned.apply(&mut values.data);
+    if let Some(by) = &by {
+        values.data = Rc::new(Shifted { of: values.data, by: by.clone() });
     }
+    values.standardized = by;
     Ok(Value::Column(values))
 }
 
@@ -466,50 +480,26 @@ fn elementwise(gate: Gate, span: Span, args: &[&Expr], scope: &Scope) -> Result<
         }
         operands.push((value, arg.span));
     }
-    let Some(dims) = common_dims(&operands, span)? else {
-        let numbers: Vec<f64> = operands.iter().map(|(value, _)| Read::of(value).get(0, 0)).collect();
-        return Ok(Value::Number((row.value)(&numbers)));
+    let common = common_dims(&operands, span)?;
+    let operands: Vec<Operand> = operands.iter().map(|(value, _)| value.operand()).collect();
+    let Some(dims) = common else {
+        let number =
+            |operand: &Operand| if let Operand::Number(number) = operand { *number } else { f64::NAN };
+        return Ok(Value::Number((row.value)(&operands.iter().map(number).collect::<Vec<_>>())));
     };
-    // The result takes the place of an operand of its shape: data can be large.
-    let of_shape = |(value, _): &(Value, Span)| matches!(value, Value::Column(values) if values.dims == dims);
-    let own = operands.iter().position(of_shape).expect("the shape is that of an operand");
-    let taken = std::mem::replace(&mut operands[own].0, Value::Number(0.0));
-    let Value::Column(mut values) = taken else { unreachable!("found as a column") };
-    let width = values.width().max(1);
-    let reads: Vec<Read> = operands.iter().map(|(value, _)| Read::of(value)).collect();
-    let mut numbers = vec![0.0; reads.len()];
-    for (at, x) in values.data.iter_mut().enumerate() {
-        numbers.iter_mut().zip(&reads).for_each(|(number, read)| *number = read.get(at / width, at % width));
-        numbers[own] = *x;
-        *x = (row.value)(&numbers);
-    }
-    Ok(Value::Column(values))
+    let width = dims.iter().map(|&d| d as usize).product();
+    let value = |numbers: &[f64], _, _| (row.value)(numbers);
+    Ok(Value::Column(Values::new(dims, scope.rows, Rc::new(Computed { width, operands, value }))))
 }
 
-/// How an operand is read: a number is the same everywhere, a scalar for every element of its row.
-pub struct Read<'a> {
-    data: &'a [f64],
-    /// From one row to the next.
-    row: usize,
-    /// From one element to the next.
-    element: usize,
-}
-
-impl<'a> Read<'a> {
-    /// How a value is read.
-    pub fn of(value: &'a Value) -> Self {
-        match value {
-            Value::Number(number) => Read { data: std::slice::from_ref(number), row: 0, element: 0 },
-            Value::Column(values) if values.dims.is_empty() => {
-                Read { data: &values.data, row: 1, element: 0 }
-            }
-            Value::Column(values) => Read { data: &values.data, row: values.width(), element: 1 },
+impl Value {
+    /// How it is read where numbers are computed one by one.
+    pub fn operand(&self) -> Operand {
+        match self {
+            Value::Number(number) => Operand::Number(*number),
+            Value::Column(values) if values.dims.is_empty() => Operand::Scalar(values.data.clone()),
+            Value::Column(values) => Operand::Array(values.data.clone()),
         }
-    }
-
-    /// The number of an example's element.
-    pub fn get(&self, example: usize, k: usize) -> f64 {
-        self.data[example * self.row + k * self.element]
     }
 }
 

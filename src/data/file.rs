@@ -3,11 +3,15 @@
 //! The first row has the names of the columns. Cells are separated by commas and may be quoted; blanks around a
 //! cell do not count.
 
+use super::buffer::{Buffer, Builder};
 use super::number::{self, Fault};
 use super::objects;
 use super::open::{self, Home};
-use super::vocabulary::{Encoded, encode};
+use super::room::{self, Room};
+use super::rows::{Classes, Rows, Stored};
+use super::vocabulary::Encoder;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, codes, nearest};
+use std::rc::Rc;
 
 /// A file in memory.
 pub struct CsvFile {
@@ -18,33 +22,49 @@ pub struct CsvFile {
     /// Names of the columns.
     pub header: Vec<String>,
     /// The bytes of all cells after the header, unquoted, one after the other.
-    bytes: Vec<u8>,
+    bytes: Buffer<u8>,
     /// For each cell, row by row, where it ends in `bytes`.
-    ends: Vec<usize>,
+    ends: Buffer<u64>,
     /// For each row the line of the file on which it begins, from 1.
-    lines: Vec<u64>,
+    pub lines: Buffer<u64>,
+}
+
+/// The cells of a file that is still being read.
+pub(super) struct Cells {
+    bytes: Builder<u8>,
+    ends: Builder<u64>,
+    lines: Builder<u64>,
+}
+
+impl Cells {
+    /// None yet.
+    pub fn new(room: &Room) -> Cells {
+        Cells { bytes: Builder::new(room), ends: Builder::new(room), lines: Builder::new(room) }
+    }
+
+    /// Appends a row, which begins on a line.
+    ///
+    /// # Errors
+    /// Where neither memory nor a file has room.
+    pub fn row<'c>(&mut self, line: u64, cells: impl Iterator<Item = &'c [u8]>) -> std::io::Result<()> {
+        for cell in cells {
+            self.bytes.extend(cell)?;
+            self.ends.push(self.bytes.count() as u64)?;
+        }
+        self.lines.push(line)
+    }
+
+    /// The file, with the names of its columns.
+    ///
+    /// # Errors
+    /// As of [`Cells::row`].
+    pub fn file(self, path: &str, span: Span, header: Vec<String>) -> std::io::Result<CsvFile> {
+        let (bytes, ends, lines) = (self.bytes.finish()?, self.ends.finish()?, self.lines.finish()?);
+        Ok(CsvFile { path: path.to_string(), span, header, bytes, ends, lines })
+    }
 }
 
 impl CsvFile {
-    /// A file whose rows are known, each with the line on which it begins and a cell a column.
-    pub(super) fn of_rows(
-        path: &str,
-        span: Span,
-        header: Vec<String>,
-        rows: &[(u64, Vec<String>)],
-    ) -> CsvFile {
-        let mut file =
-            CsvFile { path: path.to_string(), span, header, bytes: vec![], ends: vec![], lines: vec![] };
-        for (line, cells) in rows {
-            for cell in cells {
-                file.bytes.extend(cell.as_bytes());
-                file.ends.push(file.bytes.len());
-            }
-            file.lines.push(*line);
-        }
-        file
-    }
-
     /// Number of rows after the header.
     pub fn rows(&self) -> usize {
         self.lines.len()
@@ -59,43 +79,56 @@ impl CsvFile {
     fn cell(&self, row: usize, column: usize) -> &[u8] {
         let k = row * self.header.len() + column;
         let start = if k == 0 { 0 } else { self.ends[k - 1] };
-        self.bytes[start..self.ends[k]].trim_ascii()
+        self.bytes[start as usize..self.ends[k] as usize].trim_ascii()
     }
 
     /// Leaves out rows with a missing cell.
-    fn skip_missing(&mut self) {
+    fn skip_missing(self, room: &Room) -> std::io::Result<CsvFile> {
         let width = self.header.len();
-        let kept: Vec<usize> = (0..self.rows())
-            .filter(|&row| (0..width).all(|column| !is_missing(self.cell(row, column))))
-            .collect();
-        let (mut bytes, mut ends) = (vec![], vec![]);
-        for &row in &kept {
-            for column in 0..width {
-                bytes.extend_from_slice(self.cell(row, column));
-                ends.push(bytes.len());
+        let mut kept = Cells::new(room);
+        for row in 0..self.rows() {
+            let cells = || (0..width).map(|column| self.cell(row, column));
+            if cells().all(|cell| !is_missing(cell)) {
+                kept.row(self.line(row), cells())?;
             }
         }
-        self.lines = kept.into_iter().map(|row| self.lines[row]).collect();
-        (self.bytes, self.ends) = (bytes, ends);
+        kept.file(&self.path, self.span, self.header)
     }
 
     /// As [`CsvFile::numbers`], what is missing as NaN.
     ///
     /// # Errors
     /// As there, for a cell that is neither a number nor missing.
-    pub fn numbers_or_gaps(&self, columns: &[usize], span: Span) -> Result<Vec<f64>, Diagnostics> {
-        let mut numbers = Vec::with_capacity(self.rows() * columns.len());
+    pub fn numbers_or_gaps(
+        &self,
+        columns: &[usize],
+        span: Span,
+        room: &Room,
+    ) -> Result<Buffer<f64>, Diagnostics> {
+        self.cells_by(columns, span, room, |cell| match number::parse(cell) {
+            _ if is_missing(cell) => Ok(f64::NAN),
+            parsed => parsed,
+        })
+    }
+
+    /// The cells of some columns as numbers, row by row.
+    fn cells_by(
+        &self,
+        columns: &[usize],
+        span: Span,
+        room: &Room,
+        parse: impl Fn(&[u8]) -> Result<f64, Fault>,
+    ) -> Result<Buffer<f64>, Diagnostics> {
+        let mut numbers = room::told(Builder::for_count(room, self.rows() * columns.len()), span)?;
         for row in 0..self.rows() {
             for &column in columns {
-                let cell = self.cell(row, column);
-                match number::parse(cell) {
-                    _ if is_missing(cell) => numbers.push(f64::NAN),
-                    Ok(number) => numbers.push(number),
-                    Err(fault) => return Err(vec![self.not_numbers(columns, (row, column), fault, span)]),
-                }
+                let parsed = parse(self.cell(row, column));
+                let number =
+                    parsed.map_err(|fault| vec![self.not_numbers(columns, (row, column), fault, span)])?;
+                room::told(numbers.push(number), span)?;
             }
         }
-        Ok(numbers)
+        room::told(numbers.finish(), span)
     }
 
     /// The rows whose cell in a column is a text or, where that is a number, an equal one.
@@ -112,57 +145,55 @@ impl CsvFile {
     ///
     /// # Errors
     /// `BAD_CELL` that tells the first one that is not a finite number; `span` is where the columns are named.
-    pub fn numbers(&self, columns: &[usize], span: Span) -> Result<Vec<f64>, Diagnostics> {
-        let mut numbers = Vec::with_capacity(self.rows() * columns.len());
-        for row in 0..self.rows() {
-            for &column in columns {
-                match number::parse(self.cell(row, column)) {
-                    Ok(number) => numbers.push(number),
-                    Err(fault) => return Err(vec![self.not_numbers(columns, (row, column), fault, span)]),
-                }
-            }
-        }
-        Ok(numbers)
+    pub fn numbers(&self, columns: &[usize], span: Span, room: &Room) -> Result<Rc<dyn Rows>, Diagnostics> {
+        let numbers = self.cells_by(columns, span, room, number::parse)?;
+        Ok(Rc::new(Stored { width: columns.len(), numbers }))
     }
 
-    /// The cells of some columns as classes of one vocabulary, row by row.
+    /// The cells of some columns as classes of one vocabulary, row by row, and that vocabulary; `missing` is the class of
+    /// what is missing.
     ///
     /// # Errors
     /// `BAD_CELL` for the first one that is empty or not text; `span` is where the columns are named.
-    pub fn classes(&self, columns: &[usize], span: Span) -> Result<Encoded, Diagnostics> {
-        self.classes_or(columns, span, None)
-    }
-
-    /// As [`CsvFile::classes`], with a class for what is missing.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn classes_or(
+    pub fn classes(
         &self,
         columns: &[usize],
         span: Span,
         missing: Option<&str>,
-    ) -> Result<Encoded, Diagnostics> {
-        let mut cells = Vec::with_capacity(self.rows() * columns.len());
+        room: &Room,
+    ) -> Result<(Vec<String>, Classes), Diagnostics> {
+        let mut encoder = Encoder::default();
+        let mut numbers = room::told(Builder::for_count(room, self.rows() * columns.len()), span)?;
         for row in 0..self.rows() {
             for &column in columns {
-                let cell = self.cell(row, column);
-                match (std::str::from_utf8(cell), missing) {
-                    (Ok(_), Some(class)) if is_missing(cell) => cells.push(class),
-                    (Ok(text), _) if !text.is_empty() => cells.push(text),
-                    (Ok(_), _) => {
-                        let empty =
-                            self.bad_cell(row, column, "the cell is empty where a class should be", span);
-                        let help = "leave such rows out, `csv(\"...\", missing = skip)`, or name what is not known: `class(fill(rows[a], \"unknown\"))`";
-                        return Err(vec![empty.help(help)]);
-                    }
-                    (Err(_), _) => {
-                        return Err(vec![self.bad_cell(row, column, &Fault::NotUtf8.told(cell), span)]);
-                    }
-                }
+                let class = self.class((row, column), span, missing)?;
+                room::told(numbers.push(encoder.number(class)), span)?;
             }
         }
-        Ok(encode(cells.into_iter()))
+        let numbers = room::told(numbers.finish(), span)?;
+        let (vocabulary, places) = encoder.sorted();
+        Ok((vocabulary, Classes { width: columns.len(), numbers, places }))
+    }
+
+    /// The class that a cell names.
+    fn class<'f>(
+        &'f self,
+        at: (usize, usize),
+        span: Span,
+        missing: Option<&'f str>,
+    ) -> Result<&'f str, Diagnostics> {
+        let (row, column) = at;
+        let cell = self.cell(row, column);
+        match (std::str::from_utf8(cell), missing) {
+            (Ok(_), Some(class)) if is_missing(cell) => Ok(class),
+            (Ok(text), _) if !text.is_empty() => Ok(text),
+            (Ok(_), _) => {
+                let empty = self.bad_cell(row, column, "the cell is empty where a class should be", span);
+                let help = "leave such rows out, `csv(\"...\", missing = skip)`, or name what is not known: `class(fill(rows[a], \"unknown\"))`";
+                Err(vec![empty.help(help)])
+            }
+            (Err(_), _) => Err(vec![self.bad_cell(row, column, &Fault::NotUtf8.told(cell), span)]),
+        }
     }
 
     /// The place of a column in the header.
@@ -252,12 +283,12 @@ pub fn read(home: &Home, path: &str, span: Span, options: Options) -> Result<Csv
     let bytes = open::bytes(home, path, span)?;
     let path = home.shown(path);
     let mut file = if is_json(&bytes) {
-        objects::parse(&bytes, path, span)
+        objects::parse(&bytes, path, span, home.room)
     } else {
-        parse_by(&bytes, path, span, options.separator)
+        parse_by(&bytes, path, span, options.separator, home.room)
     }?;
     if options.skip_missing {
-        file.skip_missing();
+        file = room::told(file.skip_missing(home.room), span)?;
         if file.lines.is_empty() {
             let message = format!("every row of `{path}` has a missing cell");
             return Err(vec![Diagnostic::error(codes::EMPTY_DATA, message).at(span, "read here")]);
@@ -294,16 +325,15 @@ pub fn is_missing(cell: &[u8]) -> bool {
 }
 
 /// Splits the text of a file into cells; one that begins as an object does is in JSON lines.
-pub(super) fn parse_any(text: &[u8], path: &str, span: Span) -> Result<CsvFile, Diagnostics> {
-    if is_json(text) { objects::parse(text, path, span) } else { parse(text, path, span) }
+pub(super) fn parse_any(text: &[u8], path: &str, span: Span, room: &Room) -> Result<CsvFile, Diagnostics> {
+    if is_json(text) {
+        objects::parse(text, path, span, room)
+    } else {
+        parse_by(text, path, span, b',', room)
+    }
 }
 
-/// Splits the text of a file into cells.
-pub(super) fn parse(text: &[u8], path: &str, span: Span) -> Result<CsvFile, Diagnostics> {
-    parse_by(text, path, span, b',')
-}
-
-fn parse_by(text: &[u8], path: &str, span: Span, separator: u8) -> Result<CsvFile, Diagnostics> {
+fn parse_by(text: &[u8], path: &str, span: Span, separator: u8, room: &Room) -> Result<CsvFile, Diagnostics> {
     // A mark of the order of bytes, as some programs write it before a text, is no part of the first name.
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let told = |code: Code, message: String| Diagnostic::error(code, message).at(span, "read here");
@@ -318,28 +348,19 @@ fn parse_by(text: &[u8], path: &str, span: Span, separator: u8) -> Result<CsvFil
             empty.help("its first line must name the columns, and each further line is an example"),
         ]);
     }
-    let mut file = CsvFile {
-        path: path.to_string(),
-        span,
-        header,
-        bytes: Vec::with_capacity(text.len()),
-        ends: vec![],
-        lines: vec![],
-    };
+    let mut cells = Cells::new(room);
     let mut record = csv::ByteRecord::new();
     while reader
         .read_byte_record(&mut record)
         .map_err(|e| vec![told(codes::FILE_UNREADABLE, format!("`{path}`: {e}"))])?
     {
         let line = line_of(text, &record);
-        if record.len() != file.header.len() {
-            return Err(vec![wrong_length(&file, &record, line)]);
+        if record.len() != header.len() {
+            return Err(vec![wrong_length(path, span, header.len(), &record, line)]);
         }
-        let start = file.bytes.len();
-        file.bytes.extend_from_slice(record.as_slice());
-        file.ends.extend((0..record.len()).filter_map(|k| Some(start + record.range(k)?.end)));
-        file.lines.push(line);
+        room::told(cells.row(line, record.iter()), span)?;
     }
+    let file = room::told(cells.file(path, span, header), span)?;
     if file.lines.is_empty() {
         return Err(vec![told(
             codes::EMPTY_DATA,
@@ -361,15 +382,13 @@ fn line_of(text: &[u8], record: &csv::ByteRecord) -> u64 {
     position.line() + empty.filter(|&&byte| byte == b'\n').count() as u64
 }
 
-fn wrong_length(file: &CsvFile, record: &csv::ByteRecord, line: u64) -> Diagnostic {
+fn wrong_length(path: &str, span: Span, expected: usize, record: &csv::ByteRecord, line: u64) -> Diagnostic {
     let cells = |n: usize| format!("{n} cell{}", if n == 1 { "" } else { "s" });
-    let (found, expected) = (cells(record.len()), file.header.len());
-    let message = format!(
-        "`{}`, line {line}: the row has {found}, but the first line names {expected} columns",
-        file.path
-    );
+    let found = cells(record.len());
+    let message =
+        format!("`{path}`, line {line}: the row has {found}, but the first line names {expected} columns");
     let diagnostic = Diagnostic::error(codes::ROW_LENGTH, message)
-        .at(file.span, "read here")
+        .at(span, "read here")
         .note(format!("the row begins with `{}`", number::shown(&record[0])));
     if record.iter().any(|cell| cell.contains(&b'\n')) {
         return diagnostic

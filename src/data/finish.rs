@@ -1,8 +1,10 @@
 //! A computed column against its declaration, and rounded once: sizes, class, finite numbers.
 
 use super::Column;
+use super::cells::{Cells, CellsBuilder};
 use super::expression::Values;
-use crate::circuit::{Dtype, Kind, Numbers};
+use super::room::{self, Room};
+use crate::circuit::{Dtype, Kind};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes};
 use crate::syntax::ast::{Decl, Expr, ExprKind, Size};
 use rustc_hash::FxHashMap;
@@ -25,8 +27,8 @@ pub fn countable(cases: u64, span: Span) -> Result<(), Diagnostics> {
     Err(vec![Diagnostic::error(codes::TOO_LARGE, message).at(span, format!("has {cases}"))])
 }
 
-/// The column that a declaration and its values make; `found_at` is where the values are written, `place` tells
-/// where a row came from.
+/// The column that a declaration and its values make, in a type and with what may stay in memory; `found_at` is where the
+/// values are written, `place` tells where a row came from.
 ///
 /// # Errors
 /// Where sizes or type do not fit, or a number is not finite as `dtype`.
@@ -35,25 +37,25 @@ pub fn column(
     values: &Values,
     found_at: Span,
     sizes: &mut Sizes,
-    dtype: Dtype,
+    (dtype, room): (Dtype, &Room),
     place: impl Fn(usize) -> String,
 ) -> Result<Column, Diagnostics> {
     fit(decl, &values.dims, found_at, sizes)?;
-    let data = Numbers::rounded(dtype, values.data.iter().copied());
-    let width = values.width();
-    if let Some(k) = data.iter().position(|x| !x.is_finite()) {
+    let vocabulary = values.vocabulary.as_ref();
+    let cases = decl.ty.as_ref().map(|ty| class_size(ty, sizes, vocabulary.map(Vec::len))).transpose();
+    let classes = *cases.as_ref().unwrap_or(&None);
+    let Passed { data, not_finite, is_whole, misfit } =
+        room::told(pass(values, classes.filter(|_| vocabulary.is_none()), dtype, room), found_at)?;
+    if let Some((row, number)) = not_finite {
         let beyond = || format!("beyond the range of {dtype}");
-        let what = if values.data[k].is_finite() { beyond() } else { "not a finite number".to_string() };
-        let message = format!("`{}` is {:?} {}, {what}", decl.name.text, values.data[k], place(k / width));
+        let what = if number.is_finite() { beyond() } else { "not a finite number".to_string() };
+        let message = format!("`{}` is {number:?} {}, {what}", decl.name.text, place(row));
         return Err(vec![Diagnostic::error(codes::NOT_FINITE, message).at(found_at, "computed here")]);
     }
-    let whole = |x: f64| x >= 0.0 && x.fract() == 0.0 && x <= f64::from(EXACT);
-    let kind =
-        if values.standardized.is_none() && data.iter().all(whole) { Kind::Integer } else { Kind::Real };
-    if let Some(ty) = &decl.ty {
-        let cases = class_size(ty, sizes, values.vocabulary.as_ref().map(Vec::len))?;
-        let row_of = |k: usize| place(k / width);
-        of_class(decl, ty, cases, values.vocabulary.as_deref(), &data, row_of)?;
+    let kind = if values.standardized.is_none() && is_whole { Kind::Integer } else { Kind::Real };
+    if let (Some(ty), Some(cases)) = (&decl.ty, cases?) {
+        let misfit = misfit.map(|(row, number)| (number, place(row)));
+        of_class(decl, ty, cases, values.vocabulary.as_deref(), misfit)?;
     }
     Ok(Column {
         name: decl.name.text.clone(),
@@ -65,6 +67,56 @@ pub fn column(
         fills: values.fills.clone(),
         data,
     })
+}
+
+/// What one pass over the numbers of a column finds.
+struct Passed {
+    /// They, rounded once.
+    data: Cells,
+    /// The row of the first one that is not finite when it is rounded, and what it was before.
+    not_finite: Option<(usize, f64)>,
+    /// Whether all are whole numbers that are counted exactly.
+    is_whole: bool,
+    /// The row of the first one that is no class of so many, and that number.
+    misfit: Option<(usize, f64)>,
+}
+
+/// Rounds every number once, and looks at it: the only time that a column is gone through whole. Numbers that lie in a
+/// mapped file in the type that is asked for stay there.
+fn pass(values: &Values, cases: Option<u32>, dtype: Dtype, room: &Room) -> std::io::Result<Passed> {
+    let width = values.width().max(1);
+    let in_place = values.data.in_place(dtype);
+    let mut built = match in_place {
+        Some(_) => None,
+        None => Some(CellsBuilder::for_count(dtype, room, values.rows * values.width())?),
+    };
+    let (mut not_finite, mut is_whole, mut misfit) = (None, true, None);
+    let whole = |x: f64| x >= 0.0 && x.fract() == 0.0;
+    values.each_block(|first, block| {
+        for (k, &number) in block.iter().enumerate() {
+            let x = dtype.rounded(number);
+            let row = || first + k / width;
+            if !x.is_finite() && not_finite.is_none() {
+                not_finite = Some((row(), number));
+            }
+            is_whole &= whole(x) && x <= f64::from(EXACT);
+            if let Some(cases) = cases
+                && misfit.is_none()
+                && !(whole(x) && x < f64::from(cases))
+            {
+                misfit = Some((row(), x));
+            }
+            if let Some(built) = &mut built {
+                built.push(number)?;
+            }
+        }
+        Ok::<(), std::io::Error>(())
+    })?;
+    let data = match (in_place, built) {
+        (None, Some(built)) => built.finish()?,
+        (in_place, _) => in_place.unwrap_or_default(),
+    };
+    Ok(Passed { data, not_finite, is_whole, misfit })
 }
 
 /// Holds the sizes of a declaration, if it has any, against the shape that was found; a name that is new is bound.
@@ -189,14 +241,14 @@ fn class_size(ty: &Expr, sizes: &mut Sizes, vocabulary: Option<usize>) -> Result
     Ok(cases)
 }
 
-/// Holds a column against its declared class: a vocabulary of that size, or whole numbers below it.
+/// Holds a column against its declared class: a vocabulary of that size, or whole numbers below it, of
+/// which `misfit` is the first that is none, with its place.
 fn of_class(
     decl: &Decl,
     ty: &Expr,
     cases: u32,
     vocabulary: Option<&[String]>,
-    data: &Numbers,
-    place: impl Fn(usize) -> String,
+    misfit: Option<(f64, String)>,
 ) -> Result<(), Diagnostics> {
     let name = &decl.name.text;
     if let Some(vocabulary) = vocabulary {
@@ -211,16 +263,11 @@ fn of_class(
             Diagnostic::error(codes::CLASS_RANGE, message).at(ty.span, format!("has {cases} cases"));
         return Err(vec![diagnostic.note(format!("found {listed}{more}"))]);
     }
-    let fits = |x: f64| x >= 0.0 && x.fract() == 0.0 && x < f64::from(cases);
-    match data.iter().position(|x| !fits(x)) {
+    match misfit {
         None => Ok(()),
-        Some(k) => {
-            let message = format!(
-                "`{name}` is a class of {cases} cases, 0 to {}, but {} {}",
-                cases - 1,
-                data.get(k),
-                place(k)
-            );
+        Some((number, place)) => {
+            let message =
+                format!("`{name}` is a class of {cases} cases, 0 to {}, but {number} {place}", cases - 1);
             Err(vec![
                 Diagnostic::error(codes::CLASS_RANGE, message).at(ty.span, format!("has {cases} cases")),
             ])

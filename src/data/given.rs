@@ -6,18 +6,23 @@
 //! `x_0`, `x_1`, ...
 
 use super::block::{nothing_in, seed, split_text};
+use super::buffer::Buffer;
+use super::cells::CellsBuilder;
 use super::expression::{Learned, Scope, Values};
 use super::file::{self, CsvFile};
 use super::finish::{self, Sizes};
 use super::open::Home;
 use super::parts::Place;
+use super::room::{self, Room};
+use super::rows::Shifted;
 use super::section::{Computed, Extent, Section, sort, told};
 use super::{Column, Dataset, npy};
-use crate::circuit::{Dtype, Kind, Numbers};
+use crate::circuit::{Dtype, Kind};
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span, codes};
 use crate::syntax::ast::{Item, ItemKind, Name};
 use rustc_hash::FxHashMap;
 use std::path::Path;
+use std::rc::Rc;
 
 /// A file of new examples.
 #[derive(Clone, Debug)]
@@ -25,7 +30,7 @@ pub struct Given {
     /// As shown to the user: its path, or `standard input`.
     pub name: String,
     /// Its bytes: CSV, JSON lines, or an array in NPY or IDX format; packed by gzip or not.
-    pub bytes: Vec<u8>,
+    pub bytes: Buffer<u8>,
 }
 
 /// What is asked of a file of new examples.
@@ -37,6 +42,8 @@ pub struct Asked<'a> {
     pub columns: &'a [String],
     /// The type of all numbers.
     pub dtype: Dtype,
+    /// How much of what is read may stay in memory.
+    pub room: &'a Room,
 }
 
 /// Reads new examples; all of them are the `test` part.
@@ -59,7 +66,8 @@ pub fn load(
                 [] => direct(given, asked, item.span)?,
                 &[(path, span)] => {
                     let given = Some((path, given));
-                    let home = Home { base, source: &sources.get(item.span.file).name, given };
+                    let home =
+                        Home { base, source: &sources.get(item.span.file).name, given, room: asked.room };
                     let seed = block.key("seed").map_or(Some(0), |value| told(seed(value), &mut errors));
                     through(&section, &home, seed.unwrap_or(0), span, asked)?
                 }
@@ -109,7 +117,7 @@ fn through(
     }
     let place = Place::of(&opened);
     let learned = learned(asked.known);
-    let mut scope = Scope { seed, learned: Some(learned), ..opened.into_scope(rows, cut) };
+    let mut scope = Scope { seed, learned: Some(learned), ..opened.into_scope(rows, cut, home.room) };
     section.compute(&mut scope, &mut errors);
     if !errors.is_empty() {
         return Err(errors);
@@ -143,14 +151,12 @@ fn finished(
     if let (Some(cases), Some(known)) =
         (&values.vocabulary, known.and_then(|known| known.vocabulary.as_ref()))
     {
-        let (cases, width) = (cases.clone(), values.width().max(1));
-        let row =
-            |class: usize| values.data.iter().position(|&x| x as usize == class).map_or(0, |k| k / width);
-        let moved = renumbered(&cases, known, |class| place.told(row(class)), &decl.name.text, span)?;
-        values.data.iter_mut().for_each(|x| *x = moved[*x as usize]);
+        let row = |class: usize| values.row_with(class as f64).unwrap_or(0);
+        let moved = renumbered(cases, known, |class| place.told(row(class)), &decl.name.text, span)?;
+        values.renumber(moved);
         values.vocabulary = Some(known.clone());
     }
-    finish::column(decl, &values, span, sizes, asked.dtype, |row| place.told(row))
+    finish::column(decl, &values, span, sizes, (asked.dtype, asked.room), |row| place.told(row))
 }
 
 /// For each case its number in the vocabulary of the training run.
@@ -184,50 +190,55 @@ fn renumbered(
 
 /// The columns by their own names.
 fn direct(given: &Given, asked: Asked, span: Span) -> Result<Vec<Column>, Diagnostics> {
-    let home = Home { base: Path::new(""), source: "", given: Some(("", given)) };
+    let home = Home { base: Path::new(""), source: "", given: Some(("", given)), room: asked.room };
     let bytes = super::open::bytes(&home, "", span)?;
     if bytes.starts_with(npy::MAGIC) {
         return Ok(vec![from_array(&bytes, given, asked, span)?]);
     }
-    let file = file::parse_any(&bytes, &given.name, span)?;
+    let file = file::parse_any(&bytes, &given.name, span, asked.room)?;
     let mut errors = vec![];
-    let column =
-        |name: &String| asked.known.column(name).map(|known| from_cells(&file, known, asked.dtype, span));
+    let column = |name: &String| asked.known.column(name).map(|known| from_cells(&file, known, asked, span));
     let columns =
         asked.columns.iter().filter_map(column).filter_map(|column| told(column, &mut errors)).collect();
     if errors.is_empty() { Ok(columns) } else { Err(errors) }
 }
 
 /// A column from the cells under its name.
-fn from_cells(file: &CsvFile, known: &Column, dtype: Dtype, span: Span) -> Result<Column, Diagnostics> {
+fn from_cells(file: &CsvFile, known: &Column, asked: Asked, span: Span) -> Result<Column, Diagnostics> {
     let places: Vec<usize> = cell_names(&known.name, &known.dims)
         .iter()
         .map(|name| file.column(name, span))
         .collect::<Result<_, _>>()?;
     let place = |row: usize| format!("in line {} of `{}`", file.line(row), file.path);
-    let data = match &known.vocabulary {
-        None => file.numbers(&places, span)?,
+    let values = |data| Values::new(known.dims.clone(), file.rows(), data);
+    let values = match &known.vocabulary {
+        None => values(file.numbers(&places, span, asked.room)?),
         Some(vocabulary) => {
-            let cells = file.classes(&places, span)?;
-            let row = |class: usize| {
-                cells.numbers.iter().position(|&x| x as usize == class).map_or(0, |k| k / places.len().max(1))
-            };
-            let moved =
-                renumbered(&cells.vocabulary, vocabulary, |class| place(row(class)), &known.name, span)?;
-            cells.numbers.iter().map(|&class| moved[class as usize]).collect()
+            let (cases, classes) = file.classes(&places, span, None, asked.room)?;
+            let mut values = values(Rc::new(classes));
+            let row = |class: usize| values.row_with(class as f64).unwrap_or(0);
+            let moved = renumbered(&cases, vocabulary, |class| place(row(class)), &known.name, span)?;
+            values.renumber(moved);
+            values
         }
     };
-    Ok(of_known(known, data, dtype))
+    of_known(known, values, asked, span)
 }
 
 /// A column whose numbers are those of the training run.
-fn of_known(known: &Column, mut data: Vec<f64>, dtype: Dtype) -> Column {
-    if let Some(learned) = &known.standardized {
-        learned.apply(&mut data);
+fn of_known(known: &Column, mut values: Values, asked: Asked, span: Span) -> Result<Column, Diagnostics> {
+    if let Some(by) = &known.standardized {
+        values.data = Rc::new(Shifted { of: values.data, by: by.clone() });
     }
-    let whole = data.iter().all(|x| *x >= 0.0 && x.fract() == 0.0);
+    let count = values.rows * values.width();
+    let mut data = room::told(CellsBuilder::for_count(asked.dtype, asked.room, count), span)?;
+    let mut whole = true;
+    values.each_block(|_, block| {
+        whole &= block.iter().all(|x| *x >= 0.0 && x.fract() == 0.0);
+        block.iter().try_for_each(|x| room::told(data.push(*x), span))
+    })?;
     let kind = if whole { Kind::Integer } else { Kind::Real };
-    Column { kind, data: Numbers::rounded(dtype, data), ..known.clone() }
+    Ok(Column { kind, data: room::told(data.finish(), span)?, ..known.clone() })
 }
 
 /// `x`, or `x_0`, `x_1`, ...: the cells of one example, row-major.
@@ -238,9 +249,9 @@ fn cell_names(name: &str, dims: &[u32]) -> Vec<String> {
 }
 
 /// The one column that is asked for, as an array.
-fn from_array(bytes: &[u8], given: &Given, asked: Asked, span: Span) -> Result<Column, Diagnostics> {
+fn from_array(bytes: &Buffer<u8>, given: &Given, asked: Asked, span: Span) -> Result<Column, Diagnostics> {
     let told = |code, message: String| vec![Diagnostic::error(code, message).at(span, "this data")];
-    let Values { dims, data, .. } = npy::parse(bytes)
+    let values = npy::parse(bytes)
         .map_err(|what| told(codes::FILE_UNREADABLE, format!("`{}`: {what}", given.name)))?;
     let [name] = asked.columns else {
         let message =
@@ -248,10 +259,10 @@ fn from_array(bytes: &[u8], given: &Given, asked: Asked, span: Span) -> Result<C
         return Err(told(codes::DATA_MISMATCH, message));
     };
     let known = asked.known.column(name).ok_or_else(Vec::new)?;
-    if known.dims != dims {
-        let (path, wanted) = (&given.name, &known.dims);
+    if known.dims != values.dims {
+        let (path, dims, wanted) = (&given.name, &values.dims, &known.dims);
         let message = format!("an example of `{path}` has shape {dims:?}, and `{name}` has {wanted:?}");
         return Err(told(codes::SIZE_MISMATCH, message));
     }
-    Ok(of_known(known, data, asked.dtype))
+    of_known(known, values, asked, span)
 }

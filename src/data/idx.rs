@@ -3,10 +3,13 @@
 //! Two zero bytes, the type of the numbers, the number of axes, the extent of each axis in 32 bits, then the
 //! numbers row-major; all big-endian (<http://yann.lecun.com/exdb/mnist>).
 
+use super::buffer::Buffer;
 use super::expression::Values;
 use super::npy;
 use super::open::{self, Home};
+use super::rows::{Array, Coding};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes};
+use std::rc::Rc;
 
 /// A type of number: its code, its name, the bytes of one, and how one is read.
 struct Type {
@@ -41,7 +44,7 @@ pub fn read(home: &Home, path: &str, span: Span) -> Result<Values, Diagnostics> 
     let told = |what| vec![Diagnostic::error(codes::FILE_UNREADABLE, what).at(span, "read here")];
     let read = if bytes.starts_with(npy::MAGIC) { npy::parse } else { parse };
     let values = read(&bytes).map_err(|what| told(format!("`{path}`: {what}")))?;
-    if values.data.is_empty() {
+    if values.rows == 0 {
         let message = format!("`{path}` holds no number");
         return Err(vec![Diagnostic::error(codes::EMPTY_DATA, message).at(span, "read here")]);
     }
@@ -56,9 +59,9 @@ pub fn read_member(home: &Home, path: &str, name: &str, span: Span) -> Result<Va
     let bytes = open::bytes(home, path, span)?;
     let path = home.shown(path);
     let told = |what| vec![Diagnostic::error(codes::FILE_UNREADABLE, what).at(span, "read here")];
-    let bytes = npy::member(&bytes, name).map_err(|what| told(format!("`{path}`: {what}")))?;
+    let bytes = npy::member(&bytes, name, home.room).map_err(|what| told(format!("`{path}`: {what}")))?;
     let values = npy::parse(&bytes).map_err(|what| told(format!("`{path}`, array `{name}`: {what}")))?;
-    if values.data.is_empty() {
+    if values.rows == 0 {
         let message = format!("the array `{name}` of `{path}` holds no number");
         return Err(vec![Diagnostic::error(codes::EMPTY_DATA, message).at(span, "read here")]);
     }
@@ -66,8 +69,8 @@ pub fn read_member(home: &Home, path: &str, name: &str, span: Span) -> Result<Va
 }
 
 /// The array in the bytes of a file, or what is wrong with them.
-pub(super) fn parse(bytes: &[u8]) -> Result<Values, String> {
-    let &[0, 0, code, rank, ref rest @ ..] = bytes else {
+pub(super) fn parse(bytes: &Buffer<u8>) -> Result<Values, String> {
+    let &[0, 0, code, rank, ref rest @ ..] = &bytes[..] else {
         return Err("it does not begin as a file in IDX format does, with two zero bytes".into());
     };
     let known = TYPES.iter().find(|known| known.code == code);
@@ -96,6 +99,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Values, String> {
             _ => format!("{expected}: it is not what its header says"),
         });
     }
-    let data = body.chunks_exact(of.size).map(of.read).collect();
-    Ok(Values { dims: extents[1..].to_vec(), data, ..Values::default() })
+    let coding = Coding { size: of.size, read: of.read, reversed: false, is: None };
+    let body = bytes.slice(bytes.len() - whole..bytes.len());
+    let (rows, dims) = (if whole == 0 { 0 } else { extents[0] as usize }, extents[1..].to_vec());
+    let width = if rows == 0 { 0 } else { dims.iter().map(|&extent| extent as usize).product() };
+    Ok(Values::new(dims, rows, Rc::new(Array { bytes: body, coding, width, columns: None })))
 }

@@ -5,12 +5,15 @@
 //! the subfolder's name. Images of another size are made to fit by a triangle filter, as wide as a pixel of the smaller
 //! image (bilinear interpolation, without aliasing where they shrink).
 
+use super::buffer::Builder;
 use super::expression::Values;
 use super::open::Home;
 use super::room;
+use super::rows::Stored;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes};
 use crate::syntax::ast::{Expr, ExprKind, IndexArg};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// The images of a folder.
 pub struct Images {
@@ -78,7 +81,7 @@ fn no_column(span: Span) -> Diagnostics {
 ///
 /// # Errors
 /// `FILE_UNREADABLE` where the folder or an image cannot be read, or images differ in size and no size is asked for;
-/// `EMPTY_DATA` without an image; `TOO_LARGE` where they do not fit into memory.
+/// `EMPTY_DATA` without an image.
 pub fn read(home: &Home, path: &str, span: Span, options: Options) -> Result<Images, Diagnostics> {
     let told = |code, message: String| vec![Diagnostic::error(code, message).at(span, "read here")];
     let given = home.given(path);
@@ -95,7 +98,10 @@ pub fn read(home: &Home, path: &str, span: Span, options: Options) -> Result<Ima
             .map(|d| d.help("each class has a subfolder of its own"))
             .collect());
     }
-    let mut images = Images { names: vec![], pixels: Values::default(), folders: vec![] };
+    let mut images =
+        Images { names: vec![], pixels: Values::new(vec![], 0, Rc::new(Stored::default())), folders: vec![] };
+    let mut pixels = Builder::new(home.room);
+    let mut one = vec![];
     let mut shape: Option<[usize; 3]> = None;
     for (folder, file) in &files {
         let name = format!("{folder}/{}", file.file_name().unwrap_or_default().to_string_lossy());
@@ -110,8 +116,8 @@ pub fn read(home: &Home, path: &str, span: Span, options: Options) -> Result<Ima
             ]
         });
         if images.names.is_empty() {
-            room::check((files.len() * channels * height * width) as u64, path, span)?;
-            images.pixels.dims = [channels, height, width].map(|n| n as u32).to_vec();
+            let count = files.len() * channels * height * width;
+            pixels = room::told(Builder::for_count(home.room, count), span)?;
         }
         let fits = options.height.is_some() && options.width.is_some();
         if !fits && (image.height, image.width) != (height, width) {
@@ -122,10 +128,16 @@ pub fn read(home: &Home, path: &str, span: Span, options: Options) -> Result<Ima
             let help = "`images(\"...\", height = 32, width = 32)` makes all of one size";
             return Err(told(codes::FILE_UNREADABLE, message).into_iter().map(|d| d.help(help)).collect());
         }
-        append(&image, channels, height, width, &mut images.pixels.data);
+        one.clear();
+        append(&image, channels, height, width, &mut one);
+        room::told(pixels.extend(&one), span)?;
         images.names.push(name);
         images.folders.push(folder.clone());
     }
+    let dims = shape.unwrap_or_default();
+    let (width, numbers) = (dims.iter().product(), room::told(pixels.finish(), span)?);
+    let dims = dims.map(|n| n as u32).to_vec();
+    images.pixels = Values::new(dims, files.len(), Rc::new(Stored { width, numbers }));
     Ok(images)
 }
 

@@ -4,16 +4,20 @@
 //! - `table`: tables in place; `block`: data blocks; `section`: their statements, and those of a part with data of
 //!   its own; `parts`: both put together.
 //! - `sources`: what a section reads: `open` gives bytes, `file` a CSV file as cells, `idx` and [`npy`] an array, `text`
-//!   characters, words or bytes and windows of them, `images` those of a folder; `room`: whether it fits into memory.
+//!   characters, words or bytes and windows of them, `images` those of a folder.
 //! - [`given`]: new examples for parameters that are trained.
 //! - `columns`: the columns of a file that an expression names; `number` and [`vocabulary`]: cells as numbers and
 //!   as classes.
 //! - `expression`: what stands right of `=` in a data block, computed in f64; `draw`: what stands right of `~`.
+//! - `rows`: what comes of it, in f64, some rows at a time; `buffer`: numbers in memory or in a mapped file, as [`room`] has
+//!   it; [`cells`]: those of a finished column.
 //! - [`split`]: which rows are held out.
 //! - `standardize`: mean and deviation, learned from the training part.
 //! - `finish`: a computed column against its declaration, rounded once.
 
 mod block;
+pub mod buffer;
+pub mod cells;
 mod columns;
 mod draw;
 mod expression;
@@ -27,7 +31,8 @@ mod number;
 mod objects;
 mod open;
 mod parts;
-mod room;
+pub mod room;
+mod rows;
 mod section;
 mod sources;
 pub mod split;
@@ -39,9 +44,11 @@ mod text;
 pub mod vocabulary;
 pub mod words;
 
-use crate::circuit::{Dtype, Kind, Numbers};
+use crate::circuit::{Dtype, Kind};
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span, codes};
 use crate::syntax::ast::{Item, ItemKind};
+use cells::Cells;
+use room::Room;
 use std::path::Path;
 
 /// All examples of a data block, column by column, and which of them belong to which part.
@@ -82,7 +89,7 @@ pub struct Column {
     /// part.
     pub fills: Vec<Vec<f64>>,
     /// Row-major, the row outermost. Integers as numbers.
-    pub data: Numbers,
+    pub data: Cells,
 }
 
 /// `(x - mean) / deviation`, element by element.
@@ -99,18 +106,24 @@ pub struct Standardized {
 /// # Errors
 /// All mistakes that were found, at least one: in the block itself, in its files, or that `item` is not data.
 pub fn load(item: &Item, sources: &Sources, base: &Path) -> Result<Dataset, Diagnostics> {
-    load_as(item, sources, base, Dtype::F32)
+    load_as(item, sources, base, Dtype::F32, &Room::here())
 }
 
-/// As [`load`], each number rounded once to a type.
+/// As [`load`], each number rounded once to a type. What `room` has no room for goes to files.
 ///
 /// # Errors
 /// As there.
-pub fn load_as(item: &Item, sources: &Sources, base: &Path, dtype: Dtype) -> Result<Dataset, Diagnostics> {
+pub fn load_as(
+    item: &Item,
+    sources: &Sources,
+    base: &Path,
+    dtype: Dtype,
+    room: &Room,
+) -> Result<Dataset, Diagnostics> {
     match &item.kind {
-        ItemKind::Table { name, table } => table::load(name, table, dtype),
+        ItemKind::Table { name, table } => table::load(name, table, dtype, room),
         ItemKind::Data { name, statements } => {
-            let home = open::Home { base, source: &sources.get(item.span.file).name, given: None };
+            let home = open::Home { base, source: &sources.get(item.span.file).name, given: None, room };
             block::load(name, statements, &home, dtype)
         }
         _ => Err(vec![Diagnostic::error(codes::WRONG_KIND_OF_NAME, "this is not data").at(item.span, "")]),

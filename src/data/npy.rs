@@ -3,8 +3,12 @@
 //! The bytes `\x93NUMPY`, a version, the length of a header, the header (a Python dictionary as text: type, order,
 //! shape), then the numbers (<https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>).
 
+use super::buffer::{Buffer, Builder};
 use super::expression::Values;
-use crate::circuit::Numbers;
+use super::room::Room;
+use super::rows::{Array, Coding};
+use crate::circuit::{Dtype, Numbers};
+use std::rc::Rc;
 
 /// How a file begins.
 pub const MAGIC: &[u8] = b"\x93NUMPY";
@@ -37,11 +41,40 @@ const TYPES: &[Type] = &[
 ];
 
 /// The array in the bytes of a file, its first axis the examples; or what is wrong with them.
-pub(super) fn parse(bytes: &[u8]) -> Result<Values, String> {
-    let (header, body) = split(bytes)?;
+pub(super) fn parse(bytes: &Buffer<u8>) -> Result<Values, String> {
+    let (header, begin) = split(bytes)?;
     let entries = dictionary(header).ok_or("its header is no dictionary of type, order and shape")?;
     let entry = |key: &str| entries.iter().find(|(known, _)| *known == key).map(|(_, value)| *value);
     let code = entry("descr").and_then(quoted).ok_or("its header tells no type of number")?;
+    let coding = coding(code)?;
+    let first_axis_fastest = match entry("fortran_order") {
+        Some("False") => false,
+        Some("True") => true,
+        _ => return Err("its header does not tell which axis runs fastest".into()),
+    };
+    let shape = entry("shape").and_then(shape).ok_or("its header tells no shape")?;
+    let Some((&rows, dims)) = shape.split_first() else {
+        return Err("it holds a single number, without an axis of examples".into());
+    };
+    let count = shape.iter().try_fold(1usize, |n, &extent| n.checked_mul(extent as usize));
+    let Some(needed) = count.and_then(|count| count.checked_mul(coding.size)) else {
+        return Err(format!("its header tells of an array {shape:?}, too large to hold"));
+    };
+    let found = bytes.len() - begin;
+    if found != needed {
+        let how = if found < needed { "it is cut off" } else { "it is not what its header says" };
+        return Err(format!("an array {shape:?} takes {needed} bytes, and {found} follow the header: {how}"));
+    }
+    let is_empty = needed == 0;
+    let rows = if is_empty { 0 } else { rows as usize };
+    let columns = (first_axis_fastest && !is_empty).then(|| (rows, columns_before(dims)));
+    let width = if is_empty { 0 } else { dims.iter().map(|&extent| extent as usize).product() };
+    let array = Array { bytes: bytes.slice(begin..bytes.len()), coding, width, columns };
+    Ok(Values::new(dims.to_vec(), rows, Rc::new(array)))
+}
+
+/// How the numbers of a type such as `<f4` are read.
+fn coding(code: &str) -> Result<Coding, String> {
     let (order, code) = code.split_at_checked(1).unwrap_or((code, ""));
     let known = TYPES.iter().find(|known| known.code == code);
     // A single byte has no order; the machine's own is little-endian, as these numbers are.
@@ -49,49 +82,35 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Values, String> {
     let of = known
         .filter(ordered)
         .ok_or_else(|| format!("it holds numbers of type `{order}{code}`, which is none that is read"))?;
-    let first_axis_fastest = match entry("fortran_order") {
-        Some("False") => false,
-        Some("True") => true,
-        _ => return Err("its header does not tell which axis runs fastest".into()),
+    let is = match of.code {
+        "f4" => Some(Dtype::F32),
+        "f8" => Some(Dtype::F64),
+        _ => None,
     };
-    let shape = entry("shape").and_then(shape).ok_or("its header tells no shape")?;
-    let Some((_, dims)) = shape.split_first() else {
-        return Err("it holds a single number, without an axis of examples".into());
-    };
-    let count = shape.iter().try_fold(1usize, |n, &extent| n.checked_mul(extent as usize));
-    let bytes_needed = count.and_then(|count| count.checked_mul(of.size));
-    let (Some(count), Some(needed)) = (count, bytes_needed) else {
-        return Err(format!("its header tells of an array {shape:?}, too large to hold"));
-    };
-    if body.len() != needed {
-        let found = body.len();
-        let how = if found < needed { "it is cut off" } else { "it is not what its header says" };
-        return Err(format!("an array {shape:?} takes {needed} bytes, and {found} follow the header: {how}"));
+    Ok(Coding { size: of.size, read: of.read, reversed: order == ">", is })
+}
+
+/// For each element of a row, the last axis running fastest, how many come before it where the first one does.
+fn columns_before(dims: &[u32]) -> Vec<usize> {
+    let mut step = 1;
+    let mut before = vec![0];
+    for &extent in dims {
+        let along = |before: &usize| (0..extent as usize).map(|k| before + k * step).collect::<Vec<_>>();
+        before = before.iter().flat_map(along).collect();
+        step *= extent as usize;
     }
-    let mut reversed = vec![0; of.size];
-    let number = |chunk: &[u8]| {
-        if order != ">" {
-            return (of.read)(chunk);
-        }
-        reversed.copy_from_slice(chunk);
-        reversed.reverse();
-        (of.read)(&reversed)
-    };
-    let mut data: Vec<f64> = body.chunks_exact(of.size).map(number).collect();
-    if first_axis_fastest && count > 0 {
-        data = row_major(&data, &shape);
-    }
-    Ok(Values { dims: dims.to_vec(), data, ..Values::default() })
+    before
 }
 
 /// Most bytes of an unpacked array.
 const MOST: u64 = 1 << 36;
 
-/// The file of an array in an archive in NPZ format: a zip file with a member `name.npy` for each.
-pub(super) fn member(bytes: &[u8], name: &str) -> Result<Vec<u8>, String> {
+/// The file of an array in an archive in NPZ format: a zip file with a member `name.npy` for each. One that is not packed
+/// is used where it lies.
+pub(super) fn member(bytes: &Buffer<u8>, name: &str, room: &Room) -> Result<Buffer<u8>, String> {
     let damaged =
         |error: zip::result::ZipError| format!("it is not a file in NPZ format, or damaged: {error}");
-    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes)).map_err(damaged)?;
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(&bytes[..])).map_err(damaged)?;
     let file = format!("{name}.npy");
     if archive.index_for_name(&file).is_none() {
         let names: Vec<String> =
@@ -99,14 +118,27 @@ pub(super) fn member(bytes: &[u8], name: &str) -> Result<Vec<u8>, String> {
         return Err(format!("it has no array `{name}`; it has {}", names.join(", ")));
     }
     let member = archive.by_name(&file).map_err(damaged)?;
-    let mut unpacked = vec![];
-    std::io::Read::read_to_end(&mut std::io::Read::take(member, MOST), &mut unpacked)
-        .map_err(|error| format!("cannot unpack the array `{name}`: {error}"))?;
-    Ok(unpacked)
+    let cannot = |error: std::io::Error| format!("cannot unpack the array `{name}`: {error}");
+    let (begin, size) = (member.data_start() as usize, member.size() as usize);
+    let is_stored = member.compression() == zip::CompressionMethod::Stored;
+    let mut member = std::io::Read::take(member, MOST);
+    if is_stored && begin.checked_add(size).is_some_and(|end| end <= bytes.len()) {
+        // Read all the same, for its checksum.
+        std::io::copy(&mut member, &mut std::io::sink()).map_err(cannot)?;
+        return Ok(bytes.slice(begin..begin + size));
+    }
+    let mut unpacked = Builder::new(room);
+    let mut some = vec![0; 1 << 16];
+    loop {
+        match std::io::Read::read(&mut member, &mut some).map_err(cannot)? {
+            0 => return unpacked.finish().map_err(cannot),
+            count => unpacked.extend(&some[..count]).map_err(cannot)?,
+        }
+    }
 }
 
-/// The header as text, and what follows it.
-fn split(bytes: &[u8]) -> Result<(&str, &[u8]), String> {
+/// The header as text, and where what follows it begins.
+fn split(bytes: &[u8]) -> Result<(&str, usize), String> {
     let rest = bytes.strip_prefix(MAGIC).ok_or("it does not begin as a file in NPY format does")?;
     let cut_off = || "it is cut off inside its header".to_string();
     let (len, rest) = match *rest {
@@ -119,7 +151,7 @@ fn split(bytes: &[u8]) -> Result<(&str, &[u8]), String> {
     };
     let (header, body) = rest.split_at_checked(len).ok_or_else(cut_off)?;
     let header = std::str::from_utf8(header).map_err(|_| "its header is no text".to_string())?;
-    Ok((header, body))
+    Ok((header, bytes.len() - body.len()))
 }
 
 /// The entries of `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`, which are these three.
@@ -155,24 +187,6 @@ fn shape(value: &str) -> Option<Vec<u32>> {
     }
     let extents = inside.strip_suffix(',').unwrap_or(inside).split(',');
     extents.map(|extent| extent.trim().parse().ok()).collect()
-}
-
-/// An array whose first axis runs fastest, with its last axis running fastest.
-fn row_major(data: &[f64], shape: &[u32]) -> Vec<f64> {
-    let mut at = vec![0; shape.len()];
-    let mut out = Vec::with_capacity(data.len());
-    for _ in 0..data.len() {
-        let place = at.iter().zip(shape).rev().fold(0, |n, (&k, &extent)| n * extent as usize + k);
-        out.push(data[place]);
-        for (k, &extent) in at.iter_mut().zip(shape).rev() {
-            *k += 1;
-            if *k < extent as usize {
-                break;
-            }
-            *k = 0;
-        }
-    }
-    out
 }
 
 /// The bytes of a file with an array, row-major and little-endian.

@@ -1,48 +1,66 @@
 //! JSON lines as cells: an object a line, its keys the columns, an array's elements columns of their own (`x_0`, `x_1`).
 
-use super::file::CsvFile;
+use super::file::{Cells, CsvFile};
+use super::room::{self, Room};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes};
 use rustc_hash::FxHashMap;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-/// Reads the text of a file. A key that a line lacks, or that is null there, is an empty cell.
-pub fn parse(text: &[u8], path: &str, span: Span) -> Result<CsvFile, Diagnostics> {
-    let told = |code, message: String| vec![Diagnostic::error(code, message).at(span, "read here")];
+/// Reads the text of a file. A key that a line lacks, or that is null there, is an empty cell. In two passes, since the last
+/// line may have a key that no other has.
+pub fn parse(text: &[u8], path: &str, span: Span, room: &Room) -> Result<CsvFile, Diagnostics> {
     let mut header: Vec<String> = vec![];
     let mut places: FxHashMap<String, usize> = FxHashMap::default();
-    let mut rows: Vec<(u64, Vec<String>)> = vec![];
+    each_object(text, path, span, |_, entries| {
+        for (key, value) in &entries {
+            flatten(key, value, &mut |name, _| {
+                places.entry(name.clone()).or_insert_with(|| {
+                    header.push(name);
+                    header.len() - 1
+                });
+            });
+        }
+        Ok(())
+    })?;
+    let mut cells = Cells::new(room);
+    let mut row = vec![String::new(); header.len()];
+    each_object(text, path, span, |line, entries| {
+        row.iter_mut().for_each(String::clear);
+        for (key, value) in &entries {
+            flatten(key, value, &mut |name, cell| row[places[&name]] = cell);
+        }
+        room::told(cells.row(line, row.iter().map(|cell| cell.as_bytes())), span)
+    })?;
+    let file = room::told(cells.file(path, span, header), span)?;
+    if file.rows() == 0 {
+        let empty = Diagnostic::error(codes::EMPTY_DATA, format!("`{path}` is empty"));
+        return Err(vec![empty.at(span, "read here")]);
+    }
+    Ok(file)
+}
+
+/// Calls `each` with every line that is not blank, and the object on it.
+fn each_object(
+    text: &[u8],
+    path: &str,
+    span: Span,
+    mut each: impl FnMut(u64, Map<String, Value>) -> Result<(), Diagnostics>,
+) -> Result<(), Diagnostics> {
     for (number, line) in (1..).zip(text.split(|&byte| byte == b'\n')) {
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let object: Value = serde_json::from_slice(line).map_err(|error| {
-            let message = format!("`{path}`, line {number}: not an object in JSON: {error}");
-            told(codes::FILE_UNREADABLE, message)
-        })?;
-        let Value::Object(entries) = object else {
-            return Err(told(
-                codes::FILE_UNREADABLE,
-                format!("`{path}`, line {number}: not an object in JSON"),
-            ));
+        let told = |what: &str| {
+            let message = format!("`{path}`, line {number}: not an object in JSON{what}");
+            vec![Diagnostic::error(codes::FILE_UNREADABLE, message).at(span, "read here")]
         };
-        let mut cells = vec![String::new(); header.len()];
-        for (key, value) in &entries {
-            flatten(key, value, &mut |name, cell| {
-                let place = *places.entry(name.clone()).or_insert_with(|| {
-                    header.push(name);
-                    header.len() - 1
-                });
-                cells.resize(cells.len().max(place + 1), String::new());
-                cells[place] = cell;
-            });
+        match serde_json::from_slice(line) {
+            Ok(Value::Object(entries)) => each(number, entries)?,
+            Ok(_) => return Err(told("")),
+            Err(error) => return Err(told(&format!(": {error}"))),
         }
-        rows.push((number, cells));
     }
-    if rows.is_empty() {
-        return Err(told(codes::EMPTY_DATA, format!("`{path}` is empty")));
-    }
-    rows.iter_mut().for_each(|(_, cells)| cells.resize(header.len(), String::new()));
-    Ok(CsvFile::of_rows(path, span, header, &rows))
+    Ok(())
 }
 
 /// Calls `put` with the name and text of each cell of a value.

@@ -1,6 +1,8 @@
 //! Bytes of the files that a data block names, unpacked where they are packed.
 
+use super::buffer::{Buffer, Builder};
 use super::given::Given;
+use super::room::{self, Room};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes, nearest};
 use flate2::read::MultiGzDecoder;
 use std::io::{ErrorKind, Read};
@@ -14,6 +16,8 @@ pub struct Home<'a> {
     pub source: &'a str,
     /// A path that is written there, and what is read in its place.
     pub given: Option<(&'a str, &'a Given)>,
+    /// How much of what is read may stay in memory.
+    pub room: &'a Room,
 }
 
 impl Home<'_> {
@@ -31,35 +35,45 @@ impl Home<'_> {
 /// How a file in gzip begins (RFC 1952, section 2.3.1).
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// Reads a whole file; one in gzip is unpacked, whatever it is called.
+/// The bytes of a whole file; one in gzip is unpacked, whatever it is called. Mapped where there is no room for them.
 ///
 /// # Errors
-/// `FILE_UNREADABLE`; `span` is where the path is written.
-pub fn bytes(home: &Home, path: &str, span: Span) -> Result<Vec<u8>, Diagnostics> {
+/// `FILE_UNREADABLE`; `FILE_UNWRITABLE` where unpacked bytes have no room; `span` is where the path is written.
+pub fn bytes(home: &Home, path: &str, span: Span) -> Result<Buffer<u8>, Diagnostics> {
     let bytes = match home.given(path) {
         Some(given) => given.bytes.clone(),
-        None => {
-            std::fs::read(home.base.join(path)).map_err(|error| vec![unreadable(home, path, span, &error)])?
-        }
+        None => std::fs::File::open(home.base.join(path))
+            .and_then(|mut file| Buffer::of_file(&mut file, home.room))
+            .map_err(|error| vec![unreadable(home, path, span, &error)])?,
     };
-    let path = home.shown(path);
-    if !bytes.starts_with(&GZIP) {
-        return Ok(bytes);
-    }
-    let mut unpacked = vec![];
-    match MultiGzDecoder::new(&bytes[..]).read_to_end(&mut unpacked) {
-        Ok(_) => Ok(unpacked),
-        Err(error) => {
-            let why = match error.kind() {
-                ErrorKind::UnexpectedEof => "it is cut off",
-                _ => "it is damaged",
-            };
-            let message = format!(
-                "cannot unpack `{path}`: {why} after {} unpacked bytes, in a file of {}",
-                unpacked.len(),
-                bytes.len()
-            );
-            Err(vec![Diagnostic::error(codes::FILE_UNREADABLE, message).at(span, "read here")])
+    if bytes.starts_with(&GZIP) { unpacked(&bytes, home, path, span) } else { Ok(bytes) }
+}
+
+/// Bytes that are unpacked together.
+const TOGETHER: usize = 1 << 16;
+
+/// What a file in gzip holds.
+fn unpacked(packed: &[u8], home: &Home, path: &str, span: Span) -> Result<Buffer<u8>, Diagnostics> {
+    let mut decoder = MultiGzDecoder::new(packed);
+    let mut unpacked = Builder::new(home.room);
+    let mut some = vec![0; TOGETHER];
+    loop {
+        match decoder.read(&mut some) {
+            Ok(0) => return room::told(unpacked.finish(), span),
+            Ok(count) => room::told(unpacked.extend(&some[..count]), span)?,
+            Err(error) => {
+                let why = match error.kind() {
+                    ErrorKind::UnexpectedEof => "it is cut off",
+                    _ => "it is damaged",
+                };
+                let message = format!(
+                    "cannot unpack `{}`: {why} after {} unpacked bytes, in a file of {}",
+                    home.shown(path),
+                    unpacked.count(),
+                    packed.len()
+                );
+                return Err(vec![Diagnostic::error(codes::FILE_UNREADABLE, message).at(span, "read here")]);
+            }
         }
     }
 }

@@ -1,14 +1,18 @@
 //! The columns of a block and of its parts with data of their own, put together: one shape, one vocabulary.
 
 use super::Column;
+use super::buffer::Buffer;
 use super::expression::{Meaning, Values};
 use super::finish::{self, Sizes};
+use super::room::Room;
+use super::rows::Together;
 use super::section::Computed;
 use super::sources::Opened;
 use super::vocabulary::encode;
 use crate::circuit::Dtype;
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::syntax::ast::{Decl, Name};
+use std::rc::Rc;
 
 /// Rows that come from the same statements: those of the block, or those of a part.
 pub struct Part<'a> {
@@ -29,7 +33,7 @@ pub enum Place {
         /// The file.
         path: String,
         /// One a row.
-        lines: Vec<u64>,
+        lines: Buffer<u64>,
     },
     /// Several files, or none with lines.
     Examples,
@@ -43,10 +47,7 @@ impl Place {
             _ => None,
         });
         match (files.next(), files.next()) {
-            (Some(file), None) => {
-                let lines = (0..file.rows()).map(|row| file.line(row)).collect();
-                Place::Lines { path: file.path.clone(), lines }
-            }
+            (Some(file), None) => Place::Lines { path: file.path.clone(), lines: file.lines.clone() },
             _ => Place::Examples,
         }
     }
@@ -65,7 +66,12 @@ impl Place {
 /// # Errors
 /// Where a part lacks a column of the block or has one more, where their shapes or kinds differ, and where a
 /// column does not fit its declaration.
-pub fn together(block: Part, mut others: Vec<Part>, dtype: Dtype) -> Result<Vec<Column>, Diagnostics> {
+pub fn together(
+    block: Part,
+    mut others: Vec<Part>,
+    dtype: Dtype,
+    room: &Room,
+) -> Result<Vec<Column>, Diagnostics> {
     let mut errors = vec![];
     others.iter().for_each(|part| check_names(&block, part, &mut errors));
     if !errors.is_empty() {
@@ -93,7 +99,7 @@ pub fn together(block: Part, mut others: Vec<Part>, dtype: Dtype) -> Result<Vec<
         }
         append(&mut values, fitting.into_iter().map(|(.., more)| more).collect());
         let place = |row| place((block.rows, &block.place), &others, row);
-        match finish::column(decl, &values, span, &mut sizes, dtype, place) {
+        match finish::column(decl, &values, span, &mut sizes, (dtype, room), place) {
             Ok(column) => columns.push(column),
             Err(told) => errors.extend(told),
         }
@@ -160,19 +166,24 @@ fn fits(decl: &Decl, values: &Values, other: (&Decl, &Values), part: &Name) -> O
 }
 
 /// Puts rows behind others; classes are numbered anew by the vocabulary of all.
-fn append(values: &mut Values, mut others: Vec<Values>) {
+fn append(values: &mut Values, others: Vec<Values>) {
+    if others.is_empty() {
+        return;
+    }
     let vocabularies: Option<Vec<Vec<String>>> =
         std::iter::once(&*values).chain(&others).map(|values| values.vocabulary.clone()).collect();
-    let mut all: Vec<&mut Values> = std::iter::once(&mut *values).chain(&mut others).collect();
+    let mut all: Vec<Values> = std::iter::once(values.clone()).chain(others).collect();
     if let Some(vocabularies) = vocabularies {
         let encoded = encode(vocabularies.iter().flatten().map(String::as_str));
         let mut numbers = &encoded.numbers[..];
         for (values, vocabulary) in all.iter_mut().zip(&vocabularies) {
             let (own, rest) = numbers.split_at(vocabulary.len());
-            values.data.iter_mut().for_each(|number| *number = f64::from(own[*number as usize]));
+            values.renumber(own.iter().map(|&number| f64::from(number)).collect());
             numbers = rest;
         }
         values.vocabulary = Some(encoded.vocabulary);
     }
-    others.into_iter().for_each(|more| values.data.extend(more.data));
+    values.rows = all.iter().map(|values| values.rows).sum();
+    let parts = all.into_iter().map(|values| (values.rows, values.data)).collect();
+    values.data = Rc::new(Together { parts });
 }

@@ -182,11 +182,11 @@ impl<'a> Section<'a> {
                 _ => None,
             })
             .collect();
-        counts.extend(opened.arrays.iter().map(|(&span, values)| (span, values.rows())));
+        counts.extend(opened.arrays.iter().map(|(&span, values)| (span, values.rows)));
         counts.extend(examples);
         counts.sort_by_key(|(span, _)| span.start);
         if let Some(windows) = opened.windows.first() {
-            let length = windows.text.len();
+            let length = windows.text.len;
             return one_text(windows, &opened.windows, &counts, errors).then_some(Extent::Sequence(length));
         }
         let drawn = self.columns.iter().find(|(_, how, _)| *how == How::Draws);
@@ -211,7 +211,7 @@ impl<'a> Section<'a> {
     /// Computes the columns in the order of the section; each can use those above it. Those that fail are left
     /// out; they were told.
     pub fn compute(&self, scope: &mut Scope, errors: &mut Diagnostics) {
-        for &(decl, how, expr) in &self.columns {
+        for (at, &(decl, how, expr)) in self.columns.iter().enumerate() {
             scope.target = decl.name.text.clone();
             scope.fills.borrow_mut().clear();
             let computed = match how {
@@ -222,10 +222,25 @@ impl<'a> Section<'a> {
                 }
             };
             let fills = scope.fills.take();
-            let with_fills = |values: Values| Meaning::Column(Values { fills, ..values });
-            let meaning = told(computed, errors).map_or(Meaning::Failed, with_fills);
+            let with_fills = |values: Values| Values { fills, ..values };
+            let computed = computed.map(with_fills).and_then(|values| match self.is_read_after(at) {
+                true => values.stored(&scope.room, expr.span),
+                false => Ok(values),
+            });
+            let meaning = told(computed, errors).map_or(Meaning::Failed, Meaning::Column);
             scope.names.push((decl.name.clone(), meaning));
         }
+    }
+
+    /// Whether a column is read by one below it.
+    fn is_read_after(&self, column: usize) -> bool {
+        let name = &self.columns[column].0.name;
+        let mut is_read = false;
+        let mut found = |other: &Name| is_read |= other == name;
+        self.columns[column + 1..]
+            .iter()
+            .for_each(|(.., expr)| for_each_read(expr, &mut found, &mut |_, _| {}));
+        is_read
     }
 
     /// The columns that were computed, with their declarations.
@@ -298,7 +313,7 @@ fn one_text(
             .at(*span, format!("has {count} rows"));
         errors.push(diagnostic.help("give them data blocks of their own"));
     }
-    let length = |windows: &Windows| windows.text.len();
+    let length = |windows: &Windows| windows.text.len;
     for other in windows.iter().filter(|other| length(other) != length(first)) {
         let message = "what windows cut stands side by side, and must have the same length";
         let has = |windows: &Windows| format!("has {} {}s", length(windows), windows.text.unit);

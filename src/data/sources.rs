@@ -3,6 +3,7 @@
 use super::columns::columns_of;
 use super::expression::{Meaning, Scope, Values, counted};
 use super::open::Home;
+use super::room::Room;
 use super::section::told;
 use super::text::{self, Sequence, Unit, Windows};
 use super::{file, idx, images};
@@ -45,10 +46,20 @@ impl Opened {
     }
 
     /// What the columns of the section see: files by name, arrays and `cut` windows by their place.
-    pub fn into_scope(self, rows: usize, cut: Vec<Values>) -> Scope {
+    pub fn into_scope(self, rows: usize, cut: Vec<Values>, room: &Room) -> Scope {
         let mut arrays = self.arrays;
         arrays.extend(self.windows.iter().map(|windows| windows.span).zip(cut));
-        Scope { names: self.names, arrays: RefCell::new(arrays), rows, ..Scope::default() }
+        Scope {
+            names: self.names,
+            arrays: RefCell::new(arrays),
+            rows,
+            train: vec![],
+            seed: 0,
+            target: String::new(),
+            learned: None,
+            fills: RefCell::default(),
+            room: room.clone(),
+        }
     }
 
     /// Opens what the calls inside of a column's expression read: `idx(...) / 255`, `windows(...)`.
@@ -110,9 +121,9 @@ impl Opened {
             ExprKind::Index { base, indices } => {
                 let (file, columns) = columns_of(base, indices, &self.names)?;
                 let (path, dims) = (file.path.clone(), columns.dims());
-                let data = file.numbers(&columns.places, expr.span)?;
-                let span = expr.span;
-                return Ok(Rc::new(Sequence { path, span, unit: "row", dims, data, vocabulary: None }));
+                let data = file.numbers(&columns.places, expr.span, home.room)?;
+                let (span, len) = (expr.span, file.rows());
+                return Ok(Rc::new(Sequence { path, span, unit: "row", dims, len, data, vocabulary: None }));
             }
             ExprKind::Name { name, primed: false } => match named(name) {
                 Some((_, Meaning::Text(text))) => return Ok(text.clone()),

@@ -1,31 +1,29 @@
 //! `(x - mean) / deviation`, both learned from the training part.
 
 use super::Standardized;
+use super::expression::Values;
 
-/// Shifts and scales every row of `data` (row-major, `width` elements a row) in place, element by element, and
-/// returns what it took off. Mean and population deviation come from the `train` rows alone; the deviation is 1
-/// where those rows are all equal. Two passes in f64, rows ascending.
+/// What is to be taken off each row, element by element. Mean and population deviation come from the `train` rows alone;
+/// the deviation is 1 where those rows are all equal. Two passes in f64, rows ascending.
 ///
 /// # Panics
-/// If `train` is empty or names a row that `data` does not have.
-pub fn standardize(data: &mut [f64], width: usize, train: &[u32]) -> Standardized {
+/// If `train` is empty or names a row that is not there.
+pub fn standardize(values: &Values, train: &[u32]) -> Standardized {
     assert!(!train.is_empty(), "a split leaves rows to learn from");
-    let rows = || train.iter().map(|&row| &data[row as usize * width..][..width]);
+    let width = values.width();
     let count = train.len() as f64;
     let mut mean = vec![0.0; width];
-    for row in rows() {
-        mean.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
-    }
+    values.each_row(train, |row| mean.iter_mut().zip(row).for_each(|(sum, x)| *sum += x));
     mean.iter_mut().for_each(|sum| *sum /= count);
     let mut deviation = vec![0.0; width];
     let mut constant = vec![true; width];
-    let first = rows().next().unwrap_or_default();
-    for row in rows() {
+    let first = values.read(train[0] as usize..train[0] as usize + 1);
+    values.each_row(train, |row| {
         for (k, x) in row.iter().enumerate() {
             deviation[k] += (x - mean[k]) * (x - mean[k]);
             constant[k] &= *x == first[k];
         }
-    }
+    });
     for (k, square) in deviation.iter_mut().enumerate() {
         *square = (*square / count).sqrt();
         // Asked of the values: the mean of equal numbers may be off by a rounding, and so its deviation from 0.
@@ -33,9 +31,7 @@ pub fn standardize(data: &mut [f64], width: usize, train: &[u32]) -> Standardize
             (mean[k], *square) = (first[k], 1.0);
         }
     }
-    let learned = Standardized { mean, deviation };
-    learned.apply(data);
-    learned
+    Standardized { mean, deviation }
 }
 
 /// As [`standardize`], with the least of the training rows and their range in place of mean and deviation: what lies
@@ -43,16 +39,16 @@ pub fn standardize(data: &mut [f64], width: usize, train: &[u32]) -> Standardize
 ///
 /// # Panics
 /// As there.
-pub fn scale(data: &mut [f64], width: usize, train: &[u32]) -> Standardized {
+pub fn scale(values: &Values, train: &[u32]) -> Standardized {
     assert!(!train.is_empty(), "a split leaves rows to learn from");
-    let elements = |k: usize| train.iter().map(move |&row| row as usize * width + k);
-    let least: Vec<f64> =
-        (0..width).map(|k| elements(k).map(|at| data[at]).fold(f64::INFINITY, f64::min)).collect();
-    let most = |k: usize| elements(k).map(|at| data[at]).fold(f64::NEG_INFINITY, f64::max);
-    let range = |k: usize| Some(most(k) - least[k]).filter(|range| *range > 0.0).unwrap_or(1.0);
-    let learned = Standardized { deviation: (0..width).map(range).collect(), mean: least };
-    learned.apply(data);
-    learned
+    let mut least = vec![f64::INFINITY; values.width()];
+    let mut most = vec![f64::NEG_INFINITY; values.width()];
+    values.each_row(train, |row| {
+        least.iter_mut().zip(row).for_each(|(least, x)| *least = least.min(*x));
+        most.iter_mut().zip(row).for_each(|(most, x)| *most = most.max(*x));
+    });
+    let range = |(least, most): (&f64, f64)| Some(most - least).filter(|range| *range > 0.0).unwrap_or(1.0);
+    Standardized { deviation: least.iter().zip(most).map(range).collect(), mean: least }
 }
 
 impl Standardized {

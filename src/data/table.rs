@@ -3,21 +3,25 @@
 //! A column whose cells all read as numbers holds numbers; one in which none does holds classes, by the sorted
 //! vocabulary of its cells. Every row is learned from.
 
+use super::buffer::Buffer;
 use super::expression::Values;
 use super::finish::{self, Sizes};
 use super::number::{self, Fault};
-use super::vocabulary::encode;
+use super::room::Room;
+use super::rows::{Classes, Stored};
+use super::vocabulary::{Encoded, encode};
 use super::{Column, Dataset};
 use crate::circuit::Dtype;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes};
 use crate::syntax::ast::{Cell, Decl, Name, Size, Table, TableRow};
 use std::ops::Range;
+use std::rc::Rc;
 
 /// Loads a table.
 ///
 /// # Errors
 /// Every mistake in it: sizes, rows of the wrong length, cells that do not fit, no column, no row.
-pub fn load(name: &Name, table: &Table, dtype: Dtype) -> Result<Dataset, Diagnostics> {
+pub fn load(name: &Name, table: &Table, dtype: Dtype, room: &Room) -> Result<Dataset, Diagnostics> {
     let empty = |what: &str| {
         let message = format!("the table `{}` has no {what}", name.text);
         Err(vec![Diagnostic::error(codes::EMPTY_DATA, message).at(name.span, "is empty")])
@@ -35,7 +39,7 @@ pub fn load(name: &Name, table: &Table, dtype: Dtype) -> Result<Dataset, Diagnos
     let mut columns = vec![];
     let mut errors = vec![];
     for ((decl, dims), place) in table.columns.iter().zip(dims).zip(places) {
-        match column(decl, dims, &table.rows, place, &mut sizes, dtype) {
+        match column(decl, dims, &table.rows, place, &mut sizes, (dtype, room)) {
             Ok(column) => columns.push(column),
             Err(told) => errors.extend(told),
         }
@@ -101,21 +105,24 @@ fn column(
     rows: &[TableRow],
     place: Range<usize>,
     sizes: &mut Sizes,
-    dtype: Dtype,
+    as_asked: (Dtype, &Room),
 ) -> Result<Column, Diagnostics> {
     let cells = || rows.iter().flat_map(|row| &row.cells[place.clone()]);
+    let width = place.len();
     let is_number = |cell: &Cell| number::parse(cell.text.as_bytes()).is_ok();
     let values = if cells().any(is_number) {
-        let data = cells()
-            .map(|cell| number::parse(cell.text.as_bytes()).map_err(|fault| vec![bad_cell(cell, fault)]));
-        Values { dims, data: data.collect::<Result<_, _>>()?, ..Values::default() }
+        let parse =
+            |cell: &Cell| number::parse(cell.text.as_bytes()).map_err(|fault| vec![bad_cell(cell, fault)]);
+        let numbers = Buffer::new(cells().map(parse).collect::<Result<_, _>>()?);
+        Values::new(dims, rows.len(), Rc::new(Stored { width, numbers }))
     } else {
-        let encoded = encode(cells().map(|cell| cell.text.as_str()));
-        let data = encoded.numbers.iter().map(|&number| f64::from(number)).collect();
-        Values { dims, data, vocabulary: Some(encoded.vocabulary), ..Values::default() }
+        let Encoded { vocabulary, numbers } = encode(cells().map(|cell| cell.text.as_str()));
+        let places = (0..vocabulary.len() as u32).collect();
+        let classes = Classes { width, numbers: Buffer::new(numbers), places };
+        Values { vocabulary: Some(vocabulary), ..Values::new(dims, rows.len(), Rc::new(classes)) }
     };
     let place = |row| format!("in row {}", row + 1);
-    finish::column(decl, &values, whole(rows), sizes, dtype, place)
+    finish::column(decl, &values, whole(rows), sizes, as_asked, place)
 }
 
 /// From the first row to the last.

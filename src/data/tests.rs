@@ -1,3 +1,7 @@
+use super::buffer::Buffer;
+use super::expression::Values;
+use super::room::Room;
+use super::rows::Stored;
 use super::split::{Amount, Parts, Pick, Rule, split};
 use super::standardize::standardize;
 use super::vocabulary::encode;
@@ -5,6 +9,7 @@ use super::{file, idx, number};
 use crate::diagnostic::{Diagnostics, FileId, Sources, Span, codes, render_all};
 use crate::syntax::{ast::File, parse};
 use std::path::Path;
+use std::rc::Rc;
 
 const NOWHERE: Span = Span { file: FileId(0), start: 0, end: 0 };
 
@@ -91,7 +96,9 @@ fn parts_that_leave_nothing_are_refused() {
 fn standardize_learns_from_the_training_rows_only() {
     // The element 1 is constant in training, the element 2 is constant but not exact in binary.
     let mut data = vec![1.0, 5.0, 0.1, 3.0, 5.0, 0.1, 1e9, 7.0, 0.2, 5.0, 5.0, 0.1];
-    let learned = standardize(&mut data, 3, &[0, 1, 3]);
+    let stored = Stored { width: 3, numbers: Buffer::new(data.clone()) };
+    let learned = standardize(&Values::new(vec![3], 4, Rc::new(stored)), &[0, 1, 3]);
+    learned.apply(&mut data);
     assert_eq!(learned.mean, [3.0, 5.0, 0.1]);
     assert_eq!(learned.deviation, [(8.0f64 / 3.0).sqrt(), 1.0, 1.0]);
     assert_eq!(data[6..9], [(1e9 - 3.0) / (8.0f64 / 3.0).sqrt(), 2.0, 0.1]);
@@ -151,10 +158,12 @@ fn malformed_files_are_told() {
     let (mut good, mut bad) = (0, 0);
     for _ in 0..20_000 {
         let told: Result<(), Diagnostics> = (|| {
-            let file = file::parse(&mutated(text, &mut state), "f.csv", NOWHERE)?;
-            file.numbers(&[file.column("a", NOWHERE)?, file.column("b", NOWHERE)?], NOWHERE)?;
-            let encoded = file.classes(&[file.column("kind", NOWHERE)?], NOWHERE)?;
-            assert!(encoded.numbers.iter().all(|&k| (k as usize) < encoded.vocabulary.len()));
+            let room = Room::of(u64::MAX);
+            let file = file::parse_any(&mutated(text, &mut state), "f.csv", NOWHERE, &room)?;
+            file.numbers(&[file.column("a", NOWHERE)?, file.column("b", NOWHERE)?], NOWHERE, &room)?;
+            let (vocabulary, classes) =
+                file.classes(&[file.column("kind", NOWHERE)?], NOWHERE, None, &room)?;
+            assert!(classes.numbers.iter().all(|&k| (k as usize) < vocabulary.len()));
             Ok(())
         })();
         match told {
@@ -171,11 +180,12 @@ fn malformed_files_are_told() {
 #[test]
 fn malformed_arrays_are_told() {
     let text = [&[0, 0, 11, 3, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 1][..], &[7; 12]].concat();
-    assert_eq!(idx::parse(&text).map(|values| (values.dims, values.data)), Ok((vec![2, 1], vec![1799.0; 6])));
+    let parsed = idx::parse(&Buffer::new(text.clone())).expect("an array");
+    assert_eq!((&parsed.dims[..], parsed.read(0..3)), (&[2, 1][..], vec![1799.0; 6]));
     let mut state = 3;
     let mut good = 0;
     for _ in 0..20_000 {
-        good += usize::from(idx::parse(&mutated(&text, &mut state)).is_ok());
+        good += usize::from(idx::parse(&Buffer::new(mutated(&text, &mut state))).is_ok());
     }
     assert!((100..10_000).contains(&good), "{good}");
 }

@@ -2,8 +2,11 @@
 //!
 //! It is split before it is cut into windows, so that no window reaches from one part into another.
 
+use super::buffer::{Buffer, Builder};
 use super::expression::Values;
 use super::open::{self, Home};
+use super::room;
+use super::rows::{Array, Classes, Coding, Cut, Rows};
 use super::split::Parts;
 use super::vocabulary::{Encoded, encode};
 use super::words::{RARE, words};
@@ -24,22 +27,12 @@ pub struct Sequence {
     pub unit: &'static str,
     /// Extents of an element.
     pub dims: Vec<u32>,
-    /// The elements: for a character its place in the vocabulary.
-    pub data: Vec<f64>,
+    /// How many elements.
+    pub len: usize,
+    /// The elements, each a row: for a character its place in the vocabulary.
+    pub data: Rc<dyn Rows>,
     /// The different characters or words of a whole text, by code points.
     pub vocabulary: Option<Vec<String>>,
-}
-
-impl Sequence {
-    /// Numbers of an element.
-    fn element(&self) -> usize {
-        self.dims.iter().map(|&dim| dim as usize).product()
-    }
-
-    /// How many elements.
-    pub fn len(&self) -> usize {
-        self.data.len().checked_div(self.element()).unwrap_or(0)
-    }
 }
 
 /// `windows(text, 65, every = 64)`
@@ -101,46 +94,46 @@ pub fn read(
     let bytes = open::bytes(home, path, span)?;
     let path = home.shown(path);
     let told = |code, message| vec![Diagnostic::error(code, message).at(span, "read here")];
-    if unit == Unit::Bytes {
-        if bytes.is_empty() {
-            return Err(told(codes::EMPTY_DATA, format!("`{path}` is empty")));
-        }
-        let data = bytes.into_iter().map(f64::from).collect();
-        return Ok(Sequence {
-            path: path.to_string(),
-            span,
-            unit: "byte",
-            dims: vec![],
-            data,
-            vocabulary: None,
-        });
+    let sequence = |unit, len, data: Rc<dyn Rows>, vocabulary| {
+        Ok(Sequence { path: path.to_string(), span, unit, dims: vec![], len, data, vocabulary })
+    };
+    if bytes.is_empty() {
+        return Err(told(codes::EMPTY_DATA, format!("`{path}` is empty")));
     }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+    if unit == Unit::Bytes {
+        let len = bytes.len();
+        let coding = Coding { size: 1, read: |byte| f64::from(byte[0]), reversed: false, is: None };
+        return sequence("byte", len, Rc::new(Array { bytes, coding, width: 1, columns: None }), None);
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let before = &bytes[..error.valid_up_to()];
         let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
         let message =
             format!("`{path}`, line {line}: byte {} of the file is not text in UTF-8", before.len() + 1);
         told(codes::FILE_UNREADABLE, message)
     })?;
-    if text.is_empty() {
-        return Err(told(codes::EMPTY_DATA, format!("`{path}` is empty")));
-    }
     if unit == Unit::Words {
-        let mut found = words(&text);
+        let mut found = words(text);
         if found.is_empty() {
             return Err(told(codes::EMPTY_DATA, format!("`{path}` has no word")));
         }
         most.into_iter().for_each(|most| keep_most(&mut found, most));
         let Encoded { vocabulary, numbers } = encode(found.into_iter());
-        let data = numbers.into_iter().map(f64::from).collect();
-        let (path, vocabulary) = (path.to_string(), Some(vocabulary));
-        return Ok(Sequence { path, span, unit: "word", dims: vec![], data, vocabulary });
+        let places = (0..vocabulary.len() as u32).collect();
+        let len = numbers.len();
+        let data = Classes { width: 1, numbers: Buffer::new(numbers), places };
+        return sequence("word", len, Rc::new(data), Some(vocabulary));
     }
     let known: Vec<char> = text.chars().collect::<BTreeSet<char>>().into_iter().collect();
-    let place = |character| known.binary_search(&character).expect("collected from the text") as f64;
-    let data = text.chars().map(place).collect();
+    let mut numbers = Builder::new(home.room);
+    for character in text.chars() {
+        let place = known.binary_search(&character).expect("collected from the text");
+        room::told(numbers.push(place as u32), span)?;
+    }
+    let numbers = room::told(numbers.finish(), span)?;
+    let (len, places) = (numbers.len(), (0..known.len() as u32).collect());
     let vocabulary = Some(known.iter().map(char::to_string).collect());
-    Ok(Sequence { path: path.to_string(), span, unit: "character", dims: vec![], data, vocabulary })
+    sequence("character", len, Rc::new(Classes { width: 1, numbers, places }), vocabulary)
 }
 
 /// Puts [`RARE`] in place of every word that is not among the `most - 1` most frequent; of equally frequent ones the
@@ -165,21 +158,21 @@ impl Windows {
 
     /// The windows of every piece, in the order of the text.
     fn cut(&self, pieces: &[Piece]) -> Values {
-        let element = self.text.element();
-        let mut data = vec![];
+        let mut rows = 0;
+        let mut begins = vec![];
         for piece in pieces {
-            for k in 0..self.count(piece) {
-                let begin = piece.range.start + k * self.every;
-                data.extend(&self.text.data[begin * element..(begin + self.width) * element]);
-            }
+            begins.push((rows, piece.range.start));
+            rows += self.count(piece);
         }
         let dims = std::iter::once(self.width as u32).chain(self.text.dims.iter().copied()).collect();
-        Values { dims, data, vocabulary: self.text.vocabulary.clone(), ..Values::default() }
+        let cut = Cut { text: self.text.clone(), width: self.width, every: self.every, pieces: begins };
+        let vocabulary = self.text.vocabulary.clone();
+        Values { vocabulary, ..Values::new(dims, rows, Rc::new(cut)) }
     }
 
     /// Tells of a part that is too short for a window.
     fn too_short(&self, piece: &Piece) -> Diagnostic {
-        let (path, width, found, whole) = (&self.text.path, self.width, piece.range.len(), self.text.len());
+        let (path, width, found, whole) = (&self.text.path, self.width, piece.range.len(), self.text.len);
         let unit = self.text.unit;
         let place = match found {
             _ if found == whole => format!("`{path}` has {whole}"),

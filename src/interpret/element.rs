@@ -1,6 +1,6 @@
 //! The two precisions.
 
-use crate::circuit::{Dtype, Gate, Numbers, machine};
+use crate::circuit::{Dtype, Gate, Numbers, Slice, machine};
 use std::ops::{Add, Div, Mul};
 
 /// A number of one of the precisions in which a circuit is evaluated. Integers are stored as such numbers, and
@@ -38,7 +38,7 @@ pub trait Element:
     ///
     /// # Panics
     /// If they are of another one.
-    fn slice(numbers: &Numbers) -> &[Self];
+    fn slice(numbers: Slice<'_>) -> &[Self];
 
     /// Numbers of this type, to be changed.
     ///
@@ -67,10 +67,10 @@ impl Element for f64 {
         self.mul_add(b, c)
     }
 
-    fn slice(numbers: &Numbers) -> &[f64] {
+    fn slice(numbers: Slice<'_>) -> &[f64] {
         match numbers {
-            Numbers::F64(values) => values,
-            Numbers::F32(_) => panic!("numbers of another type than f64"),
+            Slice::F64(values) => values,
+            Slice::F32(_) => panic!("numbers of another type than f64"),
         }
     }
 
@@ -117,10 +117,10 @@ impl Element for f32 {
         self.mul_add(b, c)
     }
 
-    fn slice(numbers: &Numbers) -> &[f32] {
+    fn slice(numbers: Slice<'_>) -> &[f32] {
         match numbers {
-            Numbers::F32(values) => values,
-            Numbers::F64(_) => panic!("numbers of another type than f32"),
+            Slice::F32(values) => values,
+            Slice::F64(_) => panic!("numbers of another type than f32"),
         }
     }
 

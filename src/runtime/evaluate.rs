@@ -7,7 +7,7 @@ use super::once::Tensor;
 use super::records::Moment;
 use super::store::Store;
 use super::weights::Weights;
-use crate::circuit::{Circuit, Dtype, Numbers, SlotRole, ValueId};
+use crate::circuit::{Circuit, Dtype, Numbers, Slice, SlotRole, ValueId};
 use crate::data::Dataset;
 use crate::elaborate::model::{Model, Part};
 use crate::plan::schedule::Region;
@@ -130,11 +130,11 @@ fn input_names(circuit: &Circuit) -> Vec<String> {
 }
 
 /// The columns behind a circuit's input regions.
-pub fn columns<'a>(circuit: &Circuit, data: &'a Dataset) -> Vec<&'a Numbers> {
+pub fn columns<'a>(circuit: &Circuit, data: &'a Dataset) -> Vec<Slice<'a>> {
     named_columns(&input_names(circuit), data)
 }
 
-fn named_columns<'a>(names: &[String], data: &'a Dataset) -> Vec<&'a Numbers> {
+fn named_columns<'a>(names: &[String], data: &'a Dataset) -> Vec<Slice<'a>> {
     let column = |name: &String| data.column(name).expect("elaboration finds each input among the columns");
-    names.iter().map(|name| &column(name).data).collect()
+    names.iter().map(|name| column(name).data.slice()).collect()
 }

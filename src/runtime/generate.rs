@@ -6,7 +6,7 @@ use super::records::Moment;
 use super::store::Store;
 use super::weights::Weights;
 use crate::circuit::draw::SplitMix64;
-use crate::circuit::{Circuit, Kind, Leaf, Node, Numbers, SlotId, SlotRole, ValueId};
+use crate::circuit::{Circuit, Kind, Leaf, Node, Numbers, Slice, SlotId, SlotRole, ValueId};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::elaborate::model::Model;
 use crate::plan::Home;
@@ -252,7 +252,7 @@ fn whole(
     store.put(Region::States, &weights.states);
     let mut records = vec![];
     built.records.push(Moment::EVALUATION, &mut records);
-    let columns: Vec<&Numbers> = columns.iter().collect();
+    let columns: Vec<Slice> = columns.iter().map(Numbers::slice).collect();
     store.run(&built, &columns, &[0], &records);
     scores_in(&store)
 }

@@ -7,7 +7,7 @@ use super::layout::Layout;
 use super::records::Moment;
 use super::store::Store;
 use crate::circuit::draw::SplitMix64;
-use crate::circuit::{Circuit, Dtype, Kind, Numbers, SlotId, SlotRole, ValueId};
+use crate::circuit::{Circuit, Dtype, Kind, Numbers, Slice, SlotId, SlotRole, ValueId};
 use crate::differentiate::differences::Run;
 use crate::differentiate::differentiate;
 use crate::elaborate::model::Model;
@@ -216,7 +216,7 @@ impl Compiled {
         let order: Vec<u32> = (0..self.n as u32).collect();
         let rounded = |slot: &SlotId| Numbers::rounded(dtype, value(*slot).iter().copied());
         let inputs: Vec<Numbers> = self.inputs.iter().map(rounded).collect();
-        let columns: Vec<&Numbers> = inputs.iter().collect();
+        let columns: Vec<Slice> = inputs.iter().map(Numbers::slice).collect();
         self.store.run(&self.built, &columns, &order, &records);
         let output = |k| {
             let numbers = self.store.numbers(Region::Output(k as u16));

@@ -8,7 +8,9 @@ use super::store::Store;
 use super::trace::shown;
 use super::weights::Weights;
 use crate::circuit::graph::reachable;
-use crate::circuit::{AxisSet, Circuit, Leaf, Node, Numbers, Reducer, SlotId, SlotRole, ValueId, gates};
+use crate::circuit::{
+    AxisSet, Circuit, Leaf, Node, Numbers, Reducer, Slice, SlotId, SlotRole, ValueId, gates,
+};
 use crate::data::Dataset;
 use crate::diagnostic::{Diagnostic, codes, nearest};
 use crate::elaborate::model::Model;
@@ -211,8 +213,10 @@ impl Predictor {
         let nothing: Vec<Numbers> =
             self.inputs.iter().map(|(_, size)| Numbers::zeros(schedule.dtype, size * data.rows)).collect();
         let read = self.inputs.iter().zip(&nothing);
-        let columns: Vec<&Numbers> = read
-            .map(|((name, _), nothing)| data.column(name).map_or(nothing, |column| &column.data))
+        let columns: Vec<Slice> = read
+            .map(|((name, _), nothing)| {
+                data.column(name).map_or(nothing.slice(), |column| column.data.slice())
+            })
             .collect();
         store.run(&self.built, &columns, rows, &records);
         let tensor = |(k, asked): (usize, &Asked)| {

@@ -2,7 +2,8 @@
 //! took off. A class is a number only; without its vocabulary a parameter's row means nothing.
 
 use super::checkpoint::{Loaded, Metadata, entry};
-use crate::circuit::{Kind, Numbers};
+use crate::circuit::Kind;
+use crate::data::cells::Cells;
 use crate::data::{Column, Dataset, Standardized};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, codes};
 use crate::elaborate::model::Model;
@@ -136,7 +137,7 @@ pub fn described(loaded: &Loaded) -> Option<Dataset> {
             vocabulary: vocabulary(loaded, name),
             standardized: standardized(loaded, name),
             fills: fills(loaded, name),
-            data: Numbers::default(),
+            data: Cells::default(),
         })
     };
     let columns = columns.iter().map(column).collect::<Option<Vec<Column>>>()?;

@@ -1,7 +1,7 @@
 //! The memory of a run that outlives a step: parameters, gradients, moments, states, results and the log.
 
 use super::build::Built;
-use crate::circuit::{Dtype, Numbers};
+use crate::circuit::{Dtype, Numbers, Slice};
 use crate::codegen::{Call, Epochs, Workspace};
 use crate::interpret::Element;
 use crate::plan::memory::Room;
@@ -33,7 +33,7 @@ impl Store {
     /// # Panics
     /// If that is another type.
     pub fn region<T: Element>(&self, region: Region) -> &[T] {
-        self.numbers(region).map_or(&[], T::slice)
+        self.numbers(region).map_or(&[], |numbers| T::slice(numbers.slice()))
     }
 
     /// Puts values into a region, from its start; what the schedule does not hold is left out.
@@ -54,7 +54,7 @@ impl Store {
     ///
     /// # Panics
     /// If a column is of another type than the schedule.
-    pub fn run(&mut self, built: &Built, columns: &[&Numbers], order: &[u32], records: &[u32]) {
+    pub fn run(&mut self, built: &Built, columns: &[Slice<'_>], order: &[u32], records: &[u32]) {
         self.run_epochs(built, columns, order, Epochs::one(order.len()), records);
     }
 
@@ -65,7 +65,7 @@ impl Store {
     pub fn run_epochs(
         &mut self,
         built: &Built,
-        columns: &[&Numbers],
+        columns: &[Slice<'_>],
         order: &[u32],
         epochs: Epochs,
         records: &[u32],
@@ -79,7 +79,7 @@ impl Store {
     fn run_in<T: Element>(
         &mut self,
         built: &Built,
-        columns: &[&Numbers],
+        columns: &[Slice<'_>],
         order: &[u32],
         epochs: Epochs,
         records: &[u32],
@@ -89,7 +89,7 @@ impl Store {
             held.lengthen(room.len_for(steps, order.len()));
         }
         let regions = self.regions.iter_mut().map(|(room, held)| (room.region, T::slice_mut(held))).collect();
-        let columns: Vec<&[T]> = columns.iter().map(|column| T::slice(column)).collect();
+        let columns: Vec<&[T]> = columns.iter().map(|&column| T::slice(column)).collect();
         built.module.run(&mut self.workspace, Call { regions, columns: &columns, order, epochs, records });
     }
 }

@@ -14,7 +14,7 @@ use super::order::epoch_order;
 use super::records::Moment;
 use super::store::Store;
 use super::weights::Weights;
-use crate::circuit::Numbers;
+use crate::circuit::{Numbers, Slice};
 use crate::codegen::{Epochs, Options};
 use crate::data::Dataset;
 use crate::diagnostic::Diagnostic;
@@ -39,7 +39,7 @@ pub struct Trainer<'a> {
     pub params: Layout,
     /// Where each state lies.
     pub states: Layout,
-    columns: Vec<&'a Numbers>,
+    columns: Vec<Slice<'a>>,
     /// What stands where no step reads or writes.
     initial: Weights,
     /// Steps done.

@@ -5,6 +5,7 @@ use super::record::{Record, State, in_order};
 use crate::circuit::Dtype;
 use crate::circuit::draw::site;
 use crate::codegen::Options;
+use crate::data::room::Room;
 use crate::data::{self, Dataset};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::elaborate::model::{Model, Part, Training, Update};
@@ -64,7 +65,7 @@ impl<'a> Bench<'a> {
         program: &'a Program,
         choices: &'a Choices,
         (training, data): (&Training, &Dataset),
-        precisions: &[Dtype],
+        (precisions, room): (&[Dtype], &Room),
         folder: &Path,
     ) -> Result<Bench<'a>, Diagnostics> {
         let of = fingerprint(program, choices, data);
@@ -72,7 +73,7 @@ impl<'a> Bench<'a> {
         for &dtype in precisions.iter().filter(|&&dtype| dtype != training.precision) {
             let item = elaborate::data_item(program, Some(&training.data))?;
             let base = program.path.parent().unwrap_or(Path::new("."));
-            all.push((dtype, data::load_as(item, &program.sources, base, dtype)?));
+            all.push((dtype, data::load_as(item, &program.sources, base, dtype, room)?));
         }
         Ok(Bench { program, choices, data: all, of, folder: folder.to_path_buf() })
     }

@@ -374,7 +374,7 @@ impl Case {
                 Compare::Native | Compare::OtherNative => {
                     store.put(Region::Params, &T::numbers(self.flat(&self.params)));
                     store.put(Region::States, &T::numbers(states.clone()));
-                    store.run(built, &columns.iter().collect::<Vec<_>>(), batch, &words);
+                    store.run(built, &columns.iter().map(Numbers::slice).collect::<Vec<_>>(), batch, &words);
                     self.bits(built, &memory, &store, batch.len())?;
                 }
             }
@@ -452,7 +452,7 @@ fn trains<T: Element>(subject: &Subject) -> Held {
         log.extend_from_slice(memory.region(Region::Log));
     }
     let columns: Vec<Numbers> = inputs.into_iter().map(T::numbers).collect();
-    store.run(&built, &columns.iter().collect::<Vec<_>>(), &order, &words);
+    store.run(&built, &columns.iter().map(Numbers::slice).collect::<Vec<_>>(), &order, &words);
     same_bits("the log", &log, store.region(Region::Log))?;
     let lasting = |region: &Region| !matches!(region, Region::Log | Region::Arena | Region::Input(_));
     for region in built.schedule.regions().into_iter().filter(lasting) {
