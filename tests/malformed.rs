@@ -2,7 +2,8 @@
 //! and never silently something that the file does not hold.
 //!
 //! Where a format has checksums (gzip, NPZ, PNG), what is accepted must be what was there before the change. Where it has
-//! none, what is accepted must be what a second, plain reader here finds in the changed bytes. A sample runs in every test;
+//! none, what is accepted must be what a second, plain reader here finds in the changed bytes; of JPEG, numbers of the range
+//! and of the size that a header tells. A sample runs in every test;
 //! `NNC_MALFORMED=10000 cargo test --release --test malformed` tries so many files, from the seed `NNC_FROM` on.
 
 use nnc::circuit::Dtype;
@@ -186,6 +187,30 @@ fn picture() -> Vec<u8> {
     bytes
 }
 
+/// In baseline or progressive form, of colours or gray.
+fn photo(is_gray: bool) -> Vec<u8> {
+    let mut bytes = vec![];
+    let mut encoder = jpeg_encoder::Encoder::new(&mut bytes, 90);
+    encoder.set_progressive(is_gray);
+    let (count, color) =
+        if is_gray { (1, jpeg_encoder::ColorType::Luma) } else { (3, jpeg_encoder::ColorType::Rgb) };
+    let pixels: Vec<u8> = (0..20 * 12 * count).map(|k: u32| (k * k % 251) as u8).collect();
+    encoder.encode(&pixels, 20, 12, color).expect("memory");
+    bytes
+}
+
+/// JPEG has no checksum: whole numbers of a byte, as many as one of its headers says.
+fn jpeg(bytes: &[u8], read: &Dataset, _: &Dataset) -> Result<(), String> {
+    let x = read.column("x").expect("a column");
+    let [channels, height, width] = x.dims[..] else { return Err(format!("{:?}", x.dims)) };
+    let size = [(height as u16).to_be_bytes(), (width as u16).to_be_bytes()].concat();
+    if !bytes.windows(4).any(|four| four == size) || ![1, 3].contains(&channels) {
+        return Err(format!("no header tells of {:?}", x.dims));
+    }
+    let wrong = column(read, "x").into_iter().find(|x| !(0.0..=255.0).contains(x) || x.fract() != 0.0);
+    wrong.map_or(Ok(()), |x| Err(format!("a pixel {x}")))
+}
+
 fn kinds() -> Vec<Kind> {
     let rows = |k: u32| format!("{},{:.2},{}\n", k, f64::from(k) / 3.0, ["red", "blue"][k as usize % 2]);
     let csv: String = std::iter::once("a,b,kind\n".to_string()).chain((1..12).map(rows)).collect();
@@ -211,6 +236,14 @@ fn kinds() -> Vec<Kind> {
             "photos/a/1.png",
             picture(),
             same,
+        ),
+        kind("jpeg", "p = images(\"photos\")\nx = p[pixels]", "photos/a/1.jpg", photo(false), jpeg),
+        kind(
+            "progressive jpeg",
+            "p = images(\"photos\")\nx = p[pixels]",
+            "photos/a/1.jpg",
+            photo(true),
+            jpeg,
         ),
     ]
 }

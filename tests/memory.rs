@@ -128,6 +128,22 @@ fn arrays_of_any_order_of_bytes_and_axes_are_mapped_alike() {
     }
 }
 
+const WIDE: &str = "
+data d {
+  x[200] = npy(\"x.npy\")
+  validation = 20%
+}
+net n {
+  input x[200]
+  z    = x |> a: dense(8) |> tanh |> b: dense(200)
+  loss = sum[i] (z[i] - x[i])^2
+}
+train n on d {
+  optimizer = sgd(lr = 0.01)
+  batch = 7
+}
+";
+
 /// What comes of a command whose temporary files go to a folder.
 fn nnc(args: &[&str], temporary: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_nnc")).args(args).env("TMPDIR", temporary).output().expect("nnc starts")
@@ -146,7 +162,12 @@ fn trained(model: &str, to: &Path, more: &[&str], temporary: &Path) -> Vec<u8> {
 fn training_is_the_same_however_little_memory_its_data_may_take_and_leaves_no_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let temporary = tempfile::tempdir().expect("a folder");
-    for model in ["examples/digits.nn", "examples/iris.nn"] {
+    // Rows that are wide enough to be asked for before they are read.
+    let numbers = Numbers::F32((0..60 * 200).map(|k| (k * k % 997) as f32 / 997.0 - 0.5).collect());
+    fs::write(folder.path().join("x.npy"), npy::written(&[60, 200], &numbers)).expect("written");
+    let wide = folder.path().join("wide.nn").display().to_string();
+    fs::write(&wide, WIDE).expect("written");
+    for model in ["examples/digits.nn", "examples/iris.nn", &wide] {
         let at = |name: &str| folder.path().join(name);
         let whole = trained(model, &at("whole.safetensors"), &[], temporary.path());
         for memory in ["0", "1MB"] {

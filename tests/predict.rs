@@ -235,6 +235,109 @@ fn arrays_go_in_and_out() {
     }
 }
 
+const TWO: &str = "
+data d {
+  x[2] = standardize(npy(\"x.npy\"))
+  rows = csv(\"rows.csv\")
+  z    = class(rows[kind])
+  y    = npy(\"y.npy\") / 2
+}
+net n {
+  input x[2], z: class(2), y
+  param t[2] ~ normal(0, 1)
+  p    = sum[i] x[i] + t[z]
+  loss = (p - y)^2
+  output p
+}
+train n on d {
+  optimizer = sgd(lr = 0.1)
+  epochs = 3
+  batch = 2
+}
+";
+
+#[test]
+fn examples_from_several_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, bytes: &[u8]| {
+        fs::write(folder.path().join(name), bytes).expect("written");
+        folder.path().join(name).display().to_string()
+    };
+    let floats = |numbers: &[f64]| numbers.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+    let model = write("two.nn", TWO.as_bytes());
+    write("y.npy", &npy("<f8", false, "(4,)", &floats(&[1.0, 2.0, 3.0, 4.0])));
+    let x = write("x.npy", &npy("<f8", false, "(4, 2)", &floats(&[0.0, 1.0, 2.0, 5.0, -1.0, 0.5, 3.0, 3.0])));
+    let rows = write("rows.csv", b"kind\nred\nblue\nred\nred\n");
+    let weights = folder.path().join("w").display().to_string();
+    printed(&["run", &model, "--save", &weights], b"");
+    let load = ["predict", &model, "--load", &weights, "--value", "p"];
+    let of_part = printed(&[&load[..], &["--part", "all"]].concat(), b"");
+    assert_eq!(of_part.lines().count(), 5);
+    let by = |name: &str, file: &str| format!("{name}={file}");
+    for given in [
+        vec![x.clone(), rows.clone()],
+        vec![by("x", &x), by("z", &rows)],
+        vec![by("rows", &rows), x.clone()],
+        vec![by("z", &rows), by("x", &x)],
+    ] {
+        let given: Vec<&str> = given.iter().map(String::as_str).collect();
+        assert_eq!(printed(&[&load[..], &given[..]].concat(), b""), of_part, "{given:?}");
+    }
+    // One of them from standard input.
+    let text = fs::read(&rows).expect("rows");
+    assert_eq!(printed(&[&load[..], &[&by("x", &x), "z=-"]].concat(), &text), of_part);
+    let told = |given: &[&str]| refused(&[&load[..], given].concat(), b"");
+    let short = write("short.csv", b"kind\nred\n");
+    let message = told(&[&x, &short]);
+    assert!(message.contains("x.npy` has 4 examples") && message.contains("short.csv` has 1"), "{message}");
+    let message = told(&[&x]);
+    assert!(
+        message.contains("read from 2 files, and 1 is given") && message.contains("nothing is given for it"),
+        "{message}"
+    );
+    let message = told(&[&x, &rows, &rows]);
+    assert!(message.contains("read from 2 files, and 3 are given"), "{message}");
+    let message = told(&[&by("row", &rows), &x]);
+    assert!(
+        message.contains("nothing called `row`") && message.contains("did you mean `rows`?"),
+        "{message}"
+    );
+    let message = told(&[&by("z", &rows), &by("rows", &rows)]);
+    assert!(message.contains("are both given for `rows.csv`"), "{message}");
+}
+
+#[test]
+fn arrays_one_for_each_input_of_a_net_whose_data_stands_in_place() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, bytes: &[u8]| {
+        fs::write(folder.path().join(name), bytes).expect("written");
+        folder.path().join(name).display().to_string()
+    };
+    let floats = |numbers: &[f64]| numbers.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+    let model = write(
+        "sums.nn",
+        b"data d = table {\n  x[2]  z  y\n  0 1   1  2\n  1 0   2  3\n}\nnet n {\n  input x[2], z, y\n  param w ~ normal(0, 1)\n  p = x[0] + 2 * x[1] + 4 * z + 0 * w\n  loss = (p - y)^2\n  output p\n}\ntrain n on d {\n  optimizer = sgd(lr = 0.1)\n}\n",
+    );
+    let weights = folder.path().join("w").display().to_string();
+    printed(&["run", &model, "--save", &weights, "--epochs", "0"], b"");
+    let x = write("x.npy", &npy("<f8", false, "(3, 2)", &floats(&[1.0, 0.0, 0.0, 1.0, 1.0, 1.0])));
+    let z = write("z.npy", &npy("<f8", false, "(3,)", &floats(&[1.0, 2.0, 0.0])));
+    let load = ["predict", &model, "--load", &weights];
+    for given in [[x.clone(), z.clone()], [format!("z={z}"), x.clone()], [format!("z={z}"), format!("x={x}")]]
+    {
+        let predicted = printed(&[&load[..], &[&given[0], &given[1]]].concat(), b"");
+        assert_eq!(predicted.lines().collect::<Vec<_>>(), ["p", "5", "10", "3"], "{given:?}");
+    }
+    let short = write("short.npy", &npy("<f8", false, "(2,)", &floats(&[1.0, 2.0])));
+    let message = refused(&[&load[..], &[&x, &short]].concat(), b"");
+    assert!(
+        message.contains("x.npy` has 3 examples, and `") && message.contains("short.npy` has 2"),
+        "{message}"
+    );
+    let message = refused(&[&load[..], &[&format!("x={x}")]].concat(), b"");
+    assert!(message.contains("no file is given for `z`"), "{message}");
+}
+
 #[test]
 fn settings_of_the_training_run_are_those_of_its_parameters() {
     let trained = Trained::example("lenet", &["--epochs", "0", "--set", "batch=50"]);
@@ -242,7 +345,10 @@ fn settings_of_the_training_run_are_those_of_its_parameters() {
     let predicted = trained.go("predict", &[], &images);
     assert_eq!((predicted.lines().count(), predicted.lines().next()), (2001, Some("digit")));
     let told = trained.fails("test", &["-"], &images);
-    assert!(told.contains("read from several files"), "{told}");
+    assert!(
+        told.contains("is read from 2 files, and 1 is given") && told.contains("nothing is given for it"),
+        "{told}"
+    );
     let small = Trained::example("iris", &["--epochs", "1", "--set", "hidden=3"]);
     assert_eq!(small.go("predict", &["-"], &fs::read(FLOWERS).expect("the flowers")).lines().count(), 151);
 }

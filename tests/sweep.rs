@@ -162,6 +162,71 @@ fn halving_pauses_and_goes_on_to_the_bits_of_the_unbroken_run() {
 }
 
 #[test]
+fn whole_numbers_are_drawn_for_what_is_one() {
+    let folder = temporary();
+    let model = with_search(folder.path(), "random(6, seed = 2)");
+    let text = fs::read_to_string(&model).expect("readable");
+    let text = text
+        .replace(
+            "over hidden       = [4, 8, 16, 32]",
+            "over hidden ~ log_uniform(4, 64)\n  over batch ~ uniform(8, 32)",
+        )
+        .replace("over act          = [tanh, relu, sigmoid]", "over optimizer.beta1 ~ uniform(0, 1)")
+        .replace("over optimizer    = [sgd(momentum = 0.9), adam]", "")
+        .replace("seeds  = 2", "seeds  = 1");
+    fs::write(&model, text).expect("writable");
+    let end = swept(&model, &folder.path().join("out"), &["--epochs", "2"]);
+    let points = end["points"].as_array().expect("points");
+    assert_eq!(points.len(), 6);
+    for point in points {
+        assert_eq!(point["trials"][0]["state"], "done", "{point}");
+        let value = |name: &str| {
+            let settings = point["settings"].as_array().expect("settings");
+            let pair = settings.iter().find(|pair| pair[0] == name).expect("a setting");
+            pair[1].as_str().expect("text").to_string()
+        };
+        assert!((4..=64).contains(&value("hidden").parse::<u32>().expect("whole")), "{point}");
+        assert!((8..=32).contains(&value("batch").parse::<u32>().expect("whole")), "{point}");
+        assert!(value("optimizer.beta1").contains('.'), "{point}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_sweep_keeps_what_is_done_and_says_how_to_go_on() {
+    let folder = temporary();
+    let model = with_search(folder.path(), "random(60, seed = 4)");
+    let more = ["--epochs", "60", "--threads", "2"];
+    let whole = swept(&model, &folder.path().join("whole"), &more);
+    let broken = folder.path().join("broken");
+    let child = Command::new(env!("CARGO_BIN_EXE_nnc"))
+        .args([&["sweep", &model, "--out", &broken.display().to_string()], &more[..]].concat())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("nnc starts");
+    let lines = || fs::read_to_string(broken.join("trials.jsonl")).map_or(0, |text| text.lines().count());
+    while lines() < 3 {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    let signal = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill");
+    assert!(signal.success());
+    let output = child.wait_with_output().expect("it ends");
+    let (out, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(130), "{out}\n{told}");
+    assert!(told.contains("ends after the runs that go on now"), "{told}");
+    assert!(out.contains("the sweep was interrupted: the same command goes on with it"), "{out}");
+    // What was done stays, the page of it too, and nothing of it is run again.
+    let done = lines();
+    assert!((3..120).contains(&done), "{done}");
+    assert!(broken.join("report.html").exists());
+    let before = fs::read_to_string(broken.join("trials.jsonl")).expect("trials");
+    assert_eq!(swept(&model, &broken, &more), whole);
+    let after = fs::read_to_string(broken.join("trials.jsonl")).expect("trials");
+    assert!(after.starts_with(&before) && after.lines().count() == 120, "{}", after.lines().count());
+}
+
+#[test]
 fn what_diverges_or_is_no_program_is_worst_and_stops_nothing() {
     let folder = temporary();
     let model = folder.path().join("grid.nn").display().to_string();

@@ -329,27 +329,19 @@ pub fn as_trained(source: &Source, loaded: &Loaded) -> Result<Session, Failed> {
     source.open_net(provenance::net(loaded))
 }
 
-/// New examples from a file, or from standard input (`-`, or no path): some columns, as the training run read them.
-pub fn given(session: &Session, path: Option<&Path>, columns: &[String]) -> Result<Dataset, Failed> {
+/// New examples from files, or from standard input (`-`, or no path): some columns, as the training run read them.
+pub fn given(session: &Session, examples: &[String], columns: &[String]) -> Result<Dataset, Failed> {
     let told = |wrong: &[Diagnostic]| session.fail(wrong);
-    let from_file = path.filter(|path| *path != Path::new("-"));
-    let bytes = match from_file {
-        Some(path) => File::open(path).and_then(|mut file| Buffer::of_file(&mut file, &session.room)),
-        None if path.is_none() && std::io::stdin().is_terminal() => {
-            let help =
-                "name a file, pipe the examples into it, or ask for a part of the program's data by `--part`";
-            return Err(told(&missing("there are no examples", help)));
-        }
-        None => {
-            let mut bytes = vec![];
-            std::io::stdin().lock().read_to_end(&mut bytes).map(|_| Buffer::new(bytes))
-        }
-    };
-    let name = from_file.map_or("standard input".to_string(), |path| path.display().to_string());
-    let bytes = bytes.map_err(|error| {
-        let message = format!("`{name}` cannot be read: {error}");
-        told(&[Diagnostic::error(codes::FILE_UNREADABLE, message)])
-    })?;
+    if examples.is_empty() && std::io::stdin().is_terminal() {
+        let help =
+            "name a file, pipe the examples into it, or ask for a part of the program's data by `--part`";
+        return Err(told(&missing("there are no examples", help)));
+    }
+    let input = ["-".to_string()];
+    let examples = if examples.is_empty() { &input } else { examples };
+    let opened: Result<Vec<Given>, Diagnostic> =
+        examples.iter().map(|text| opened(text, &session.room)).collect();
+    let opened = opened.map_err(|wrong| told(&[wrong]))?;
     let data_name = session.training.as_ref().map(|training| training.data.as_str());
     let item = elaborate::data_item(&session.program, data_name).map_err(|wrong| told(&wrong))?;
     let Some(known) = &session.data else {
@@ -360,8 +352,29 @@ pub fn given(session: &Session, path: Option<&Path>, columns: &[String]) -> Resu
     };
     let asked = Asked { known, columns, dtype: session.precision(), room: &session.room };
     let base = session.program.path.parent().unwrap_or(Path::new("."));
-    data::given::load(item, &session.program.sources, base, &Given { name, bytes }, asked)
-        .map_err(|wrong| told(&wrong))
+    data::given::load(item, &session.program.sources, base, &opened, asked).map_err(|wrong| told(&wrong))
+}
+
+/// `new.csv`, `-`, or `x=new.npy`: a file, and the name of what reads it.
+fn opened(text: &str, room: &Room) -> Result<Given, Diagnostic> {
+    let is_name = |name: &str| name.chars().all(|c| c.is_alphanumeric() || c == '_') && !name.is_empty();
+    let named = text.split_once('=').filter(|(name, _)| is_name(name) && !Path::new(text).exists());
+    let (reader, path) = named.map_or((None, text), |(name, path)| (Some(name.to_string()), path));
+    let bytes = match path {
+        "-" => {
+            let mut bytes = vec![];
+            std::io::stdin().lock().read_to_end(&mut bytes).map(|_| Buffer::new(bytes))
+        }
+        path => File::open(path).and_then(|mut file| Buffer::of_file(&mut file, room)),
+    };
+    let name = if path == "-" { "standard input" } else { path }.to_string();
+    match bytes {
+        Ok(bytes) => Ok(Given { name, reader, bytes }),
+        Err(error) => {
+            let message = format!("`{name}` cannot be read: {error}");
+            Err(Diagnostic::error(codes::FILE_UNREADABLE, message))
+        }
+    }
 }
 
 /// The rows of a part: `train`, `validation`, `test` or `all`.

@@ -16,15 +16,18 @@ use std::path::PathBuf;
 /// array (NPY, IDX). Where the block reads no file (a table in place), columns have the names of the inputs: x, or x_0,
 /// x_1, ... of an array.
 ///
+/// Where the net reads from several files, as many are given: in the order in which the data block names those that they
+/// replace, or by the name of a column or file there: `x=new.npy z=more.npy`.
+///
 /// Prints for each example the class with the highest score, if the loss is of one, and the net's outputs; --value asks
 /// for others. Classes are given by name.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
     trained: Trained,
-    /// New examples; `-`, or nothing, is standard input.
+    /// New examples, a file or NAME=FILE; `-`, or nothing, is standard input.
     #[arg(value_name = "EXAMPLES")]
-    examples: Option<PathBuf>,
+    examples: Vec<String>,
     /// A part of the program's own data instead: train, validation, test or all.
     #[arg(long, value_name = "PART", conflicts_with = "examples", value_parser = ["train", "validation", "test", "all"])]
     part: Option<String>,
@@ -63,7 +66,7 @@ pub fn run(args: Args) -> Result<(), Failed> {
     let (data, rows) = match (&args.part, &session.data) {
         (Some(part), Some(data)) => (data, part_rows(data, part)),
         _ => {
-            own = given(&session, args.examples.as_deref(), &columns)?;
+            own = given(&session, &args.examples, &columns)?;
             (&own, own.test.clone())
         }
     };

@@ -6,7 +6,6 @@ use super::summary::{figures, grouped, table};
 use crate::elaborate::model::Part;
 use crate::runtime::evaluate::{Evaluator, Figures};
 use serde_json::json;
-use std::path::PathBuf;
 
 /// How good trained parameters are: loss and metrics.
 ///
@@ -16,9 +15,9 @@ use std::path::PathBuf;
 pub struct Args {
     #[command(flatten)]
     trained: Trained,
-    /// Other examples, with their targets; `-` is standard input.
+    /// Other examples, with their targets, a file or, of several, NAME=FILE each; `-` is standard input.
     #[arg(value_name = "EXAMPLES")]
-    examples: Option<PathBuf>,
+    examples: Vec<String>,
     /// Only this part of the program's own data: train, validation or test.
     #[arg(long, value_name = "PART", conflicts_with = "examples", value_parser = ["train", "validation", "test"])]
     part: Option<String>,
@@ -27,24 +26,24 @@ pub struct Args {
 /// Runs it.
 pub fn run(args: Args) -> Result<(), Failed> {
     let (loaded, mut session) = args.trained.open()?;
-    if args.examples.is_none() {
+    if args.examples.is_empty() {
         session.read_data_for(&loaded)?;
     }
     let model = session.model(false)?;
     let ((params, states), weights) = session.weights(&model, &loaded)?;
     let own;
-    let data = match (&args.examples, &session.data) {
-        (None, Some(data)) => data,
-        (None, None) => {
+    let data = match (&args.examples[..], &session.data) {
+        ([], Some(data)) => data,
+        ([], None) => {
             let help = "name a file with examples, or write `train NET on DATA { ... }`";
             return Err(
                 session.fail(&missing("the program has no `train` block, which names its data", help))
             );
         }
-        (Some(path), _) => {
+        (examples, _) => {
             let columns: Vec<String> =
                 model.inputs.iter().map(|&slot| model.circuit.slot(slot).name.clone()).collect();
-            own = given(&session, Some(path), &columns)?;
+            own = given(&session, examples, &columns)?;
             &own
         }
     };
@@ -61,7 +60,7 @@ pub fn run(args: Args) -> Result<(), Failed> {
             .fail(&missing(&what, "write `test = 20%` in the data block, or name a file with examples")));
     }
     for part in &found {
-        let name = if args.examples.is_some() { "examples" } else { part_name(part.part) };
+        let name = if !args.examples.is_empty() { "examples" } else { part_name(part.part) };
         if session.json {
             say!("{}", json!({ "part": name, "examples": part.rows, "figures": figures_json(part) }));
             continue;

@@ -100,6 +100,29 @@ impl<T: Plain> Buffer<T> {
         }
     }
 
+    /// Tells the operating system, of a mapped file, whether it is read from its beginning on, or here and there: then
+    /// nothing is read ahead.
+    pub fn advise(&self, here_and_there: bool) {
+        #[cfg(unix)]
+        if let Memory::Mapped { map, .. } = &self.memory {
+            let advice = if here_and_there { memmap2::Advice::Random } else { memmap2::Advice::Normal };
+            // What is not followed changes no number.
+            _ = map.advise(advice);
+        }
+    }
+
+    /// Tells the operating system, of a mapped file, which stretches are read next, all at once, so that it need not wait
+    /// for one before it asks for another.
+    pub fn will_read(&self, stretches: impl Iterator<Item = Range<usize>>) {
+        #[cfg(unix)]
+        if let Memory::Mapped { map, at, .. } = &self.memory {
+            for stretch in stretches {
+                let (begin, len) = (at + stretch.start * size_of::<T>(), stretch.len() * size_of::<T>());
+                _ = map.advise_range(memmap2::Advice::WillNeed, begin, len);
+            }
+        }
+    }
+
     /// Whether the numbers lie in a file.
     pub fn is_mapped(&self) -> bool {
         matches!(self.memory, Memory::Mapped { .. })

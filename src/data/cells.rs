@@ -1,5 +1,6 @@
 //! The numbers of a finished column, rounded to the type that the program computes in.
 
+use super::Column;
 use super::buffer::{Buffer, Builder};
 use super::room::Room;
 use crate::circuit::{Dtype, Numbers, Slice};
@@ -75,6 +76,32 @@ impl Cells {
         match self {
             Cells::F32(values) => values.is_mapped(),
             Cells::F64(values) => values.is_mapped(),
+        }
+    }
+}
+
+/// Bytes of a row from which on it is asked for before it is read: for shorter ones asking takes longer than it saves.
+const WORTH_ASKING: usize = 512;
+
+impl Column {
+    /// Tells the operating system, of a column in a mapped file, whether rows are read in their order or in any other.
+    pub fn advise(&self, shuffled: bool) {
+        match &self.data {
+            Cells::F32(values) => values.advise(shuffled),
+            Cells::F64(values) => values.advise(shuffled),
+        }
+    }
+
+    /// Tells the operating system, of a column in a mapped file, which rows are read next.
+    pub fn will_read(&self, rows: &[u32]) {
+        let len = self.row_len();
+        let stretches = rows.iter().map(|&row| row as usize * len..(row as usize + 1) * len);
+        if len * self.data.slice().dtype().size() < WORTH_ASKING {
+            return;
+        }
+        match &self.data {
+            Cells::F32(values) => values.will_read(stretches),
+            Cells::F64(values) => values.will_read(stretches),
         }
     }
 }

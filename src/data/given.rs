@@ -1,14 +1,15 @@
-//! New examples for parameters that are trained: read by the statements of the data block, from another file, with the
+//! New examples for parameters that are trained: read by the statements of the data block, from other files, with the
 //! vocabularies and the statistics of the training run.
 //!
-//! What the columns in question read from is replaced by the file that is given, and everything right of `=` stays. A
-//! column that reads no file (a table in place, a draw) is taken from the file by its own name: `x` or, of an array,
-//! `x_0`, `x_1`, ...
+//! What the columns in question read from is replaced by the files that are given, and everything right of `=` stays.
+//! Several files are told apart by what reads them (`x=new.npy`), or else stand in the order in which the block names those
+//! that they replace. A column that reads no file (a table in place, a draw) is taken from the file by its own name: `x`
+//! or, of an array, `x_0`, `x_1`, ...
 
 use super::block::{nothing_in, seed, split_text};
 use super::buffer::Buffer;
 use super::cells::CellsBuilder;
-use super::expression::{Learned, Scope, Values};
+use super::expression::{Learned, Meaning, Scope, Values};
 use super::file::{self, CsvFile};
 use super::finish::{self, Sizes};
 use super::open::Home;
@@ -16,9 +17,10 @@ use super::parts::Place;
 use super::room::{self, Room};
 use super::rows::Shifted;
 use super::section::{Computed, Extent, Section, sort, told};
+use super::sources::Opened;
 use super::{Column, Dataset, npy};
 use crate::circuit::{Dtype, Kind};
-use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span, codes};
+use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span, codes, nearest};
 use crate::syntax::ast::{Item, ItemKind, Name};
 use rustc_hash::FxHashMap;
 use std::path::Path;
@@ -29,6 +31,8 @@ use std::rc::Rc;
 pub struct Given {
     /// As shown to the user: its path, or `standard input`.
     pub name: String,
+    /// Which of the block's files it replaces, by the name of the file or of a column that is read from it; none: the next.
+    pub reader: Option<String>,
     /// Its bytes: CSV, JSON lines, or an array in NPY or IDX format; packed by gzip or not.
     pub bytes: Buffer<u8>,
 }
@@ -49,12 +53,13 @@ pub struct Asked<'a> {
 /// Reads new examples; all of them are the `test` part.
 ///
 /// # Errors
-/// Every mistake found: a column or cell that is missing or wrong, a class that the parameters were not trained on.
+/// Every mistake found: a column or cell that is missing or wrong, a class that the parameters were not trained on, files
+/// that are too few, too many, or not of one length.
 pub fn load(
     item: &Item,
     sources: &Sources,
     base: &Path,
-    given: &Given,
+    given: &[Given],
     asked: Asked,
 ) -> Result<Dataset, Diagnostics> {
     let mut errors = vec![];
@@ -62,44 +67,124 @@ pub fn load(
         ItemKind::Data { statements, .. } => {
             let block = sort(statements, None, &mut errors);
             let (section, paths) = block.needed(asked.columns);
-            match &paths[..] {
-                [] => direct(given, asked, item.span)?,
-                &[(path, span)] => {
-                    let given = Some((path, given));
-                    let home =
-                        Home { base, source: &sources.get(item.span.file).name, given, room: asked.room };
-                    let seed = block.key("seed").map_or(Some(0), |value| told(seed(value), &mut errors));
-                    through(&section, &home, seed.unwrap_or(0), span, asked)?
-                }
-                &[(_, first), (_, second), ..] => return Err(vec![several_files(first, second)]),
+            if paths.is_empty() {
+                each_direct(given, asked, item.span)?
+            } else {
+                let replaced = replaced(&section, &paths, given)?;
+                let source = &sources.get(item.span.file).name;
+                let home = Home { base, source, given: &replaced, room: asked.room };
+                let seed = block.key("seed").map_or(Some(0), |value| told(seed(value), &mut errors));
+                through(&section, &home, seed.unwrap_or(0), &paths, asked)?
             }
         }
-        _ => direct(given, asked, item.span)?,
+        _ => each_direct(given, asked, item.span)?,
     };
     let rows = columns.first().map_or(0, |column| column.data.len() / column.row_len().max(1));
-    let name = given.name.clone();
+    let name = given.iter().map(|given| given.name.as_str()).collect::<Vec<_>>().join(", ");
     let test = (0..rows as u32).collect();
     Ok(Dataset { name, span: item.span, rows, columns, train: vec![], validation: vec![], test })
 }
 
-fn several_files(first: Span, second: Span) -> Diagnostic {
-    let message = "what is asked for is read from several files, and one is given";
-    Diagnostic::error(codes::NOT_YET, message)
-        .at(first, "one file")
-        .at(second, "another one")
-        .help("put what the net reads into one file, or name the file in the program and use `--part`")
+/// A path that a block writes, and where.
+type Written<'a> = (&'a str, Span);
+
+/// Which file is read in place of each path: those that say it by a name, then the others in their order.
+fn replaced<'a>(
+    section: &Section<'a>,
+    paths: &[Written<'a>],
+    given: &'a [Given],
+) -> Result<Vec<(&'a str, &'a Given)>, Diagnostics> {
+    let mut replaced: Vec<(&str, &Given)> = vec![];
+    for file in given {
+        let Some(reader) = &file.reader else { continue };
+        let path = path_read_by(section, reader)?;
+        if let Some((_, first)) = replaced.iter().find(|(known, _)| *known == path) {
+            let message = format!("`{}` and `{}` are both given for `{path}`", first.name, file.name);
+            return Err(vec![Diagnostic::error(codes::DATA_MISMATCH, message)]);
+        }
+        replaced.push((path, file));
+    }
+    let mut others = given.iter().filter(|file| file.reader.is_none());
+    for (path, _) in paths {
+        if replaced.iter().all(|(known, _)| known != path) {
+            replaced.extend(others.next().map(|file| (*path, file)));
+        }
+    }
+    if replaced.len() == paths.len() && others.next().is_none() {
+        return Ok(replaced);
+    }
+    let files = |count| if count == 1 { "1 file".to_string() } else { format!("{count} files") };
+    let are = if given.len() == 1 { "is" } else { "are" };
+    let message =
+        format!("what is asked for is read from {}, and {} {are} given", files(paths.len()), given.len());
+    let wrong = Diagnostic::error(codes::DATA_MISMATCH, message);
+    let wrong = paths.iter().fold(wrong, |wrong, (path, span)| {
+        let by = replaced.iter().find(|(known, _)| known == path);
+        wrong.at(*span, by.map_or("nothing is given for it".into(), |(_, by)| format!("`{}`", by.name)))
+    });
+    Err(vec![wrong.help("give one for each, in this order, or by what reads it: `x=new.npy`")])
 }
 
-/// The columns by the statements of the block, over another file.
+/// The one path that a statement reads: a file by its name, a column through others.
+fn path_read_by<'a>(section: &Section<'a>, reader: &str) -> Result<&'a str, Diagnostics> {
+    let told = |message: String| vec![Diagnostic::error(codes::UNKNOWN_NAME, message)];
+    let names = section.names();
+    if !names.contains(&reader) {
+        let wrong = told(format!("what the net reads has nothing called `{reader}`"));
+        let help = match nearest(reader, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("there are: {}", names.join(", ")),
+        };
+        return Err(wrong.into_iter().map(|wrong| wrong.help(help.clone())).collect());
+    }
+    match section.paths_of(reader)[..] {
+        [(path, _)] => Ok(path),
+        [] => Err(told(format!("`{reader}` reads no file"))),
+        [(_, first), (_, second), ..] => Err(vec![
+            Diagnostic::error(codes::DATA_MISMATCH, format!("`{reader}` is read from several files"))
+                .at(first, "one")
+                .at(second, "another one"),
+        ]),
+    }
+}
+
+/// Tells of two files that have not the same number of examples.
+fn unequal(opened: &Opened, paths: &[Written], home: &Home) -> Option<Diagnostic> {
+    let rows = |span: Span| {
+        let array = opened.arrays.iter().find(|(call, _)| call.start <= span.start && span.end <= call.end);
+        let file = opened.names.iter().find_map(|(_, meaning)| match meaning {
+            Meaning::File(file) if file.span == span => Some(file.rows()),
+            _ => None,
+        });
+        array.map(|(_, values)| values.rows).or(file)
+    };
+    let counts: Vec<(&str, Span, usize)> =
+        paths.iter().filter_map(|&(path, span)| Some((home.shown(path), span, rows(span)?))).collect();
+    let &(first, at, count) = counts.first()?;
+    let &(other, other_at, other_count) = counts.iter().find(|(.., other)| *other != count)?;
+    let message = format!(
+        "`{first}` has {count} examples, and `{other}` has {other_count}: an example is a row of each"
+    );
+    let wrong = Diagnostic::error(codes::DATA_MISMATCH, message);
+    Some(wrong.at(at, format!("`{first}`")).at(other_at, format!("`{other}`")))
+}
+
+/// The columns by the statements of the block, over other files.
 fn through(
     section: &Section,
     home: &Home,
     seed: u64,
-    at: Span,
+    paths: &[Written],
     asked: Asked,
 ) -> Result<Vec<Column>, Diagnostics> {
     let mut errors = vec![];
     let opened = section.open(home, &mut errors);
+    if opened.complete && opened.windows.is_empty() {
+        errors.extend(unequal(&opened, paths, home));
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+    }
     let extent = section.extent(&opened, &mut errors);
     let (rows, cut) = match extent {
         Some(Extent::Rows(count)) => (count, vec![]),
@@ -112,8 +197,8 @@ fn through(
         None => return Err(errors),
     };
     if rows == 0 {
-        let name = Name { text: home.given.map_or(String::new(), |(_, given)| given.name.clone()), span: at };
-        return Err(vec![nothing_in(&name, 0)]);
+        let (path, span) = paths[0];
+        return Err(vec![nothing_in(&Name { text: home.shown(path).to_string(), span }, 0)]);
     }
     let place = Place::of(&opened);
     let learned = learned(asked.known);
@@ -188,9 +273,49 @@ fn renumbered(
     cases.iter().enumerate().map(number).collect()
 }
 
+/// The columns by their own names: one file for all of them, or one for each.
+fn each_direct(given: &[Given], asked: Asked, span: Span) -> Result<Vec<Column>, Diagnostics> {
+    if let [Given { reader: None, .. }] = given {
+        return direct(&given[0], asked, span);
+    }
+    let mut found: Vec<(&Given, Column)> = vec![];
+    let has = |found: &[(&Given, Column)], name: &str| found.iter().any(|(_, column)| column.name == name);
+    for by_name in [true, false] {
+        for file in given.iter().filter(|file| file.reader.is_some() == by_name) {
+            let next = asked.columns.iter().find(|name| !has(&found, name));
+            let name = file.reader.as_ref().or(next);
+            let Some(name) = name.filter(|name| asked.columns.contains(name) && !has(&found, name)) else {
+                let message = format!("`{}` stands for nothing that the net still reads", file.name);
+                let wrong = Diagnostic::error(codes::DATA_MISMATCH, message).at(span, "this data");
+                return Err(vec![wrong.help(format!("the net reads {}", asked.columns.join(", ")))]);
+            };
+            let one = direct(file, Asked { columns: std::slice::from_ref(name), ..asked }, span)?;
+            found.extend(one.into_iter().map(|column| (file, column)));
+        }
+    }
+    if let Some(lacking) = asked.columns.iter().find(|name| !has(&found, name)) {
+        let message = format!("no file is given for `{lacking}`");
+        return Err(vec![Diagnostic::error(codes::DATA_MISMATCH, message).at(span, "this data")]);
+    }
+    let rows = |column: &Column| column.data.len() / column.row_len().max(1);
+    let (first, column) = &found[0];
+    if let Some((other, short)) = found.iter().find(|(_, other)| rows(other) != rows(column)) {
+        let message = format!(
+            "`{}` has {} examples, and `{}` has {}: an example is a row of each",
+            first.name,
+            rows(column),
+            other.name,
+            rows(short)
+        );
+        return Err(vec![Diagnostic::error(codes::DATA_MISMATCH, message).at(span, "this data")]);
+    }
+    Ok(found.into_iter().map(|(_, column)| column).collect())
+}
+
 /// The columns by their own names.
 fn direct(given: &Given, asked: Asked, span: Span) -> Result<Vec<Column>, Diagnostics> {
-    let home = Home { base: Path::new(""), source: "", given: Some(("", given)), room: asked.room };
+    let given_here = [("", given)];
+    let home = Home { base: Path::new(""), source: "", given: &given_here, room: asked.room };
     let bytes = super::open::bytes(&home, "", span)?;
     if bytes.starts_with(npy::MAGIC) {
         return Ok(vec![from_array(&bytes, given, asked, span)?]);

@@ -194,16 +194,22 @@ fn png_image(bytes: &[u8]) -> Result<Image, String> {
     Ok(Image { height, width, channels, bytes })
 }
 
+/// Most pixels that a byte of a JPEG file can stand for: a block of 8 by 8 takes at least a bit.
+const PIXELS_OF_A_BYTE: usize = 8 * 64;
+
 fn jpeg_image(bytes: &[u8]) -> Result<Image, String> {
     use zune_jpeg::zune_core::colorspace::ColorSpace;
     use zune_jpeg::zune_core::options::DecoderOptions;
     let mut decoder = zune_jpeg::JpegDecoder::new(std::io::Cursor::new(bytes));
     decoder.decode_headers().map_err(|error| format!("{error:?}"))?;
+    let (width, height) = decoder.dimensions().ok_or("it tells no size")?;
+    if width * height / PIXELS_OF_A_BYTE > bytes.len() {
+        return Err(format!("its header tells of {height} rows of {width} pixels, and it is cut off"));
+    }
     let gray = decoder.input_colorspace() == Some(ColorSpace::Luma);
     let out = if gray { ColorSpace::Luma } else { ColorSpace::RGB };
     decoder.set_options(DecoderOptions::default().jpeg_set_out_colorspace(out).set_strict_mode(true));
     let bytes = decoder.decode().map_err(|error| format!("{error:?}"))?;
-    let (width, height) = decoder.dimensions().ok_or("it tells no size")?;
     Ok(Image { height, width, channels: if gray { 1 } else { 3 }, bytes })
 }
 

@@ -123,7 +123,7 @@ pub fn load_as(
     match &item.kind {
         ItemKind::Table { name, table } => table::load(name, table, dtype, room),
         ItemKind::Data { name, statements } => {
-            let home = open::Home { base, source: &sources.get(item.span.file).name, given: None, room };
+            let home = open::Home { base, source: &sources.get(item.span.file).name, given: &[], room };
             block::load(name, statements, &home, dtype)
         }
         _ => Err(vec![Diagnostic::error(codes::WRONG_KIND_OF_NAME, "this is not data").at(item.span, "")]),
@@ -131,6 +131,11 @@ pub fn load_as(
 }
 
 impl Dataset {
+    /// Tells the operating system whether the rows of mapped columns are read in their order or in any other.
+    pub fn advise(&self, shuffled: bool) {
+        self.columns.iter().for_each(|column| column.advise(shuffled));
+    }
+
     /// The column of a name.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)

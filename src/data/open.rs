@@ -14,8 +14,8 @@ pub struct Home<'a> {
     pub base: &'a Path,
     /// The `.nn` file as shown to the user.
     pub source: &'a str,
-    /// A path that is written there, and what is read in its place.
-    pub given: Option<(&'a str, &'a Given)>,
+    /// Paths that are written there, and what is read in their place.
+    pub given: &'a [(&'a str, &'a Given)],
     /// How much of what is read may stay in memory.
     pub room: &'a Room,
 }
@@ -23,7 +23,7 @@ pub struct Home<'a> {
 impl Home<'_> {
     /// What is read in place of a path.
     pub fn given(&self, path: &str) -> Option<&Given> {
-        self.given.filter(|(replaced, _)| *replaced == path).map(|(_, given)| given)
+        self.given.iter().find(|(replaced, _)| *replaced == path).map(|(_, given)| *given)
     }
 
     /// A path as messages call it.

@@ -141,7 +141,20 @@ impl<'a> Section<'a> {
             section.files.push((name, call));
             call.path().into_iter().for_each(|(path, span)| add(path, span));
         }
+        paths.sort_by_key(|(_, span)| span.start);
         (section, paths)
+    }
+
+    /// The names of its files and columns.
+    pub fn names(&self) -> Vec<&'a str> {
+        let columns = self.columns.iter().map(|(decl, ..)| decl.name.text.as_str());
+        self.files.iter().map(|(name, _)| name.text.as_str()).chain(columns).collect()
+    }
+
+    /// The different paths that a file or a column of that name reads, directly or through others.
+    pub fn paths_of(&self, name: &str) -> Vec<(&'a str, Span)> {
+        let file = self.files.iter().find(|(file, _)| file.text == name);
+        file.map_or_else(|| self.needed(&[name.to_string()]).1, |(_, call)| call.path().into_iter().collect())
     }
 
     /// Reads every file of the section.

@@ -199,6 +199,15 @@ pub enum Values {
     Uniform(f64, f64),
     /// A number between two above 0, its logarithm uniform.
     LogUniform(f64, f64),
+    /// A whole number from one to another, both included.
+    Whole {
+        /// The least.
+        low: u64,
+        /// The largest.
+        high: u64,
+        /// Whether the logarithm is uniform; the least is above 0 then.
+        log: bool,
+    },
 }
 
 /// How the points of a sweep are chosen.

@@ -111,6 +111,7 @@ impl Evaluator {
             self.built.records.push(Moment::EVALUATION, &mut records);
         }
         let columns = named_columns(&self.inputs, data);
+        data.advise(false);
         store.run(&self.built, &columns, order, &records);
         let result = |k| store.numbers(Region::Output(k as u16)).cloned().unwrap_or_default();
         (0..self.cut.before.len()).map(result).collect()

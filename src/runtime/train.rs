@@ -16,7 +16,7 @@ use super::store::Store;
 use super::weights::Weights;
 use crate::circuit::{Numbers, Slice};
 use crate::codegen::{Epochs, Options};
-use crate::data::Dataset;
+use crate::data::{Column, Dataset};
 use crate::diagnostic::Diagnostic;
 use crate::elaborate::model::{Best, Group, Model, Part, Training, Update};
 use crate::plan::schedule::Region;
@@ -40,6 +40,8 @@ pub struct Trainer<'a> {
     /// Where each state lies.
     pub states: Layout,
     columns: Vec<Slice<'a>>,
+    /// Those of them that lie in mapped files.
+    mapped: Vec<&'a Column>,
     /// What stands where no step reads or writes.
     initial: Weights,
     /// Steps done.
@@ -191,6 +193,9 @@ impl<'a> Trainer<'a> {
             store.fill(Region::Moments(k as u16), moment.initial);
         }
         let columns = super::evaluate::columns(&model.circuit, data);
+        let is_read =
+            |column: &&Column| model.inputs.iter().any(|&slot| model.circuit.slot(slot).name == column.name);
+        let mapped = data.columns.iter().filter(|column| column.data.is_mapped()).filter(is_read).collect();
         let pulse = Pulse::new(&model.circuit, &params);
         let watch = Watch {
             best: Record::new(training.keep.as_ref()),
@@ -207,6 +212,7 @@ impl<'a> Trainer<'a> {
             params,
             states,
             columns,
+            mapped,
             initial: weights,
             step: 0,
             model: model.clone(),
@@ -391,6 +397,7 @@ impl<'a> Trainer<'a> {
                 false => self.data.train.clone(),
             })
             .collect();
+        self.data.advise(self.training.shuffle);
         let steps = each * u64::from(count);
         let whole = each * u64::from(self.training.epochs);
         // Where a step's examples begin.
@@ -422,6 +429,7 @@ impl<'a> Trainer<'a> {
             let clock = Instant::now();
             let epochs = Epochs { rows, begun: row(done) % rows };
             let part = &order[row(done)..row(done + count)];
+            self.mapped.iter().for_each(|column| column.will_read(part));
             self.store.run_epochs(&self.built, &self.columns, part, epochs, &records);
             let taken = clock.elapsed();
             let mut sum = 0.0;

@@ -67,6 +67,25 @@ fn draws_stay_in_their_range_and_a_larger_count_adds_to_them() {
 }
 
 #[test]
+fn whole_numbers_are_drawn_alike_with_both_ends() {
+    let drawn = |low, high, log| {
+        let values = Values::Whole { low, high, log };
+        let of = |k: u32| values.at(f64::from(k) / 10_000.0).parse::<u64>().expect("a whole number");
+        (0..10_000).map(of).collect::<Vec<u64>>()
+    };
+    let dice = drawn(1, 6, false);
+    assert!((1..=6).all(|side| dice.iter().filter(|&&found| found == side).count().abs_diff(1667) < 2));
+    let sizes = drawn(8, 255, true);
+    assert_eq!((sizes[0], sizes[9_999]), (8, 255));
+    // From 8 to 256 are five doublings, of which each has a fifth.
+    for from in [8, 16, 32, 64, 128] {
+        let count = sizes.iter().filter(|&&size| (from..2 * from).contains(&size)).count();
+        assert!(count.abs_diff(2000) < 2, "{from}: {count}");
+    }
+    assert_eq!(Values::Whole { low: 3, high: 3, log: true }.at(0.9), "3");
+}
+
+#[test]
 fn drawing_from_a_small_grid_ends() {
     let sweep = sweep_of(vec![listed("a", &["1", "2", "3"])], Search::Random { count: 50, seed: 0 });
     let mut found = texts(&points(&sweep));

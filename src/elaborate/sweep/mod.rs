@@ -13,6 +13,7 @@ use super::values::{Failed, Tried};
 use super::walk::ungrouped;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Span, codes, nearest};
 use crate::syntax::ast::{Expr, ExprKind, How, Name, SweepStmtKind, TrainSetting};
+use values::is_written_whole;
 
 /// What a sweep may say beside what is tried.
 const KEYS: &[&str] = &["search", "seeds", "best"];
@@ -53,6 +54,15 @@ pub fn check_sweeps(program: &Program, choices: &Choices) -> Result<(), Diagnost
         sweep(program, &Choices { net: Some(name.clone()), settings, ..choices.clone() })?;
     }
     Ok(())
+}
+
+/// Whether a setting is a whole number where it is written: `hidden = 16`, `batch`.
+fn is_whole(net: Net, key: &str) -> bool {
+    let setting = net.settings.iter().find(|setting| setting.name.text == key);
+    match setting.and_then(|setting| setting.default.as_ref()) {
+        Some(value) => is_written_whole(value),
+        None => ["batch", "epochs"].contains(&key),
+    }
 }
 
 impl<'p> Elaborator<'p> {
@@ -180,7 +190,7 @@ impl<'p> Elaborator<'p> {
         }
         let values = match how {
             How::Equals => self.listed_values(value).map(Values::Listed)?,
-            How::Draws => self.drawn_values(value)?,
+            How::Draws => self.drawn_values(value, within.is_empty() && is_whole(net, key))?,
         };
         let name = std::iter::once(key).chain(within).collect::<Vec<_>>().join(".");
         Ok(Varied { name, values, span })

@@ -99,17 +99,19 @@ impl<'p> Elaborator<'p> {
         }
     }
 
-    /// `uniform(0, 0.5)`, `log_uniform(1e-4, 1e-1)`
-    pub fn drawn_values(&mut self, expr: &'p Expr) -> Tried<Values> {
+    /// `uniform(0, 0.5)`, `log_uniform(1e-4, 1e-1)`; whole numbers where the setting is one and so are both bounds.
+    pub fn drawn_values(&mut self, expr: &'p Expr, is_whole: bool) -> Tried<Values> {
         match call_of(expr) {
-            Some(("uniform", args)) => {
+            Some((name @ ("uniform" | "log_uniform"), args)) => {
                 let (low, high, _) = self.bounds(expr, args, &[])?;
-                Ok(Values::Uniform(low, high))
-            }
-            Some(("log_uniform", args)) => {
-                let (low, high, _) = self.bounds(expr, args, &[])?;
-                self.check_log(low, expr.span)?;
-                Ok(Values::LogUniform(low, high))
+                let log = name == "log_uniform";
+                if log {
+                    self.check_log(low, expr.span)?;
+                }
+                if is_whole && low >= 0.0 && args.iter().all(|arg| is_written_whole(&arg.value)) {
+                    return Ok(Values::Whole { low: low as u64, high: high as u64, log });
+                }
+                Ok(if log { Values::LogUniform(low, high) } else { Values::Uniform(low, high) })
             }
             Some((name @ ("range" | "log_range"), _)) => self.bad_sweep(
                 &format!("`{name}` is a list of values: write `=` before it"),
@@ -175,6 +177,14 @@ impl<'p> Elaborator<'p> {
     }
 }
 
+/// Whether a number is written as a whole one: `16`, and not `16.0` or `1e2`.
+pub fn is_written_whole(expr: &Expr) -> bool {
+    match &ungrouped(expr).kind {
+        ExprKind::Number { text, .. } => text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_'),
+        _ => false,
+    }
+}
+
 /// Digits of a value that is drawn or interpolated, so that it can be read, and pasted as it was run.
 const DIGITS: usize = 4;
 
@@ -197,6 +207,12 @@ impl Values {
             }
             Values::Uniform(low, high) => shown(low + (high - low) * share, DIGITS),
             Values::LogUniform(low, high) => shown(low * (high / low).powf(share), DIGITS),
+            // Each whole number takes as much of the range as there is from it to the next.
+            &Values::Whole { low, high, log } => {
+                let (from, to) = (low as f64, high as f64 + 1.0);
+                let drawn = if log { from * (to / from).powf(share) } else { from + (to - from) * share };
+                (drawn as u64).clamp(low, high).to_string()
+            }
         }
     }
 }
