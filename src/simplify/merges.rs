@@ -1,11 +1,12 @@
-//! Merged dimensions: gates come before merges. A merge is a name for memory as it lies; what is read through one
-//! needs a quotient and a rest, or a copy. So `f(merge(a), b)` is `merge(f(a, b'))`, where `b'` reads `b` at
-//! `inner * i + j`, which is affine.
+//! Merged dimensions: gates and reductions come before merges. A merge is a name for memory as it lies; what is read
+//! through one needs a quotient and a rest, or a copy. So `f(merge(a), b)` is `merge(f(a, b'))`, where `b'` reads `b`
+//! at `inner * i + j`, which is affine.
 
 use super::builder::Builder;
+use super::sums::Over;
 use super::views::spreads;
 use crate::circuit::view::{Affine, Guard};
-use crate::circuit::{F64, Gate, Node, Shape, ValueId, View};
+use crate::circuit::{AxisSet, F64, Gate, Node, Shape, ValueId, View};
 
 /// A dimension that is two: it is read as `outer` times `inner`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,33 @@ impl Builder {
         let apart: Vec<ValueId> = args.iter().map(|&arg| self.apart(arg, parted)).collect::<Option<_>>()?;
         let value = self.gate(gate, &apart);
         Some(self.node(Node::Merge { arg: value, axis: parted.axis as u8 }))
+    }
+
+    /// A reduction that keeps a merged dimension as the merge of a reduction, under the conditions of
+    /// [`Builder::before_merge`]: so the adjoint of a filter in groups sums a product, not a read of one.
+    pub fn reduced_before_merge(&mut self, arg: ValueId, over: Over) -> Option<ValueId> {
+        let merge = self.as_view(arg).map_or(arg, |(operand, _)| operand);
+        if [arg, merge].iter().any(|&value| self.is_stored(value)) || self.follows_lag(arg) {
+            return None;
+        }
+        let parted = self.merged_at(arg).filter(|parted| !over.axes.contains(parted.axis))?;
+        let apart = self.apart(arg, parted)?;
+        let axes = AxisSet::of(over.axes.iter().map(|axis| axis + 1));
+        let value = self.reduce(over.reducer, apart, axes, over.batch);
+        Some(self.node(Node::Merge { arg: value, axis: parted.axis as u8 }))
+    }
+
+    /// A read of what is computed and merged, that has the merged dimension as it is, as the merge of a read.
+    pub fn through_merge(&mut self, merge: ValueId, view: &View) -> Option<ValueId> {
+        let Node::Merge { arg: inner, .. } = *self.circuit.node(merge) else { return None };
+        let computed = matches!(self.circuit.node(inner), Node::Gate { .. } | Node::Reduce { .. });
+        if !computed || self.is_stored(inner) || self.follows_lag(merge) {
+            return None;
+        }
+        let read = self.circuit.view(merge, view.clone());
+        let parted = self.merged_at(read)?;
+        let apart = self.apart(read, parted)?;
+        Some(self.node(Node::Merge { arg: apart, axis: parted.axis as u8 }))
     }
 
     /// The dimension of a merge, or of a read of one along that dimension.

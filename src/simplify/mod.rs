@@ -17,7 +17,8 @@
 //! - A read that does not spread goes through gates and reductions down to what is stored: inputs, parameters, values
 //!   with a name or with several users. So a contraction is a sum of a product of two plain reads.
 //! - A lag is on a cycle; one that is not is a read.
-//! - A gate comes before a merge ([`merges`]): nothing is read through a quotient and a rest.
+//! - A gate comes before a merge ([`merges`]), and so does a reduction that keeps what is merged: nothing is read
+//!   through a quotient and a rest.
 //! - A reduction is over the trailing dimensions of its operand, as `sum[k] ..` of an equation over `m, n` is.
 
 mod builder;

@@ -34,6 +34,9 @@ impl Builder {
         if let Some(narrow) = self.narrowed_reduction(arg, over) {
             return narrow;
         }
+        if let Some(merged) = self.reduced_before_merge(arg, over) {
+            return merged;
+        }
         if let Some(joined) = self.joined(arg, over) {
             return joined;
         }

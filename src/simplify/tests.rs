@@ -398,3 +398,27 @@ fn gates_come_before_merges() {
         assert!(!args.iter().any(read), "{value:?} reads a merge");
     }
 }
+
+/// The adjoint of a filter in groups, `y[g, f, t] = sum[c] w[(g, f), c] * x[(g, c), t]`, is a sum of a product, which the
+/// planner knows for a contraction, and merged after it.
+#[test]
+fn reductions_come_before_merges() {
+    let mut circuit = Circuit::new();
+    let w = real(&mut circuit, "w", shared(&[6, 2]));
+    let x = real(&mut circuit, "x", per_example(&[4, 5]));
+    let r = real(&mut circuit, "r", per_example(&[2, 3, 5]));
+    let domain = per_example(&[2, 3, 5, 2]);
+    let by_group = affine(domain.clone(), &[(&[3, 1, 0, 0], 0, 1), (&[0, 0, 0, 1], 0, 1)], 0.0);
+    let filters = circuit.view(w, by_group);
+    let channels = circuit.view(x, affine(domain, &[(&[2, 0, 0, 1], 0, 1), (&[0, 0, 1, 0], 0, 1)], 0.0));
+    let product = circuit.mul(filters, channels);
+    let y = circuit.sum(product, AxisSet::of([3]));
+    let of = circuit.mul(y, r);
+    let of = circuit.sum(of, AxisSet::of([0, 1, 2]));
+    let gradient = differentiate(&mut circuit, of, &[w]).remove(0).expect("it depends on w");
+    check_same(&circuit, &[gradient]);
+    let (simple, roots) = simplify(&circuit, &[gradient]);
+    let Node::Merge { arg, .. } = *simple.node(roots[0]) else { panic!("{:?}", simple.node(roots[0])) };
+    let Node::Reduce { arg, .. } = *simple.node(arg) else { panic!("{:?}", simple.node(arg)) };
+    assert!(matches!(simple.node(arg), Node::Gate { gate: gates::MUL, .. }), "{:?}", simple.node(arg));
+}

@@ -74,6 +74,7 @@ impl Builder {
                 let total = view.is_total(self.circuit.shape(arg));
                 total.then(|| self.through_gather(table, index, view))
             }
+            Node::Merge { .. } => self.through_merge(arg, view),
             _ => None,
         }
     }
