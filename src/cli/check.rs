@@ -95,8 +95,11 @@ fn line(name: &str, width: usize, comparison: &Comparison, evaluation: &Evaluati
         dims.insert(0, evaluation.n);
     }
     let mark = if agrees(comparison) { "" } else { "  <- they differ" };
+    // Differences can be rough: then the derivative may be anywhere about them.
+    let rough = worst.uncertainty > TOLERANCE * worst.difference.abs();
+    let doubt = if rough { format!(" give or take {:.1e}", worst.uncertainty) } else { String::new() };
     format!(
-        "{begin}, worst{}: derived {:.6e}, difference {:.6e}, relative error {:.1e}{mark}",
+        "{begin}, worst{}: derived {:.6e}, difference {:.6e}{doubt}, relative error {:.1e}{mark}",
         position(worst.element, &dims),
         worst.derived,
         worst.difference,
@@ -128,6 +131,7 @@ fn as_json(name: &str, comparison: &Comparison) -> serde_json::Value {
             "element": worst.element,
             "derived": worst.derived,
             "difference": worst.difference,
+            "uncertainty": worst.uncertainty,
             "error": worst.error,
         })),
     })

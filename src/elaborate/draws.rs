@@ -83,8 +83,18 @@ impl<'p> Elaborator<'p> {
                     self.error(codes::NOT_STATIC, message, condition.span, "known only when the program runs")
                 }
             },
+            // Its name alone: told what it takes.
+            ExprKind::Name { name, primed: false } if self.makes_draws(name) => {
+                self.named_distribution(name, &[], expr.span)
+            }
             _ => self.not_a_distribution(expr.span),
         }
+    }
+
+    /// Whether a name may be that of a distribution or of an initialiser.
+    fn makes_draws(&mut self, name: &Name) -> bool {
+        let library = self.in_library();
+        is_distribution(&name.text) || self.definitions.callable(&name.text, library).is_some()
     }
 
     fn not_a_distribution<T>(&mut self, span: Span) -> Tried<T> {

@@ -286,7 +286,11 @@ impl<'p> Elaborator<'p> {
         span: Span,
     ) -> Tried<Array> {
         let kind = self.here().kind;
-        if matches!(kind, BodyKind::Optimizer | BodyKind::Schedule) || target.primed || self.in_metric {
+        if self.in_metric {
+            let message = "a metric draws nothing: it is a figure of the examples and the parameters";
+            return self.error(codes::DRAW_MISUSE, message, span, "drawn here");
+        }
+        if matches!(kind, BodyKind::Optimizer | BodyKind::Schedule) || target.primed {
             return self.error(
                 codes::DRAW_MISUSE,
                 "a draw stands in a net, a layer or a function",
