@@ -1,9 +1,10 @@
 //! Random well-typed programs through all oracles: see `support/generate` and `support/oracles.rs`.
 //!
-//! A sample runs with every `cargo test`. Ten thousand, on all processors, with lines that tell how far it is:
+//! A sample runs with every `cargo test`. Fifty thousand, of the seeds from 0 on, on all processors, with lines that tell
+//! how far it is:
 //!
 //! ```text
-//! NNC_PROGRAMS=10000 cargo test --release --test random_programs -- --nocapture
+//! NNC_PROGRAMS=50000 cargo test --release --test random_programs -- --nocapture
 //! ```
 //!
 //! `NNC_FROM` is the first seed, `NNC_THREADS` how many run side by side, and `NNC_ORACLE` words of the only oracles that are

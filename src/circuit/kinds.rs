@@ -40,7 +40,9 @@ impl Circuit {
             Node::Gate { gate, args } => match (gate.row().result, *gate) {
                 (Some(kind), _) => kind,
                 (None, gates::SELECT) => self.common_kind(&args[1..]),
-                (None, gates::STOP | gates::SAME) => self.kind(args[0]),
+                (None, gates::STOP) => self.kind(args[0]),
+                // Something to take derivatives by, though there may be nothing but whole constants in it.
+                (None, gates::SAME) => Kind::Real,
                 (None, _) => counted(self.common_kind(args)),
             },
             // A mean.
@@ -90,8 +92,8 @@ mod tests {
         let (iota, mask) = (c.iota(3), mask(&mut c, 0.0));
         let condition = c.lift(gates::EQ, &[iota, mask]);
         let chosen = c.select(condition, condition, mask);
-        let (stopped, same) = (c.gate(gates::STOP, &[condition]), c.gate(gates::SAME, &[condition]));
-        assert_eq!([chosen, stopped, same].map(|value| c.kind(value)), [Kind::Boolean; 3]);
+        let stopped = c.gate(gates::STOP, &[condition]);
+        assert_eq!([chosen, stopped].map(|value| c.kind(value)), [Kind::Boolean; 2]);
         let counts = [c.add(condition, mask), c.sum(condition, AxisSet::of([0]))];
         assert_eq!(counts.map(|count| c.kind(count)), [Kind::Real; 2]);
         let largest = c.reduce(Reducer::Max, condition, AxisSet::of([0]), false);

@@ -217,14 +217,16 @@ impl<'p> Elaborator<'p> {
     }
 
     /// In a program that takes derivatives by named values, each name is a variable of its own: what is the same value
-    /// under another name, or a mere read of it, is set apart by a gate that does nothing.
+    /// under another name, or a mere read of it, is set apart by a gate that does nothing. So is a number in which the
+    /// circuit sees whole constants only, as where a read always lies outside.
     pub fn set_apart(&mut self, array: &mut Array) {
         if !self.takes_gradients || array.sort != Sort::Real || self.home != Home::Main {
             return;
         }
         let is_read =
             matches!(self.circuit.node(array.value), Node::Leaf(_) | Node::View { .. } | Node::Lag { .. });
-        if is_read || self.named.contains(&array.value) {
+        let is_constant = self.circuit.kind(array.value) != Kind::Real;
+        if is_read || is_constant || self.named.contains(&array.value) {
             array.value = self.circuit.gate(gates::SAME, &[array.value]);
         }
     }

@@ -267,8 +267,9 @@ impl Writer<'_> {
             Sort::Number => build::number(view.fill.get()),
             Sort::Condition => truth_of(view.fill.get()),
         };
-        // A position is no read, which a default could follow.
-        let is_position = matches!(self.circuit.node(arg), Node::Leaf(Leaf::Iota(_)));
+        // A position without a name is no read, which a default could follow.
+        let is_position =
+            matches!(self.circuit.node(arg), Node::Leaf(Leaf::Iota(_))) && self.reference(arg).is_none();
         let conditions = if is_position { view.conditions(&shape) } else { view.guards.clone() };
         let escapes = !is_position && escapes(view, &shape);
         let read = if escapes { build::default(read, fill.clone()) } else { read };

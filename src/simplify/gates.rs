@@ -67,7 +67,7 @@ impl Builder {
         Some((gate.row().value)(&numbers))
     }
 
-    /// By the first rule that matches. A rule never changes the kind of a value.
+    /// By the first rule that matches. A rule never changes the kind of a value, but what is set apart is what it was.
     fn rewritten(&mut self, gate: Gate, args: &[ValueId]) -> Option<ValueId> {
         let shape = self.shape(args[0]);
         for rule in table::of_gate(gate) {
@@ -89,6 +89,7 @@ impl Builder {
     fn keeps_kind(&self, gate: Gate, args: &[ValueId], right: ValueId) -> bool {
         let left = self.circuit.kind_of(&Node::Gate { gate, args: args.into() });
         left == self.circuit.kind(right)
+            || gate == gates::SAME
             || self.as_number(right).is_some()
             || self.circuit.is_whole_constant(right)
     }

@@ -648,10 +648,13 @@ fn differences(case: &Case) -> Held {
         case.count(Tally { measured, skipped, ..Tally::default() });
         let Some(worst) = comparison.worst else { continue };
         let can_be_measured = worst.difference.abs() < STEEP && worst.uncertainty.is_finite();
-        // The chain rule meets 0 times infinity where a value or a slope on the way is infinite.
+        // The chain rule meets 0 times infinity where a value or a slope on the way is infinite, and 0 times NaN where a
+        // value is NaN: a term that is absent becomes the number 0 where a sum absorbs it, as that over the batch.
         let derived = gradients.iter().find(|one| one.0 == comparison.slot).and_then(|one| one.1);
         let way: Vec<ValueId> = derived.into_iter().chain([loss]).collect();
-        let excused = worst.derived.is_nan() && meets_infinity(&circuit, &way, &bindings);
+        let excused = worst.derived.is_nan()
+            && (meets(&circuit, &way, &bindings, f64::is_infinite)
+                || meets(&circuit, &[loss], &bindings, f64::is_nan));
         let wrong = can_be_measured && !excused && (worst.error > DIFFERENCE || worst.error.is_nan());
         if wrong && !within_noise(&circuit, loss, &bindings, (worst.derived - worst.difference).abs()) {
             return Err(format!("{}: {worst:?}", circuit.slot(comparison.slot).name));
@@ -666,10 +669,10 @@ fn within_noise(circuit: &Circuit, loss: ValueId, bindings: &Bindings<f64>, dist
     distance <= AMPLIFIED * errors.iter().copied().fold(0.0, f64::max)
 }
 
-/// Whether something that these depend on is infinite.
-fn meets_infinity(circuit: &Circuit, of: &[ValueId], bindings: &Bindings<f64>) -> bool {
+/// Whether something that these depend on is such a number.
+fn meets(circuit: &Circuit, of: &[ValueId], bindings: &Bindings<f64>, such: fn(f64) -> bool) -> bool {
     let needed: Vec<ValueId> = graph::reachable(circuit, of.iter().copied()).iter().collect();
-    evaluate(circuit, &needed, bindings).iter().any(|array| array.data.iter().any(|x| x.is_infinite()))
+    evaluate(circuit, &needed, bindings).iter().any(|array| array.data.iter().any(|&x| such(x)))
 }
 
 fn scheduled(case: &Case) -> Held {

@@ -85,8 +85,12 @@ impl Analysis<'_> {
 
     /// What rounding a number costs.
     fn rounding(&self, number: f64) -> f64 {
-        let exact = self.precision.unit < 1e-10 || f64::from(number as f32) == number || number.is_nan();
-        if exact { 0.0 } else { self.precision.unit * number.abs() }
+        let Precision { unit, least, large } = self.precision;
+        match () {
+            () if unit < 1e-10 || f64::from(number as f32) == number || number.is_nan() => 0.0,
+            () if number.abs() > large => f64::INFINITY,
+            () => unit * number.abs() + least,
+        }
     }
 
     /// The bounds of a value, given those of its operands.
@@ -237,7 +241,7 @@ impl Analysis<'_> {
     }
 
     fn product(&self, terms: &[(f64, f64)]) -> f64 {
-        let largest: f64 = terms.iter().map(|term| term.0.abs().max(1.0)).product();
+        let largest: f64 = terms.iter().map(|term| (term.0.abs() + term.1).max(1.0)).product();
         if largest >= self.precision.large || largest.is_nan() {
             let exact =
                 terms.iter().all(|term| term.1 == 0.0) && terms.iter().any(|term| !term.0.is_finite());
@@ -245,7 +249,9 @@ impl Analysis<'_> {
         }
         let size: f64 = terms.iter().map(|term| term.0.abs()).product();
         let outer: f64 = terms.iter().map(|term| term.0.abs() + term.1).product();
-        outer - size + self.precision.unit * (terms.len() + 2) as f64 * outer + self.precision.least
+        // Any of the products on the way may vanish before the larger terms come.
+        outer - size
+            + (terms.len() + 2) as f64 * (self.precision.unit * outer + self.precision.least * largest)
     }
 
     /// An index in doubt reads any of its neighbours.

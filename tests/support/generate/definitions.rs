@@ -13,6 +13,8 @@ pub struct Definition {
     pub layer: bool,
     /// Whether its examples meet in it: what it gives for one may depend on the others of the batch.
     pub across: bool,
+    /// Whether it draws, which no metric may.
+    pub draws: bool,
     /// What it takes.
     pub inputs: Vec<Input>,
     /// What it gives.
@@ -150,6 +152,7 @@ impl Generator {
             call: format!("{name}{given}"),
             layer: false,
             across: self.body.across,
+            draws: self.body.draws,
             inputs: vec![input; inputs.len()],
             outputs: vec![Output { dims: vec![], low: body.low, high: body.high, varies: body.batch }],
         });
@@ -183,11 +186,12 @@ impl Generator {
         self.text += "}\n\n";
         let fixed = |dims: Vec<u32>| Input { dims: dims.into_iter().map(Dim::Fixed).collect(), class: None };
         let call = format!("{name}{given}");
-        let across = self.body.across;
+        let (across, draws) = (self.body.across, self.body.draws);
         self.definitions.push(Definition {
             call,
             layer,
             across,
+            draws,
             inputs: shapes.into_iter().map(fixed).collect(),
             outputs,
         });

@@ -13,7 +13,7 @@ const LARGEST: u32 = 24;
 
 /// Values that something may be differentiated by: inputs, parameters, and what is computed for each example.
 fn variables(g: &Generator) -> Vec<usize> {
-    let varies = |term: &Term| (term.batch && !term.text.starts_with('e')) || term.text.starts_with('w');
+    let varies = |term: &Term| term.batch || term.text.starts_with('w');
     let small = |term: &Term| term.dims.len() <= 2 && term.dims.iter().product::<u32>() <= LARGEST;
     let fits = |term: &Term| term.sort == Sort::Real && varies(term) && small(term);
     (0..g.body.values.len()).filter(|&k| fits(&g.body.values[k].term)).collect()

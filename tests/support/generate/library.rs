@@ -46,6 +46,7 @@ pub fn library() -> Vec<Definition> {
         call: call.to_string(),
         layer: false,
         across: false,
+        draws: false,
         inputs: inputs.iter().map(input).collect(),
         outputs: vec![Output { dims: dims(output), low, high, varies: true }],
     };
@@ -70,7 +71,10 @@ const STAGES: &[Stage] = &[
     (|_, _| true, |_, x| ("sigmoid".into(), Term { low: 0.0, high: 1.0, ..x })),
     (
         |_, _| true,
-        |_, x| ("dropout(0.25)".into(), Term { low: x.low * 1.4, high: x.high * 1.4, batch: true, ..x }),
+        |g, x| {
+            g.body.draws = true;
+            ("dropout(0.25)".into(), Term { low: x.low * 1.4, high: x.high * 1.4, batch: true, ..x })
+        },
     ),
     (|_, dims| dims.len() == 1, |_, x| ("softmax".into(), Term { low: 0.0, high: 1.0, ..x })),
     (|g, dims| owns(g) && dims.len() == 1, repeated),
@@ -113,6 +117,7 @@ impl Generator {
             let dims = if definition.lifts() { x.dims.clone() } else { output.fixed_dims() };
             let across = x.across || definition.across;
             self.body.across |= across;
+            self.body.draws |= definition.draws;
             let batch = output.varies && x.batch;
             (definition.call, Term { low: output.low, high: output.high, batch, across, dims, ..x })
         } else {
@@ -132,7 +137,8 @@ impl Generator {
     /// The program's own functions, layers and instances that may be called here.
     pub fn callable(&self) -> impl Iterator<Item = &Definition> {
         let all = self.definitions.iter().chain(&self.body.instances);
-        all.filter(|definition| !definition.layer || owns(self))
+        let may_own = |definition: &Definition| !definition.layer || owns(self);
+        all.filter(move |definition| may_own(definition) && !(definition.draws && self.body.in_metric))
     }
 
     /// What can be called here to get one result of this shape.
@@ -194,6 +200,7 @@ impl Generator {
     pub fn call_text(&mut self, definition: &Definition, dims: &[u32], depth: u32) -> (String, Vec<Term>) {
         let lifted = definition.lifts();
         self.body.across |= definition.across;
+        self.body.draws |= definition.draws;
         let whole = self.random.below(definition.inputs.len().max(1));
         let definition = match self.vector_length() {
             Some(length) => definition.with_vectors_of(length),

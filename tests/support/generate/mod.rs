@@ -131,6 +131,10 @@ pub struct Body {
     pub gradients: usize,
     /// Whether something written so far depends on all examples of a batch.
     pub across: bool,
+    /// Whether something was drawn.
+    pub draws: bool,
+    /// Whether a metric is being written.
+    pub in_metric: bool,
 }
 
 impl Body {
@@ -147,6 +151,8 @@ impl Body {
             names: 0,
             gradients: 0,
             across: false,
+            draws: false,
+            in_metric: false,
         }
     }
 }

@@ -251,6 +251,7 @@ fn class(g: &mut Generator) {
 }
 
 fn draw(g: &mut Generator) {
+    g.body.draws = true;
     let dims = g.likely_dims(&[0, 1, 1, 2]);
     let &(distribution, low, high) = g.random.pick(DRAWS);
     let begin = g.bind(&dims);
@@ -258,8 +259,7 @@ fn draw(g: &mut Generator) {
     let ranges: Vec<&str> = indices.split(", ").collect();
     // Nothing on the right tells a range.
     debug_assert!(dims.is_empty() || ranges.iter().all(|index| index.contains(':')));
-    // By what is 0 or 1 nothing is differentiated.
-    let name = g.fresh(if distribution.starts_with("bernoulli") { "e" } else { "v" });
+    let name = g.fresh("v");
     let left = if dims.is_empty() { name.clone() } else { format!("{name}[{indices}]") };
     g.body.lines.push(format!("{left} ~ {distribution}"));
     let made = Term::new("", Level::Atom, low, high).with_dims(&dims);
@@ -268,6 +268,7 @@ fn draw(g: &mut Generator) {
 
 /// Classes drawn with probabilities that are computed.
 fn drawn_class(g: &mut Generator) {
+    g.body.draws = true;
     let length = vector_length(g);
     let probabilities = g.equation(&[], |g| {
         let of = g.real(&[length], 1);
@@ -374,8 +375,14 @@ fn instance(g: &mut Generator) {
     g.body.lines.push(format!("{name} = {text}"));
     let input = Input { dims: vec![Dim::Fixed(length)], class: None };
     let output = Output { dims: vec![Dim::Fixed(width)], low: -high, high, varies: true };
-    let instance =
-        Definition { call: name, layer: true, across: false, inputs: vec![input], outputs: vec![output] };
+    let instance = Definition {
+        call: name,
+        layer: true,
+        across: false,
+        draws: false,
+        inputs: vec![input],
+        outputs: vec![output],
+    };
     g.body.instances.push(instance.clone());
     // An instance that is never called would own nothing.
     g.equation(&[], |g| {
@@ -542,6 +549,7 @@ impl Generator {
         }
         if self.random.chance(0.5) {
             let name = self.fresh("metric");
+            self.body.in_metric = true;
             let body = if self.random.chance(0.5) { self.condition(&[], 2) } else { self.real(&[], 2) };
             self.body.lines.push(format!("metric {name} = {}", body.text));
         }
