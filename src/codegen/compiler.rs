@@ -2,8 +2,9 @@
 
 use super::emitter::{Emitter, Index, Operands};
 use super::step::{Callees, Prepared};
-use super::{Laps, Options, host};
-use crate::plan::schedule::{Recur, Schedule};
+use super::{Laps, Options, host, wide};
+use crate::kernels::Task;
+use crate::plan::schedule::{Nest, Recur, Schedule, Step};
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{AbiParam, InstBuilder, Signature, Value};
@@ -11,6 +12,9 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::JITModule;
 use cranelift_module::{FuncId, Linkage, Module as _};
 use std::fmt::Write;
+
+/// Of functions that are made without Cranelift, in bytes.
+const ALIGNMENT: u64 = 64;
 
 /// A module while it is made.
 pub struct Compiler<'a> {
@@ -60,26 +64,79 @@ impl<'a> Compiler<'a> {
         Ok((self.jit, entry, self.clif, self.asm))
     }
 
-    /// A function for each step, and for each step in the body of a recurrence.
-    pub fn parts(&mut self, steps: &[Prepared<'a>]) -> Result<Vec<FuncId>, String> {
+    /// Steps with their tasks, of which there is one, or none, for each step that is no recurrence; nests that are
+    /// made without Cranelift are added to `wide`.
+    pub fn prepare(
+        &mut self,
+        steps: &'a [Step],
+        within: Option<&Recur>,
+        tasks: &mut std::slice::Iter<'a, Option<Task>>,
+        wide: &mut Vec<FuncId>,
+    ) -> Result<Vec<Prepared<'a>>, String> {
+        let mut prepared = vec![];
+        for step in steps {
+            if let Step::Recur(recur) = step {
+                let body = self.prepare(&recur.body, Some(recur), tasks, wide)?;
+                prepared.push(Prepared::Recur(recur, body));
+                continue;
+            }
+            let task = tasks.next().expect("as many as steps").as_ref();
+            prepared.push(match (step, task) {
+                (Step::Nest(nest), _) => match self.wide(nest, within, wide.len())? {
+                    Some(function) => {
+                        wide.push(function);
+                        Prepared::Wide(nest, wide.len() - 1)
+                    }
+                    None => Prepared::Nest(nest),
+                },
+                (Step::Contract(contract), None) => Prepared::Product(contract),
+                (Step::Contract(contract), Some(task)) => Prepared::Contract(contract, task),
+                (Step::Scatter(scatter), _) => Prepared::Scatter(scatter),
+                (Step::Recur(_), _) => unreachable!("it has no task of its own"),
+            });
+        }
+        Ok(prepared)
+    }
+
+    /// The function of a nest in wide vectors, if that is how it is to run.
+    fn wide(&mut self, nest: &Nest, within: Option<&Recur>, k: usize) -> Result<Option<FuncId>, String> {
+        let within = within.map(|recur| recur.var);
+        let Some((bytes, text)) = wide::function(self.schedule, nest, within, self.options) else {
+            return Ok(None);
+        };
+        let signature = pointers(&self.jit, Operands::COUNT);
+        let declared = self.jit.declare_function(&format!("wide{k}"), Linkage::Local, &signature);
+        let id = declared.map_err(|error| error.to_string())?;
+        self.jit.define_function_bytes(id, ALIGNMENT, &bytes, &[]).map_err(|error| error.to_string())?;
+        let _ = writeln!(self.asm, "; wide{k}: {}\n{text}", nest.what.join(", "));
+        Ok(Some(id))
+    }
+
+    /// A function for each step, and for each step in the body of a recurrence; `wide` are there already.
+    pub fn parts(&mut self, steps: &[Prepared<'a>], wide: &[FuncId]) -> Result<Vec<FuncId>, String> {
         let named = |(k, step)| (format!("step{k}"), step);
-        steps.iter().enumerate().map(named).map(|(name, step)| self.part(&name, step, None)).collect()
+        steps.iter().enumerate().map(named).map(|(name, step)| self.part(&name, step, None, wide)).collect()
     }
 
     /// A function for a step, which may stand within a recurrence.
-    fn part(&mut self, name: &str, step: &Prepared<'a>, within: Option<&Recur>) -> Result<FuncId, String> {
+    fn part(
+        &mut self,
+        name: &str,
+        step: &Prepared<'a>,
+        within: Option<&Recur>,
+        wide: &[FuncId],
+    ) -> Result<FuncId, String> {
+        if let Prepared::Wide(_, function) = step {
+            return Ok(wide[*function]);
+        }
         let mut inner = vec![];
         if let Prepared::Recur(recur, body) = step {
             for (k, step) in body.iter().enumerate() {
-                inner.push(self.part(&format!("{name}_{k}"), step, Some(recur))?);
+                inner.push(self.part(&format!("{name}_{k}"), step, Some(recur), wide)?);
             }
         }
         self.define(name, &step.what(), Operands::COUNT, &inner, |e, callees, _| match step {
-            Prepared::Recur(recur, _) => e.recur(recur, |e| {
-                let element = e.var(recur.var);
-                e.operands.element = e.index(element);
-                e.call_parts();
-            }),
+            Prepared::Recur(recur, _) => e.recur(recur, |e| e.call_parts()),
             step => {
                 e.vars.extend(within.map(|recur| (recur.var, Index::Value(e.operands.element))));
                 e.step(step, callees);
@@ -87,12 +144,12 @@ impl<'a> Compiler<'a> {
         })
     }
 
-    /// The function that is called from outside: the loop over steps, each of which is `steps` in place and a call
-    /// of each of `parts`.
+    /// The function that is called from outside: the loop over steps, each of which is `steps` in place, which may
+    /// call `parts`; without such steps a call of each of `parts`.
     pub fn entry(&mut self, steps: &[Prepared<'a>], parts: &[FuncId]) -> Result<FuncId, String> {
-        let what = match parts {
-            [] => steps.iter().map(Prepared::what).collect::<Vec<_>>().join("; "),
-            _ => "the loop over steps".to_string(),
+        let what = match steps {
+            [] => "the loop over steps".to_string(),
+            _ => steps.iter().map(Prepared::what).collect::<Vec<_>>().join("; "),
         };
         let laps = self.laps;
         self.define("run", &what, 1, parts, |e, callees, params| {
@@ -102,7 +159,8 @@ impl<'a> Compiler<'a> {
                     e.step(step, callees);
                     e.lap(laps, k + 1, callees.lap);
                 }
-                for part in 0..e.callees.len() {
+                let calls = if steps.is_empty() { 0..e.callees.len() } else { 0..0 };
+                for part in calls {
                     e.call_part(part);
                     e.lap(laps, part + 1, callees.lap);
                 }

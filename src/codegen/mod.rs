@@ -13,6 +13,7 @@
 //!   contractions.
 //! - `laps`: the time that each step takes.
 //! - `lanes`, `address`: operations on the lanes of vectors; where elements lie.
+//! - `wide`: nests in vectors of sixteen numbers, without Cranelift.
 //! - `vectorise`: whether a loop may run in lanes. `invariant`: moves out of loops what does not change there.
 //! - `compiler`: functions, and the module that they are put into.
 //! - `host`, `support`: this machine; Rust functions that native code calls.
@@ -33,6 +34,7 @@ mod step;
 mod support;
 mod vectorise;
 mod walk;
+mod wide;
 
 #[cfg(test)]
 mod tests;
@@ -64,6 +66,19 @@ pub struct Options {
     pub threads: usize,
     /// Whether to do without the processor's fused multiply-add, even if it has one.
     pub without_fma: bool,
+    /// How wide the vectors of nests are.
+    pub width: Width,
+}
+
+/// How many numbers the vectors of nests have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Width {
+    /// As many as Cranelift's: four.
+    Narrow,
+    /// Sixteen where that is faster.
+    Chosen,
+    /// Sixteen wherever that is possible on this machine: to test it.
+    Wide,
 }
 
 impl Default for Options {
@@ -75,6 +90,7 @@ impl Default for Options {
             profile: false,
             threads: 1,
             without_fma: false,
+            width: Width::Chosen,
         }
     }
 }
@@ -148,10 +164,15 @@ pub fn compile(schedule: &Schedule, options: Options) -> Result<Module, String> 
     }
     let laps = options.profile.then(|| Box::new(Laps::new(schedule.steps.len())));
     let mut compiler = Compiler::new(schedule, options, laps.as_deref())?;
-    let steps = prepare(&schedule.steps, &mut tasks.iter());
-    let whole: usize = schedule.steps.iter().map(weight).sum();
-    let parts = if whole <= WHOLE { vec![] } else { compiler.parts(&steps)? };
-    let entry = compiler.entry(if parts.is_empty() { &steps } else { &[] }, &parts)?;
+    let mut wide = vec![];
+    let steps = compiler.prepare(&schedule.steps, None, &mut tasks.iter(), &mut wide)?;
+    let whole: usize = steps.iter().map(weight).sum();
+    let entry = if whole <= WHOLE {
+        compiler.entry(&steps, &wide)?
+    } else {
+        let parts = compiler.parts(&steps, &wide)?;
+        compiler.entry(&[], &parts)?
+    };
     let (jit, entry, clif, asm) = compiler.finish(entry)?;
     // SAFETY: the function was defined with this signature.
     let entry = unsafe { std::mem::transmute::<*const u8, unsafe extern "C" fn(*const Frame)>(entry) };
@@ -183,13 +204,16 @@ fn columns(schedule: &Schedule) -> Vec<(usize, usize)> {
 /// Operations up to which a whole schedule is one function.
 const WHOLE: usize = 600;
 
-/// About how many operations a step is.
-fn weight(step: &Step) -> usize {
-    let nest = match step {
-        Step::Nest(nest) => nest,
-        Step::Recur(recur) => return recur.body.iter().map(weight).sum::<usize>() + 10,
-        Step::Contract(_) | Step::Scatter(_) => return 10,
-    };
+/// About how many operations of Cranelift's a step is.
+fn weight(step: &Prepared) -> usize {
+    match step {
+        Prepared::Nest(nest) => nest_weight(nest),
+        Prepared::Recur(_, body) => body.iter().map(weight).sum::<usize>() + 10,
+        Prepared::Wide(..) | Prepared::Product(_) | Prepared::Contract(..) | Prepared::Scatter(_) => 10,
+    }
+}
+
+fn nest_weight(nest: &Nest) -> usize {
     let mut sum = 0;
     walk::statements(&nest.body, &mut |stmt| {
         sum += match stmt {
@@ -211,22 +235,4 @@ fn task(step: &Step, schedule: &Schedule) -> Option<Task> {
         }),
         Step::Contract(_) | Step::Nest(_) | Step::Scatter(_) | Step::Recur(_) => None,
     }
-}
-
-/// Steps with their tasks, of which there is one, or none, for each step that is no recurrence.
-fn prepare<'a>(steps: &'a [Step], tasks: &mut std::slice::Iter<'a, Option<Task>>) -> Vec<Prepared<'a>> {
-    let mut prepared = |step: &'a Step| {
-        if let Step::Recur(recur) = step {
-            return Prepared::Recur(recur, prepare(&recur.body, tasks));
-        }
-        let task = tasks.next().expect("as many as steps").as_ref();
-        match (step, task) {
-            (Step::Nest(nest), _) => Prepared::Nest(nest),
-            (Step::Contract(contract), None) => Prepared::Product(contract),
-            (Step::Contract(contract), Some(task)) => Prepared::Contract(contract, task),
-            (Step::Scatter(scatter), _) => Prepared::Scatter(scatter),
-            (Step::Recur(_), _) => unreachable!("it has no task of its own"),
-        }
-    };
-    steps.iter().map(&mut prepared).collect()
 }

@@ -19,6 +19,8 @@ pub struct Callees {
 /// A step with what was prepared for it. The task must stay where it is while the code may run.
 pub enum Prepared<'a> {
     Nest(&'a Nest),
+    /// A nest in wide vectors: which of the functions that are called for such.
+    Wide(&'a Nest, usize),
     /// A contraction so small that it is emitted in place.
     Product(&'a Contract),
     Contract(&'a Contract, &'a Task),
@@ -31,7 +33,7 @@ impl Prepared<'_> {
     /// What it computes, for people.
     pub fn what(&self) -> String {
         match self {
-            Prepared::Nest(nest) => nest.what.join(", "),
+            Prepared::Nest(nest) | Prepared::Wide(nest, _) => nest.what.join(", "),
             Prepared::Product(contract) | Prepared::Contract(contract, _) => contract.what.clone(),
             Prepared::Scatter(scatter) => scatter.what.clone(),
             Prepared::Recur(recur, _) => recur.what.join(", "),
@@ -44,6 +46,7 @@ impl Emitter<'_, '_> {
     pub fn step(&mut self, step: &Prepared, callees: Callees) {
         match step {
             Prepared::Nest(nest) => self.nest(nest),
+            Prepared::Wide(_, function) => self.call_part(*function),
             Prepared::Product(contract) => self.product(contract),
             Prepared::Contract(contract, task) => self.contract(contract, task, callees.contract),
             Prepared::Scatter(scatter) => self.scatter(scatter, callees.scatter),
@@ -59,7 +62,7 @@ impl Emitter<'_, '_> {
         (0..self.callees.len()).for_each(|part| self.call_part(part));
     }
 
-    /// Calls the function of another step.
+    /// Calls the function of another step, or of a nest.
     pub fn call_part(&mut self, part: usize) {
         let operands = self.operands.to_params();
         self.b.ins().call(self.callees[part], &operands);
@@ -80,6 +83,7 @@ impl Emitter<'_, '_> {
         self.counted(all, 1, &[], |e, i, _| {
             let element = e.scanned(recur, i);
             e.vars.push((recur.var, element));
+            e.operands.element = e.index(element);
             body(e);
             e.vars.pop();
             e.pointers.clear();

@@ -6,7 +6,7 @@
 use super::rounding::{Bounded, DOUBLE, Precision, SINGLE, bounded};
 use nnc::circuit::verify::verify;
 use nnc::circuit::{Circuit, Dtype, Kind, Numbers, SlotId, ValueId, graph};
-use nnc::codegen::{Options, compile};
+use nnc::codegen::{Options, Width, compile};
 use nnc::data;
 use nnc::diagnostic::{Diagnostics, FileId, Sources, render_all};
 use nnc::differentiate::differences::{AMPLIFIED, compare, interpreted};
@@ -296,10 +296,12 @@ impl Case {
         Setup { capacity: self.capacity, seed: self.seed, dtype, recompute: self.seed % 3 == 1 }
     }
 
-    /// The same schedule as other code: without fused multiply-adds of the machine, optimised, or without vectors.
+    /// The same schedule as other code: without fused multiply-adds of the machine, optimised, without vectors, or
+    /// with wide ones wherever that is possible.
     fn otherwise(&self) -> Result<Built, String> {
-        let choose = |number: u64| self.seed / 4 % 3 == number;
-        let options = Options { without_fma: choose(0), optimise: choose(1), ..Options::default() };
+        let choose = |number: u64| self.seed / 4 % 5 == number;
+        let width = if choose(3) || choose(4) { Width::Wide } else { Width::Chosen };
+        let options = Options { without_fma: choose(0), optimise: choose(1), width, ..Options::default() };
         let mut built = build(vec![self.raw.clone()], self.setup(Dtype::F32))?;
         let mut schedule = built.schedule.clone();
         if choose(2) {

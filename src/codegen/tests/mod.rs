@@ -262,6 +262,11 @@ pub fn checked() -> Options {
     Options { verify: true, ..Options::default() }
 }
 
+/// The same in wide vectors, wherever a nest has a form there.
+pub fn wide() -> Options {
+    Options { width: Width::Wide, ..checked() }
+}
+
 /// Compares two runs.
 pub fn compare<T: Element>(
     case: &Case<T>,
@@ -295,10 +300,13 @@ fn check_in<T: Element>(schedule: &Schedule, rows: usize, seed: u64, value: fn(&
         &case.native(Options { optimise: !checked().optimise, ..checked() }),
         "other optimiser",
     );
+    compare(&case, &expected, &case.native(wide()), "in wide vectors");
     rehint(&mut case.schedule, Hint::Plain);
     compare(&case, &expected, &case.native(checked()), "plain");
+    compare(&case, &expected, &case.native(wide()), "plain, in wide vectors");
     rehint(&mut case.schedule, Hint::Vector);
     compare(&case, &expected, &case.native(checked()), "vectors wherever possible");
+    compare(&case, &expected, &case.native(wide()), "wide vectors wherever possible");
 }
 
 /// Gives every loop the same hint.

@@ -245,7 +245,9 @@ fn compare_plans(seeds: std::ops::Range<u64>) {
         let schedule = crate::plan::tests::random::schedule(seed);
         for rows in [1, 3, 16] {
             let case = Case::<f32>::new(&schedule, rows, seed, value);
-            compare(&case, &case.interpreted(), &case.native(checked()), &format!("plan of seed {seed}"));
+            let expected = case.interpreted();
+            compare(&case, &expected, &case.native(checked()), &format!("plan of seed {seed}"));
+            compare(&case, &expected, &case.native(wide()), &format!("plan of seed {seed}, wide"));
         }
     }
 }
@@ -256,7 +258,9 @@ fn compare_seeds(seeds: std::ops::Range<u64>) {
         let value = if seed % 2 == 0 { Random::number } else { Random::extreme };
         let case = Case::<f32>::new(&schedule, rows, seed, value);
         let options = Options { optimise: seed % 4 == 0, ..checked() };
-        compare(&case, &case.interpreted(), &case.native(options), &format!("seed {seed}"));
+        let expected = case.interpreted();
+        compare(&case, &expected, &case.native(options), &format!("seed {seed}"));
+        compare(&case, &expected, &case.native(wide()), &format!("seed {seed}, wide"));
     }
 }
 

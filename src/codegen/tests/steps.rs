@@ -132,6 +132,7 @@ fn a_small_net_over_many_steps() {
 fn a_long_schedule() {
     let mut schedule = small_net(4, 3, 5);
     let steps = schedule.steps.clone();
+    let weight = |step: &Step| if let Step::Nest(nest) = step { nest_weight(nest) } else { 0 };
     while schedule.steps.iter().map(weight).sum::<usize>() <= WHOLE {
         schedule.steps.extend(steps.clone());
     }
@@ -161,6 +162,14 @@ fn the_text_of_the_code_names_what_it_computes() {
     let module = compile(&small_net(4, 2, 8), Options { listing: true, ..checked() }).expect("it compiles");
     assert!(module.clif().contains("a product"));
     assert!(module.asm().lines().count() > 50);
+}
+
+/// The nests of small nets have a form in wide vectors, where the machine has those.
+#[test]
+fn wide_nests() {
+    let module = compile(&small_net(4, 2, 8), Options { listing: true, ..wide() }).expect("it compiles");
+    let wide = module.asm().matches("; wide").count();
+    assert!(wide == 2 || !super::wide::available(), "{}", module.asm());
 }
 
 /// Recurrences in native code.

@@ -1,0 +1,255 @@
+//! Code on vectors of sixteen numbers, before registers are given out: operations in loops.
+//!
+//! Vectors are assigned once, but for those that [`Opcode::Assign`] names: what a loop carries from one iteration to
+//! the next.
+
+/// A vector of sixteen numbers, or of integers of 32 bits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub struct Vector(pub u32);
+
+/// An address that loops move.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Pointer(pub u32);
+
+/// An integer of 64 bits: the value of a loop variable, or one that the caller gives.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Counter(pub u32);
+
+/// What an operation reads.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Operand {
+    /// A vector.
+    Vector(Vector),
+    /// These bits in all lanes.
+    Bits(u32),
+}
+
+/// The element that a pointer and a number of bytes give.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    pub pointer: Pointer,
+    pub bytes: i32,
+}
+
+/// How many neighbouring elements the lanes stand for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reach {
+    /// One: read into all lanes, written from the first.
+    One,
+    /// As many as there are lanes.
+    All,
+    /// As many as the [`Mask`] of the loop around says.
+    Rest,
+}
+
+/// How two operands are to compare, as numbers or (the last two) as integers.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Relation {
+    Less,
+    LessEqual,
+    Equal,
+    NotEqual,
+    NotLess,
+    NotLessEqual,
+    IntEqual,
+    IntNotEqual,
+}
+
+impl Relation {
+    /// The one that holds where this one does not.
+    pub fn opposite(self) -> Self {
+        match self {
+            Relation::Less => Relation::NotLess,
+            Relation::LessEqual => Relation::NotLessEqual,
+            Relation::Equal => Relation::NotEqual,
+            Relation::NotEqual => Relation::Equal,
+            Relation::NotLess => Relation::Less,
+            Relation::NotLessEqual => Relation::LessEqual,
+            Relation::IntEqual => Relation::IntNotEqual,
+            Relation::IntNotEqual => Relation::IntEqual,
+        }
+    }
+}
+
+/// A multiple of counters, and a number.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Affine {
+    pub terms: Vec<(Counter, i64)>,
+    pub offset: i64,
+}
+
+/// `lo * divisor <= e <= (hi - 1) * divisor`, and `e` is a multiple of the divisor; `hi` is above `lo`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Within {
+    pub e: Affine,
+    pub divisor: i64,
+    pub lo: i64,
+    pub hi: i64,
+}
+
+/// What an [`Operation`] does with its operands.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Opcode {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    /// `a * b + c`, rounded once.
+    Fma,
+    Sqrt,
+    Floor,
+    Ceil,
+    Nearest,
+    And,
+    Or,
+    Xor,
+    IntAdd,
+    IntSub,
+    IntMul,
+    Shl(u8),
+    Shr(u8),
+    Sar(u8),
+    /// Integers as numbers.
+    Convert,
+    /// `if a relation b then c else d`
+    Select(Relation),
+    /// All ones where `a relation b`, else zeros.
+    Test(Relation),
+    /// `if a then b else c`, where `a` is all ones or zeros.
+    Choose,
+    /// Lane `k` is lane `k + by mod 16` of the operand.
+    Rotate(u8),
+    /// The first lane in all.
+    Spread,
+    /// Reads memory.
+    Load(Place, Reach),
+    /// Reads memory where all conditions hold; else these bits.
+    LoadWhen(Place, Reach, Vec<Within>, u32),
+    /// Reads memory so many bytes further as the first lane of the operand says, times a stride; NaN where that is not
+    /// one of the integers below an extent.
+    LoadRow { at: Place, reach: Reach, stride: i64, extent: u32 },
+    /// Writes memory.
+    Store(Place, Reach),
+    /// Changes `to`; with a mask the other lanes stay.
+    Assign { masked: bool },
+    /// An integer, that in the lanes goes on by steps.
+    Integer(Affine, i32),
+}
+
+impl Opcode {
+    /// Whether the first two operands may change places.
+    pub fn commutes(&self) -> bool {
+        use Opcode::*;
+        matches!(self, Add | Mul | Fma | And | Or | Xor | IntAdd | IntMul)
+    }
+}
+
+/// One operation.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Operation {
+    pub opcode: Opcode,
+    /// The result; none of a [`Opcode::Store`].
+    pub to: Option<Vector>,
+    pub args: Vec<Operand>,
+}
+
+/// A number that is known now, or follows from an integer that the caller gives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Start {
+    /// This one.
+    Known(i64),
+    /// The number of examples in whole vectors, times this.
+    WholeOfBatch(i64),
+    /// The element of the recurrence around, times this.
+    Element(i64),
+}
+
+/// How often a loop's body runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trips {
+    /// So often, at least once.
+    Known(i64),
+    /// Once for each example; there is at least one.
+    Batch,
+    /// Once for each sixteen examples.
+    WholeOfBatch,
+    /// Once if sixteen do not divide the number of examples.
+    RestOfBatch,
+}
+
+/// Which lanes stand for iterations.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mask {
+    /// The first so many.
+    First(u8),
+    /// As many as are left of the examples.
+    RestOfBatch,
+}
+
+/// An address that moves with a loop.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Moving {
+    pub pointer: Pointer,
+    /// Begins at this one and `start` bytes.
+    pub from: Pointer,
+    pub start: Start,
+    /// Bytes from one iteration to the next.
+    pub step: i64,
+}
+
+/// An integer that moves with a loop.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Counting {
+    pub counter: Counter,
+    /// Begins at this one, if any, and `start`.
+    pub from: Option<Counter>,
+    pub start: Start,
+    pub step: i64,
+}
+
+/// A loop.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Loop {
+    pub trips: Trips,
+    /// Set when the loop begins.
+    pub mask: Option<Mask>,
+    /// In an order in which each begins at one before it, or at one of a loop around.
+    pub pointers: Vec<Moving>,
+    pub counters: Vec<Counting>,
+    pub body: Vec<Item>,
+}
+
+/// What stands in a body.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Item {
+    Operation(Operation),
+    Loop(Loop),
+}
+
+/// A function.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Code {
+    /// The place in the table of regions of each pointer that begins there, or the word of the record, ...
+    pub bases: Vec<(Pointer, Base)>,
+    /// What all is in: runs once.
+    pub whole: Loop,
+    pub vectors: u32,
+    pub pointers: u32,
+    pub counters: u32,
+}
+
+/// What a pointer is before any loop moves it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Base {
+    /// The first element of a region, by its place in the table.
+    Region(usize),
+    /// The step's scalars and keys.
+    Record,
+    /// The numbers of the batch's examples.
+    Examples,
+}
+
+impl Code {
+    /// The number of examples of the batch.
+    pub const BATCH: Counter = Counter(0);
+}
