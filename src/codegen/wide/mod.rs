@@ -4,17 +4,19 @@
 //! is a function of its own, made without Cranelift: the same statements on wider vectors, with the same bits. What
 //! is left of a loop that sixteen do not divide runs once more under a mask.
 //!
+//! - `cost`: whether they are faster.
 //! - `lower`: [`crate::plan::schedule::Nest`] to `code`, loops of operations; `gates`: the programs of gates.
 //! - `registers`: `code` to machine code, which `assembler` collects.
 
 mod assembler;
 mod code;
+mod cost;
 mod gates;
 mod lower;
 mod registers;
 
 use super::{Options, Width, walk};
-use crate::circuit::{Dtype, expansions, machine};
+use crate::circuit::Dtype;
 use crate::plan::schedule::*;
 
 /// Machine code of a nest, and its text if one is asked for; none where Cranelift's is to be used. The function takes
@@ -26,10 +28,9 @@ pub fn function(
     within: Option<Var>,
     options: Options,
 ) -> Option<(Vec<u8>, String)> {
-    let worth = || runs_in_lanes(&nest.body) && work(schedule, &nest.body, 1) >= LEAST_WORK;
     let wanted = match options.width {
         Width::Narrow => false,
-        Width::Chosen => worth(),
+        Width::Chosen => cost::cost(schedule, &nest.body, false).is_wide(),
         Width::Wide => true,
     };
     let possible = schedule.dtype == Dtype::F32 && !options.without_fma && available();
@@ -38,9 +39,6 @@ pub fn function(
     }
     registers::emit(&lower::lower(schedule, nest, within)?, options.listing)
 }
-
-/// Operations up to which a call costs more than narrow vectors do.
-const LEAST_WORK: u64 = 2048;
 
 /// Whether this processor and system run such functions.
 #[cfg(all(target_arch = "x86_64", unix))]
@@ -71,18 +69,4 @@ fn walked(body: &[Stmt]) -> usize {
     let mut count = 0;
     walk::statements(body, &mut |_| count += 1);
     count
-}
-
-/// About how many operations on numbers a body is, for a whole batch, `times` over.
-fn work(schedule: &Schedule, body: &[Stmt], times: u64) -> u64 {
-    let of = |stmt: &Stmt| match stmt {
-        Stmt::For { extent, body, .. } | Stmt::Fold { extent, body, .. } => {
-            let extent = extent.len_for(schedule.capacity as usize) as u64;
-            work(schedule, body, times.saturating_mul(extent))
-        }
-        Stmt::Let { op: Op::Gate(gate), .. } => times * machine::program(*gate).ops.len() as u64,
-        Stmt::Let { op: Op::Draw { .. }, .. } => times * expansions::uniform().ops.len() as u64,
-        _ => times,
-    };
-    body.iter().map(of).fold(0, u64::saturating_add)
 }

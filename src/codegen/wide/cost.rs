@@ -1,0 +1,82 @@
+//! About how long a nest takes in vectors of four numbers and of sixteen.
+
+use crate::circuit::{expansions, machine};
+use crate::codegen::vectorise;
+use crate::plan::schedule::*;
+
+/// Cycles, about, for a whole batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Cost {
+    /// In vectors of four numbers.
+    pub narrow: f64,
+    /// In vectors of sixteen.
+    pub wide: f64,
+}
+
+/// Of an operation on sixteen numbers, where one on four numbers is 1: many processors do half of it at a time.
+const WIDE_OPERATION: f64 = 1.5;
+/// Of entering a loop, narrow and wide: there its addresses are read from the stack, and what it carries.
+const ENTRY: Cost = Cost { narrow: 3.0, wide: 12.0 };
+/// Of combining the lanes of a fold.
+const COMBINED: Cost = Cost { narrow: 12.0, wide: 16.0 };
+/// Of calling a function.
+const CALL: f64 = 30.0;
+
+impl Cost {
+    fn of(operations: usize) -> Self {
+        Cost { narrow: operations as f64, wide: operations as f64 * WIDE_OPERATION }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Cost { narrow: self.narrow + other.narrow, wide: self.wide + other.wide }
+    }
+
+    /// Whether wide vectors are clearly faster.
+    pub fn is_wide(self) -> bool {
+        self.wide + CALL < 0.9 * self.narrow
+    }
+}
+
+/// The cost of a body; `spread` tells whether it is in a loop that runs in lanes.
+pub fn cost(schedule: &Schedule, body: &[Stmt], spread: bool) -> Cost {
+    body.iter().fold(Cost::default(), |sum, stmt| sum.plus(of_statement(schedule, stmt, spread)))
+}
+
+fn of_statement(schedule: &Schedule, stmt: &Stmt, spread: bool) -> Cost {
+    match stmt {
+        Stmt::For { var, extent, hint, body } => repeated(schedule, *var, *extent, *hint, body, spread),
+        Stmt::Fold { var, extent, hint, body, with, order, .. } => {
+            let combine = with.gate().map_or(4, |gate| machine::program(gate).ops.len());
+            let times = extent.len_for(schedule.capacity as usize) as f64;
+            let each = Cost::of(combine);
+            let combining = match (hint, order) {
+                (Hint::Vector, _) => Cost { narrow: each.narrow * times / 4.0, wide: each.wide * times / 16.0 }
+                    .plus(COMBINED),
+                (Hint::Plain, _) => Cost { narrow: each.narrow * times, wide: each.wide * times },
+            };
+            repeated(schedule, *var, *extent, *hint, body, spread).plus(combining)
+        }
+        Stmt::Let { op: Op::Gate(gate), .. } => Cost::of(machine::program(*gate).ops.len()),
+        Stmt::Let { op: Op::Draw { .. }, .. } => Cost::of(expansions::uniform().ops.len()),
+        Stmt::Let { .. } | Stmt::Load { .. } | Stmt::LoadAt { .. } | Stmt::Store { .. } => Cost::of(1),
+    }
+}
+
+/// A loop, as each kind of vectors runs it.
+fn repeated(schedule: &Schedule, var: Var, extent: Extent, hint: Hint, body: &[Stmt], spread: bool) -> Cost {
+    let length = extent.len_for(schedule.capacity as usize);
+    let narrow_lanes = !spread && hint == Hint::Vector;
+    let wide_lanes = !spread
+        && length > 1
+        && (narrow_lanes
+            || (!super::runs_in_lanes(body) && vectorise::possible(schedule, var, extent, body)));
+    let times = |in_lanes: bool, lanes: usize| match in_lanes {
+        true => length.div_ceil(lanes) as f64,
+        false => length as f64,
+    };
+    let inside = |in_lanes: bool| cost(schedule, body, spread || in_lanes).plus(Cost { narrow: 2.0, wide: 2.0 });
+    Cost {
+        narrow: ENTRY.narrow + times(narrow_lanes, 4) * inside(narrow_lanes).narrow,
+        wide: ENTRY.wide + times(wide_lanes, 16) * inside(wide_lanes).wide,
+    }
+}
