@@ -3,7 +3,6 @@
 use iced_x86::{Code, Encoder, Instruction, MemoryOperand, OpKind, Register};
 use std::fmt::Write;
 
-
 /// The register that holds the address of the constants.
 pub const POOL: Register = Register::RBP;
 

@@ -40,6 +40,8 @@ pub enum Reach {
     All,
     /// As many as the [`Mask`] of the loop around says.
     Rest,
+    /// So many, of elements that lie `step` apart.
+    Strided { step: u8, lanes: u8 },
 }
 
 /// How two operands are to compare, as numbers or (the last two) as integers.
@@ -127,11 +129,18 @@ pub enum Opcode {
     LoadWhen(Place, Reach, Vec<Within>, u32),
     /// Reads memory so many bytes further as the first lane of the operand says, times a stride; NaN where that is not
     /// one of the integers below an extent.
-    LoadRow { at: Place, reach: Reach, stride: i64, extent: u32 },
+    LoadRow {
+        at: Place,
+        reach: Reach,
+        stride: i64,
+        extent: u32,
+    },
     /// Writes memory.
     Store(Place, Reach),
     /// Changes `to`; with a mask the other lanes stay.
-    Assign { masked: bool },
+    Assign {
+        masked: bool,
+    },
     /// An integer, that in the lanes goes on by steps.
     Integer(Affine, i32),
 }
@@ -252,4 +261,50 @@ pub enum Base {
 impl Code {
     /// The number of examples of the batch.
     pub const BATCH: Counter = Counter(0);
+
+    /// Without operations that nobody reads the result of.
+    pub fn without_unread(mut self) -> Self {
+        let mut reads = vec![0; self.vectors as usize];
+        count_reads(&self.whole.body, &mut reads);
+        drop_unread(&mut self.whole.body, &mut reads);
+        self
+    }
+}
+
+fn count_reads(body: &[Item], reads: &mut [u32]) {
+    for item in body {
+        match item {
+            Item::Operation(operation) => {
+                operation.vectors().for_each(|vector| reads[vector.0 as usize] += 1);
+            }
+            Item::Loop(inner) => count_reads(&inner.body, reads),
+        }
+    }
+}
+
+/// From the end, as a vector is made before it is read.
+fn drop_unread(body: &mut Vec<Item>, reads: &mut [u32]) {
+    for at in (0..body.len()).rev() {
+        match &mut body[at] {
+            Item::Loop(inner) => drop_unread(&mut inner.body, reads),
+            Item::Operation(operation) => {
+                let assigns = matches!(operation.opcode, Opcode::Assign { .. });
+                let read = operation.to.is_none_or(|to| assigns || reads[to.0 as usize] > 0);
+                if !read {
+                    operation.vectors().for_each(|vector| reads[vector.0 as usize] -= 1);
+                    body.remove(at);
+                }
+            }
+        }
+    }
+}
+
+impl Operation {
+    /// The vectors that it reads.
+    pub fn vectors(&self) -> impl Iterator<Item = Vector> {
+        self.args.iter().filter_map(|arg| match arg {
+            Operand::Vector(vector) => Some(*vector),
+            Operand::Bits(_) => None,
+        })
+    }
 }

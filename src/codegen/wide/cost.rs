@@ -1,7 +1,7 @@
 //! About how long a nest takes in vectors of four numbers and of sixteen.
 
+use super::unroll;
 use crate::circuit::{expansions, machine};
-use crate::codegen::vectorise;
 use crate::plan::schedule::*;
 
 /// Cycles, about, for a whole batch.
@@ -37,12 +37,18 @@ impl Cost {
     }
 }
 
-/// The cost of a body; `spread` tells whether it is in a loop that runs in lanes.
-pub fn cost(schedule: &Schedule, body: &[Stmt], spread: bool) -> Cost {
+/// The cost of a nest, of which the wide code is made from another body.
+pub fn cost(schedule: &Schedule, nest: &Nest, unrolled: &[Stmt]) -> Cost {
+    let Cost { narrow, .. } = of_body(schedule, &nest.body, None);
+    Cost { narrow, ..of_body(schedule, unrolled, None) }
+}
+
+/// The cost of a body; `spread` is the variable of the loop around that runs in lanes.
+fn of_body(schedule: &Schedule, body: &[Stmt], spread: Option<Var>) -> Cost {
     body.iter().fold(Cost::default(), |sum, stmt| sum.plus(of_statement(schedule, stmt, spread)))
 }
 
-fn of_statement(schedule: &Schedule, stmt: &Stmt, spread: bool) -> Cost {
+fn of_statement(schedule: &Schedule, stmt: &Stmt, spread: Option<Var>) -> Cost {
     match stmt {
         Stmt::For { var, extent, hint, body } => repeated(schedule, *var, *extent, *hint, body, spread),
         Stmt::Fold { var, extent, hint, body, with, order, .. } => {
@@ -50,31 +56,45 @@ fn of_statement(schedule: &Schedule, stmt: &Stmt, spread: bool) -> Cost {
             let times = extent.len_for(schedule.capacity as usize) as f64;
             let each = Cost::of(combine);
             let combining = match (hint, order) {
-                (Hint::Vector, _) => Cost { narrow: each.narrow * times / 4.0, wide: each.wide * times / 16.0 }
-                    .plus(COMBINED),
+                (Hint::Vector, _) => {
+                    Cost { narrow: each.narrow * times / 4.0, wide: each.wide * times / 16.0 }.plus(COMBINED)
+                }
                 (Hint::Plain, _) => Cost { narrow: each.narrow * times, wide: each.wide * times },
             };
             repeated(schedule, *var, *extent, *hint, body, spread).plus(combining)
         }
         Stmt::Let { op: Op::Gate(gate), .. } => Cost::of(machine::program(*gate).ops.len()),
         Stmt::Let { op: Op::Draw { .. }, .. } => Cost::of(expansions::uniform().ops.len()),
-        Stmt::Let { .. } | Stmt::Load { .. } | Stmt::LoadAt { .. } | Stmt::Store { .. } => Cost::of(1),
+        Stmt::Let { .. } | Stmt::LoadAt { .. } => Cost::of(1),
+        Stmt::Load { at, .. } | Stmt::Store { at, .. } => {
+            // Strided ones are as many accesses, each with a permutation.
+            let step = spread.map_or(0, |var| at.at.coefficient(var)).unsigned_abs() as usize;
+            Cost::of(if step > 1 { step.saturating_mul(4) } else { 1 })
+        }
     }
 }
 
 /// A loop, as each kind of vectors runs it.
-fn repeated(schedule: &Schedule, var: Var, extent: Extent, hint: Hint, body: &[Stmt], spread: bool) -> Cost {
+fn repeated(
+    schedule: &Schedule,
+    var: Var,
+    extent: Extent,
+    hint: Hint,
+    body: &[Stmt],
+    spread: Option<Var>,
+) -> Cost {
     let length = extent.len_for(schedule.capacity as usize);
-    let narrow_lanes = !spread && hint == Hint::Vector;
-    let wide_lanes = !spread
+    let narrow_lanes = spread.is_none() && hint == Hint::Vector;
+    let wide_lanes = spread.is_none()
         && length > 1
-        && (narrow_lanes
-            || (!super::runs_in_lanes(body) && vectorise::possible(schedule, var, extent, body)));
+        && (narrow_lanes || (!super::runs_in_lanes(body) && unroll::possible(schedule, var, extent, body)));
     let times = |in_lanes: bool, lanes: usize| match in_lanes {
         true => length.div_ceil(lanes) as f64,
         false => length as f64,
     };
-    let inside = |in_lanes: bool| cost(schedule, body, spread || in_lanes).plus(Cost { narrow: 2.0, wide: 2.0 });
+    let inside = |in_lanes: bool| {
+        of_body(schedule, body, spread.or(in_lanes.then_some(var))).plus(Cost { narrow: 2.0, wide: 2.0 })
+    };
     Cost {
         narrow: ENTRY.narrow + times(narrow_lanes, 4) * inside(narrow_lanes).narrow,
         wide: ENTRY.wide + times(wide_lanes, 16) * inside(wide_lanes).wide,

@@ -5,7 +5,8 @@
 
 use super::code::*;
 use super::gates::Meaning;
-use crate::codegen::{invariant, keys_at, vectorise};
+use super::unroll;
+use crate::codegen::{invariant, keys_at};
 use crate::plan::contraction::even_blocks;
 use crate::plan::schedule::*;
 use rustc_hash::FxHashMap;
@@ -18,6 +19,8 @@ pub const LANES: i64 = 16;
 struct Spread {
     var: Var,
     reach: Reach,
+    /// How many lanes stand for iterations, if that is known.
+    lanes: Option<u8>,
 }
 
 /// Of which variable, and how far it goes: what opens a [`Level`].
@@ -53,10 +56,10 @@ pub struct Lowering<'a> {
     counters: u32,
 }
 
-/// The code of a nest, which stands in the loop of a recurrence over `within` if there is one; none where it does
+/// The code of a nest's body, which stands in the loop of a recurrence over `within` if there is one; none where it does
 /// something that has no form here.
-pub fn lower(schedule: &Schedule, nest: &Nest, within: Option<Var>) -> Option<Code> {
-    let body = invariant::move_out(schedule, &nest.body);
+pub fn lower(schedule: &Schedule, body: &[Stmt], within: Option<Var>) -> Option<Code> {
+    let body = invariant::move_out(schedule, body);
     let mut lowering = Lowering {
         schedule,
         regions: schedule.regions(),
@@ -73,13 +76,8 @@ pub fn lower(schedule: &Schedule, nest: &Nest, within: Option<Var>) -> Option<Co
     lowering.open(element);
     lowering.block(&body)?;
     let whole = lowering.closed(Trips::Known(1), None);
-    Some(Code {
-        bases: lowering.bases,
-        whole,
-        vectors: lowering.vectors,
-        pointers: lowering.pointers,
-        counters: lowering.counters,
-    })
+    let Lowering { bases, vectors, pointers, counters, .. } = lowering;
+    Some(Code { bases, whole, vectors, pointers, counters }.without_unread())
 }
 
 impl Start {
@@ -107,7 +105,11 @@ impl Lowering<'_> {
     }
 
     fn emit(&mut self, operation: Operation) {
-        self.levels.last_mut().expect("the function itself is a level").items.push(Item::Operation(operation));
+        self.levels
+            .last_mut()
+            .expect("the function itself is a level")
+            .items
+            .push(Item::Operation(operation));
     }
 
     fn open(&mut self, along: Option<Along>) {
@@ -169,7 +171,7 @@ impl Lowering<'_> {
         self.spread.is_none()
             && extent != Extent::Fixed(1)
             && !self.some_run_in_lanes(body)
-            && vectorise::possible(self.schedule, var, extent, body)
+            && unroll::possible(self.schedule, var, extent, body)
     }
 
     /// Whether some of the loops in a body are to run in lanes.
@@ -208,19 +210,23 @@ impl Lowering<'_> {
                 let whole_trips = (whole > 0).then_some(Trips::Known(whole));
                 (whole_trips, rest_trips, Start::Known(whole * LANES), Mask::First(rest as u8))
             }
-            Extent::Batch => {
-                (Some(Trips::WholeOfBatch), Some(Trips::RestOfBatch), Start::WholeOfBatch(1), Mask::RestOfBatch)
-            }
+            Extent::Batch => (
+                Some(Trips::WholeOfBatch),
+                Some(Trips::RestOfBatch),
+                Start::WholeOfBatch(1),
+                Mask::RestOfBatch,
+            ),
         };
         let around = self.spread;
         if let Some(trips) = whole {
-            self.spread = Some(Spread { var, reach: Reach::All });
+            self.spread = Some(Spread { var, reach: Reach::All, lanes: Some(LANES as u8) });
             self.open(Some(Along { var, start: Start::Known(0), step: LANES }));
             body(self)?;
             self.close(trips, None);
         }
         if let Some(trips) = rest {
-            self.spread = Some(Spread { var, reach: Reach::Rest });
+            let lanes = if let Mask::First(lanes) = mask { Some(lanes) } else { None };
+            self.spread = Some(Spread { var, reach: Reach::Rest, lanes });
             self.open(Some(Along { var, start, step: LANES }));
             body(self)?;
             self.close(trips, Some(mask));
@@ -268,7 +274,8 @@ impl Lowering<'_> {
             return None;
         }
         // As an element of an array that has one for each example.
-        let level = self.levels.iter().rposition(|level| level.along.is_some_and(|along| along.var == var))?;
+        let level =
+            self.levels.iter().rposition(|level| level.along.is_some_and(|along| along.var == var))?;
         let from = self.base(Base::Examples);
         let along = self.levels[level].along?;
         let (start, step) = (along.start.times(4), along.step * 4);
@@ -297,7 +304,8 @@ impl Lowering<'_> {
 
     /// The value of a variable, as the first `depth` levels say.
     fn counter(&mut self, var: Var, depth: usize) -> Option<Counter> {
-        let level = self.levels[..depth].iter().rposition(|level| level.along.is_some_and(|a| a.var == var))?;
+        let level =
+            self.levels[..depth].iter().rposition(|level| level.along.is_some_and(|a| a.var == var))?;
         if let Some(counting) = self.levels[level].counter {
             return Some(counting.counter);
         }
@@ -336,6 +344,9 @@ impl Lowering<'_> {
         match at.at.coefficient(spread.var) {
             0 => Some(Reach::One),
             1 => Some(spread.reach),
+            step if (2..=unroll::MOST_STRIDE).contains(&step) => {
+                Some(Reach::Strided { step: step as u8, lanes: spread.lanes? })
+            }
             _ => None,
         }
     }
@@ -353,7 +364,8 @@ impl Lowering<'_> {
             let place = self.regions.binary_search(&region).expect("a buffer's region is listed");
             return self.base(Base::Region(place));
         };
-        let bound = |var: Var| self.levels[..depth].iter().any(|level| level.along.is_some_and(|a| a.var == var));
+        let bound =
+            |var: Var| self.levels[..depth].iter().any(|level| level.along.is_some_and(|a| a.var == var));
         let terms: Vec<(Var, i64)> = terms.iter().copied().filter(|term| bound(term.0)).collect();
         let coefficient = |along: Along| terms.iter().find(|term| term.0 == along.var).map(|term| term.1);
         let moves = self.levels[level].along.and_then(|along| Some((along, coefficient(along)?)));

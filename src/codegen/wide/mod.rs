@@ -5,6 +5,7 @@
 //! is left of a loop that sixteen do not divide runs once more under a mask.
 //!
 //! - `cost`: whether they are faster.
+//! - `unroll`: writes small loops out.
 //! - `lower`: [`crate::plan::schedule::Nest`] to `code`, loops of operations; `gates`: the programs of gates.
 //! - `registers`: `code` to machine code, which `assembler` collects.
 
@@ -14,6 +15,7 @@ mod cost;
 mod gates;
 mod lower;
 mod registers;
+mod unroll;
 
 use super::{Options, Width, walk};
 use crate::circuit::Dtype;
@@ -28,16 +30,20 @@ pub fn function(
     within: Option<Var>,
     options: Options,
 ) -> Option<(Vec<u8>, String)> {
-    let wanted = match options.width {
-        Width::Narrow => false,
-        Width::Chosen => cost::cost(schedule, &nest.body, false).is_wide(),
-        Width::Wide => true,
-    };
     let possible = schedule.dtype == Dtype::F32 && !options.without_fma && available();
-    if !(wanted && possible) {
+    if !possible || options.width == Width::Narrow {
         return None;
     }
-    registers::emit(&lower::lower(schedule, nest, within)?, options.listing)
+    let body = unroll::unroll(schedule, &nest.body);
+    let wanted = match options.width {
+        Width::Narrow => false,
+        Width::Chosen => cost::cost(schedule, nest, &body).is_wide(),
+        Width::Wide => true,
+    };
+    if !wanted {
+        return None;
+    }
+    registers::emit(&lower::lower(schedule, &body, within)?, options.listing)
 }
 
 /// Whether this processor and system run such functions.

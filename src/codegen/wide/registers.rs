@@ -75,7 +75,13 @@ pub fn emit(code: &Code, listing: bool) -> Option<(Vec<u8>, String)> {
 
 /// The function's beginning, before a body of so many bytes and its constants: saves registers, takes room on the
 /// stack, and keeps the operands there.
-fn enter(code: &Code, stack: i64, body: usize, constants: Vec<u32>, listing: bool) -> (Vec<u8>, Vec<u32>, String) {
+fn enter(
+    code: &Code,
+    stack: i64,
+    body: usize,
+    constants: Vec<u32>,
+    listing: bool,
+) -> (Vec<u8>, Vec<u32>, String) {
     use Register::*;
     let mut asm = Assembler::new(constants, listing);
     for register in SAVED {
@@ -169,6 +175,31 @@ fn vectors(args: &[Operand]) -> impl Iterator<Item = Vector> {
 enum Source {
     Register(usize),
     Memory(MemoryOperand),
+}
+
+/// Sixteen neighbours, some of which are elements that lie a step apart.
+struct Part {
+    /// The first of the neighbours, counted from the first element.
+    first: i64,
+    /// Which of the neighbours are elements.
+    elements: u16,
+    /// The lanes that these belong to.
+    lanes: u16,
+}
+
+impl Part {
+    /// Those that hold the elements of so many lanes.
+    fn of(step: u8, lanes: u8) -> impl Iterator<Item = Part> {
+        let part = move |k: u8| {
+            let mut part = Part { first: i64::from(k) * 16, elements: 0, lanes: 0 };
+            for lane in (0..lanes).filter(|lane| lane * step / 16 == k) {
+                part.lanes |= 1 << lane;
+                part.elements |= 1 << (lane * step % 16);
+            }
+            part
+        };
+        (0..step).map(part).filter(|part| part.lanes != 0)
+    }
 }
 
 struct Emission<'c> {
@@ -399,10 +430,12 @@ impl Emission<'_> {
     /// Gives registers for the whole of an innermost loop: to what it carries, to what is read from outside, and to
     /// addresses.
     fn pin(&mut self, around: &Loop) {
-        let ops = || around.body.iter().map(|item| match item {
-            Item::Operation(op) => op,
-            Item::Loop(_) => unreachable!("it is an innermost loop"),
-        });
+        let ops = || {
+            around.body.iter().map(|item| match item {
+                Item::Operation(op) => op,
+                Item::Loop(_) => unreachable!("it is an innermost loop"),
+            })
+        };
         let mut carried: Vec<Vector> = vec![];
         let mut inside: Vec<Vector> = vec![];
         let mut outside: Vec<(Vector, usize)> = vec![];
@@ -555,7 +588,9 @@ impl Emission<'_> {
     fn anywhere(&mut self, operand: Operand, locked: &mut Vec<usize>) -> Source {
         match operand {
             Operand::Bits(bits) => Source::Memory(self.asm.constant(bits)),
-            Operand::Vector(vector) if self.register_of(vector).is_none() && self.next_read(vector).is_none() => {
+            Operand::Vector(vector)
+                if self.register_of(vector).is_none() && self.next_read(vector).is_none() =>
+            {
                 Source::Memory(self.home(vector))
             }
             vector => Source::Register(self.in_register(vector, locked)),
@@ -767,12 +802,9 @@ impl Emission<'_> {
         let register = self.take(&[], to);
         let to = zmm(register);
         let mut instruction = made(match (other, then) {
-            (Some(other), Source::Register(then)) => Instruction::with3(
-                X86::EVEX_Vblendmps_zmm_k1z_zmm_zmmm512b32,
-                to,
-                zmm(other),
-                zmm(then),
-            ),
+            (Some(other), Source::Register(then)) => {
+                Instruction::with3(X86::EVEX_Vblendmps_zmm_k1z_zmm_zmmm512b32, to, zmm(other), zmm(then))
+            }
             (Some(other), Source::Memory(then)) => {
                 Instruction::with3(X86::EVEX_Vblendmps_zmm_k1z_zmm_zmmm512b32, to, zmm(other), then)
             }
@@ -839,16 +871,17 @@ impl Emission<'_> {
         let register = self.take(&locked, to);
         self.release(args);
         self.held[register] = Some(to);
+        locked.push(register);
         match opcode {
             Opcode::Load(at, reach) => {
                 let from = self.memory(*at);
-                self.read(register, from, *reach);
+                self.read(register, from, *reach, &locked);
             }
             Opcode::LoadWhen(at, reach, when, fill) => {
                 self.spread_bits(register, *fill);
                 let outside: Vec<_> = when.iter().flat_map(|within| self.unless(within)).collect();
                 let from = self.memory(*at);
-                self.read(register, from, *reach);
+                self.read(register, from, *reach, &locked);
                 outside.into_iter().for_each(|jump| self.asm.land(jump));
             }
             Opcode::LoadRow { at, reach, stride, extent } => {
@@ -867,7 +900,7 @@ impl Emission<'_> {
                         self.asm.rm(X86::Add_r64_rm64, SCRATCH, home);
                     }
                 }
-                self.read(register, memory(SCRATCH, at.bytes.into()), *reach);
+                self.read(register, memory(SCRATCH, at.bytes.into()), *reach, &locked);
                 self.asm.land(outside);
             }
             _ => unreachable!("it reads no memory"),
@@ -875,10 +908,13 @@ impl Emission<'_> {
         register
     }
 
-    fn read(&mut self, register: usize, from: MemoryOperand, reach: Reach) {
+    fn read(&mut self, register: usize, from: MemoryOperand, reach: Reach, locked: &[usize]) {
         let code = match reach {
             Reach::One => X86::EVEX_Vbroadcastss_zmm_k1z_xmmm32,
             Reach::All | Reach::Rest => X86::EVEX_Vmovups_zmm_k1z_zmmm512,
+            Reach::Strided { step, lanes } => {
+                return self.read_strided(register, from, [step, lanes], locked);
+            }
         };
         let mut instruction = made(Instruction::with2(code, zmm(register), from));
         if reach == Reach::Rest {
@@ -886,6 +922,69 @@ impl Emission<'_> {
             instruction.set_zeroing_masking(true);
         }
         self.asm.put(instruction);
+    }
+
+    /// Reads elements `step` apart: those of each sixteen neighbours, and moves them to their lanes. Nothing beyond the
+    /// last is touched.
+    fn read_strided(
+        &mut self,
+        register: usize,
+        from: MemoryOperand,
+        [step, lanes]: [u8; 2],
+        locked: &[usize],
+    ) {
+        let mut locked = locked.to_vec();
+        let neighbours = self.take(&locked, TEMPORARY);
+        locked.push(neighbours);
+        let order = self.take(&locked, TEMPORARY);
+        for (k, part) in Part::of(step, lanes).enumerate() {
+            self.set_mask(part.elements);
+            let moved = memory(from.base, from.displacement + part.first * 4);
+            let mut load =
+                made(Instruction::with2(X86::EVEX_Vmovups_zmm_k1z_zmmm512, zmm(neighbours), moved));
+            load.set_op_mask(MASK);
+            load.set_zeroing_masking(true);
+            self.asm.put(load);
+            let lanes = self.asm.lanes(std::array::from_fn(|lane| {
+                (lane as u32 * u32::from(step)).wrapping_sub(part.first as u32)
+            }));
+            self.asm.rm(X86::EVEX_Vmovups_zmm_k1z_zmmm512, zmm(order), lanes);
+            self.set_mask(part.lanes);
+            let code = X86::EVEX_Vpermps_zmm_k1z_zmm_zmmm512b32;
+            let (to, order, neighbours) = (zmm(register), zmm(order), zmm(neighbours));
+            let mut moved = made(Instruction::with3(code, to, order, neighbours));
+            moved.set_op_mask(MASK);
+            moved.set_zeroing_masking(k == 0);
+            self.asm.put(moved);
+        }
+        self.release(&[]);
+    }
+
+    /// Writes lanes to elements `step` apart; what is between them stays.
+    fn write_strided(&mut self, value: usize, to: MemoryOperand, [step, lanes]: [u8; 2]) {
+        let mut locked = vec![value];
+        let neighbours = self.take(&locked, TEMPORARY);
+        locked.push(neighbours);
+        let order = self.take(&locked, TEMPORARY);
+        for part in Part::of(step, lanes) {
+            let from =
+                self.asm.lanes(std::array::from_fn(|k| (part.first as u32 + k as u32) / u32::from(step)));
+            self.asm.rm(X86::EVEX_Vmovups_zmm_k1z_zmmm512, zmm(order), from);
+            let code = X86::EVEX_Vpermps_zmm_k1z_zmm_zmmm512b32;
+            self.asm.put(made(Instruction::with3(code, zmm(neighbours), zmm(order), zmm(value))));
+            self.set_mask(part.elements);
+            let moved = memory(to.base, to.displacement + part.first * 4);
+            let code = X86::EVEX_Vmovups_zmmm512_k1z_zmm;
+            let mut store = made(Instruction::with2(code, moved, zmm(neighbours)));
+            store.set_op_mask(MASK);
+            self.asm.put(store);
+        }
+    }
+
+    /// Sets the mask of one operation.
+    fn set_mask(&mut self, bits: u16) {
+        self.asm.ri(X86::Mov_r32_imm32, Register::ECX, bits.into());
+        self.asm.rr(X86::VEX_Kmovw_kr_r32, MASK, Register::ECX);
     }
 
     /// Jumps where a condition does not hold.
@@ -932,11 +1031,15 @@ impl Emission<'_> {
 
     fn store(&mut self, at: Place, reach: Reach, args: &[Operand]) {
         let value = self.in_register(args[0], &mut vec![]);
-        self.release(args);
         let place = self.memory(at);
+        if let Reach::Strided { step, lanes } = reach {
+            self.write_strided(value, place, [step, lanes]);
+            return self.release(args);
+        }
+        self.release(args);
         let (code, value) = match reach {
             Reach::One => (X86::EVEX_Vmovss_m32_k1_xmm, xmm(value)),
-            Reach::All | Reach::Rest => (X86::EVEX_Vmovups_zmmm512_k1z_zmm, zmm(value)),
+            _ => (X86::EVEX_Vmovups_zmmm512_k1z_zmm, zmm(value)),
         };
         let mut instruction = made(Instruction::with2(code, place, value));
         if reach == Reach::Rest {

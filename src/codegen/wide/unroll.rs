@@ -1,0 +1,342 @@
+//! Small loops written out, so that the loop around them can run in lanes: pools and other windows.
+//!
+//! `for l < 14 { for n < 2 in lanes { a[2*l + n] ... } }` would fill two of sixteen lanes. Without the inner loop the
+//! outer one fills fourteen, reading and writing every second element. Arrays that only hold what one iteration needs
+//! become registers.
+
+use crate::circuit::gates;
+use crate::codegen::{vectorise, walk};
+use crate::plan::schedule::*;
+use rustc_hash::FxHashMap;
+
+/// Statements up to which loops are written out.
+const MOST_STATEMENTS: usize = 72;
+/// Iterations from which on a loop is worth it.
+const LEAST_LANES: usize = 6;
+/// Elements from one lane to the next, at most.
+pub const MOST_STRIDE: i64 = 4;
+
+/// A body in which small loops are written out where the loop around them can then run in lanes.
+pub fn unroll(schedule: &Schedule, body: &[Stmt]) -> Vec<Stmt> {
+    let mut next = 0;
+    walk::assigned(body, &mut |reg| next = next.max(reg.0 + 1));
+    let mut unroller = Unroller { schedule, next, regs: FxHashMap::default(), known: FxHashMap::default() };
+    unroller.body(body)
+}
+
+struct Unroller<'a> {
+    schedule: &'a Schedule,
+    /// The next register that is free.
+    next: u32,
+    /// What registers of the loops are in the iteration that is written out.
+    regs: FxHashMap<Reg, Reg>,
+    /// What the elements of arrays that become registers are.
+    known: FxHashMap<Address, Reg>,
+}
+
+impl Unroller<'_> {
+    fn body(&mut self, body: &[Stmt]) -> Vec<Stmt> {
+        body.iter().map(|stmt| self.stmt(stmt)).collect()
+    }
+
+    fn stmt(&mut self, stmt: &Stmt) -> Stmt {
+        let mut stmt = stmt.clone();
+        if let Stmt::For { var, extent, hint, body } = &mut stmt {
+            if *hint == Hint::Plain
+                && let Some(written_out) = self.written_out(*var, *extent, body)
+            {
+                (*hint, *body) = (Hint::Vector, written_out);
+                return stmt;
+            }
+        }
+        if let Stmt::For { body, .. } | Stmt::Fold { body, .. } = &mut stmt {
+            *body = self.body(body);
+        }
+        stmt
+    }
+
+    /// The body of a loop without loops, if it then runs in lanes.
+    fn written_out(&mut self, var: Var, extent: Extent, body: &[Stmt]) -> Option<Vec<Stmt>> {
+        let Extent::Fixed(length) = extent else { return None };
+        let has_loops = body.iter().any(|stmt| matches!(stmt, Stmt::For { .. } | Stmt::Fold { .. }));
+        let fits = has_loops
+            && length as usize >= LEAST_LANES
+            && size(body)? <= MOST_STATEMENTS
+            && longest_in_lanes(body) < length;
+        if !fits {
+            return None;
+        }
+        let private = self.private(body);
+        self.regs.clear();
+        self.known.clear();
+        let mut out = vec![];
+        self.write_out(body, &[], &private, &mut out)?;
+        possible(self.schedule, var, extent, &out).then_some(out)
+    }
+
+    /// The arrays that nothing but this body touches.
+    fn private(&self, body: &[Stmt]) -> Vec<BufferId> {
+        let mut inside: FxHashMap<BufferId, usize> = FxHashMap::default();
+        walk::addresses(body, &mut |at| *inside.entry(at.buffer).or_default() += 1);
+        let mut all: FxHashMap<BufferId, usize> = FxHashMap::default();
+        let mut count = |buffer: BufferId| *all.entry(buffer).or_default() += 1;
+        for step in &self.schedule.steps {
+            step.for_each_leaf(&mut |step| match step {
+                Step::Nest(nest) => walk::addresses(&nest.body, &mut |at| count(at.buffer)),
+                Step::Contract(contract) => {
+                    [&contract.a, &contract.b, &contract.out].into_iter().for_each(|at| count(at.buffer));
+                }
+                Step::Scatter(scatter) => {
+                    [scatter.index, scatter.value, scatter.out].into_iter().for_each(&mut count);
+                }
+                Step::Recur(_) => unreachable!("it is no leaf"),
+            });
+        }
+        let scratch = |buffer: &BufferId| {
+            let buffer = &self.schedule.buffers[buffer.0 as usize];
+            buffer.region == Region::Arena && !buffer.batch
+        };
+        inside
+            .iter()
+            .filter(|(buffer, count)| all[buffer] == **count && scratch(buffer))
+            .map(|(b, _)| *b)
+            .collect()
+    }
+
+    /// Writes statements out where some variables have values.
+    fn write_out(
+        &mut self,
+        body: &[Stmt],
+        values: &[(Var, i64)],
+        private: &[BufferId],
+        out: &mut Vec<Stmt>,
+    ) -> Option<()> {
+        for stmt in body {
+            match stmt {
+                Stmt::For { var, extent: Extent::Fixed(extent), body, .. } => {
+                    for i in 0..i64::from(*extent) {
+                        self.write_out(body, &with(values, *var, i), private, out)?;
+                    }
+                }
+                Stmt::Fold { acc, .. } => {
+                    let result = self.fold(stmt, values, private, out)?;
+                    self.regs.insert(*acc, result);
+                }
+                Stmt::Load { reg, at, .. } if private.contains(&at.buffer) => {
+                    let known = *self.known.get(&fixed_address(at, values))?;
+                    self.regs.insert(*reg, known);
+                }
+                Stmt::Load { reg, at, when, fill } => {
+                    let when = when
+                        .iter()
+                        .map(|condition| Condition { e: fixed(&condition.e, values), ..condition.clone() });
+                    let (when, at) = (when.collect(), fixed_address(at, values));
+                    let reg = self.renamed(*reg);
+                    out.push(Stmt::Load { reg, at, when, fill: *fill });
+                }
+                Stmt::LoadAt { reg, at, index, stride, extent } => {
+                    let (index, at) = (self.reg(*index), fixed_address(at, values));
+                    let reg = self.renamed(*reg);
+                    out.push(Stmt::LoadAt { reg, at, index, stride: *stride, extent: *extent });
+                }
+                Stmt::Store { at, value } if private.contains(&at.buffer) => {
+                    self.known.insert(fixed_address(at, values), self.reg(*value));
+                }
+                Stmt::Store { at, value } => {
+                    out.push(Stmt::Store { at: fixed_address(at, values), value: self.reg(*value) });
+                }
+                Stmt::Let { reg, op, args } => {
+                    let args = args.iter().map(|&arg| self.reg(arg)).collect();
+                    let op = match op {
+                        Op::Index(linear) => Op::Index(fixed(linear, values)),
+                        Op::Draw { site, element, example } => {
+                            Op::Draw { site: *site, element: fixed(element, values), example: *example }
+                        }
+                        op => op.clone(),
+                    };
+                    let reg = self.renamed(*reg);
+                    out.push(Stmt::Let { reg, op, args });
+                }
+                Stmt::For { .. } => return None,
+            }
+        }
+        Some(())
+    }
+
+    /// A fold of few elements, in its order; its result.
+    fn fold(
+        &mut self,
+        stmt: &Stmt,
+        values: &[(Var, i64)],
+        private: &[BufferId],
+        out: &mut Vec<Stmt>,
+    ) -> Option<Reg> {
+        let Stmt::Fold { with: monoid, order, var, extent: Extent::Fixed(extent), body, value, .. } = stmt
+        else {
+            return None;
+        };
+        let mut elements = vec![];
+        for i in 0..i64::from(*extent) {
+            self.write_out(body, &with(values, *var, i), private, out)?;
+            elements.push(self.reg(*value));
+        }
+        let identity = self.compute(Op::Number(monoid.identity()), &[], out);
+        let Some(gate) = monoid.gate() else {
+            return Some(self.first_extreme(*monoid, identity, &elements, out));
+        };
+        let mut combine = |a: Reg, b: Reg| match monoid {
+            // It is below, or above, all there is.
+            Monoid::Max | Monoid::Min if a == identity => b,
+            _ => self.compute(Op::Gate(gate), &[a, b], out),
+        };
+        match order {
+            Order::Chain { .. } => Some(elements.into_iter().fold(identity, combine)),
+            Order::Lanes { .. } => {
+                let mut lanes: Vec<Reg> =
+                    elements.into_iter().map(|element| combine(identity, element)).collect();
+                let mut half = super::lower::LANES as usize / 2;
+                while half > 0 {
+                    for k in half..lanes.len() {
+                        lanes[k - half] = combine(lanes[k - half], lanes[k]);
+                    }
+                    lanes.truncate(half);
+                    half /= 2;
+                }
+                Some(lanes.first().copied().unwrap_or(identity))
+            }
+        }
+    }
+
+    /// The position of the first largest or smallest; a NaN counts as either.
+    fn first_extreme(&mut self, with: Monoid, identity: Reg, elements: &[Reg], out: &mut Vec<Stmt>) -> Reg {
+        let mut best = identity;
+        let mut position = self.compute(Op::Number(0.0), &[], out);
+        for (k, &element) in elements.iter().enumerate() {
+            let beats = if with == Monoid::Argmax { [best, element] } else { [element, best] };
+            let beats = self.compute(Op::Gate(gates::LT), &beats, out);
+            let is_nan = self.compute(Op::Gate(gates::NE), &[element, element], out);
+            let first = self.compute(Op::Gate(gates::EQ), &[best, best], out);
+            let first_nan = self.compute(Op::Gate(gates::AND), &[is_nan, first], out);
+            let takes = self.compute(Op::Gate(gates::OR), &[beats, first_nan], out);
+            best = self.compute(Op::Gate(gates::SELECT), &[takes, element, best], out);
+            let here = self.compute(Op::Number(k as f64), &[], out);
+            position = self.compute(Op::Gate(gates::SELECT), &[takes, here, position], out);
+        }
+        position
+    }
+
+    fn compute(&mut self, op: Op, args: &[Reg], out: &mut Vec<Stmt>) -> Reg {
+        let reg = Reg(self.next);
+        self.next += 1;
+        out.push(Stmt::Let { reg, op, args: args.to_vec() });
+        reg
+    }
+
+    /// What a register is in this iteration; those from outside are what they are.
+    fn reg(&self, reg: Reg) -> Reg {
+        self.regs.get(&reg).copied().unwrap_or(reg)
+    }
+
+    /// A register of its own for this iteration.
+    fn renamed(&mut self, reg: Reg) -> Reg {
+        let new = Reg(self.next);
+        self.next += 1;
+        self.regs.insert(reg, new);
+        new
+    }
+}
+
+fn with(values: &[(Var, i64)], var: Var, value: i64) -> Vec<(Var, i64)> {
+    values.iter().copied().chain([(var, value)]).collect()
+}
+
+/// An affine function where some variables have values.
+fn fixed(linear: &Linear, values: &[(Var, i64)]) -> Linear {
+    let known = |var: Var| values.iter().find(|value| value.0 == var).map(|value| value.1);
+    let offset = linear.terms.iter().filter_map(|term| Some(known(term.0)? * term.1)).sum::<i64>();
+    let terms = linear.terms.iter().copied().filter(|term| known(term.0).is_none()).collect();
+    Linear { offset: linear.offset + offset, terms }
+}
+
+fn fixed_address(at: &Address, values: &[(Var, i64)]) -> Address {
+    Address { buffer: at.buffer, at: fixed(&at.at, values) }
+}
+
+/// Statements of a body when loops are written out; none where a loop is as long as the batch.
+fn size(body: &[Stmt]) -> Option<usize> {
+    body.iter().try_fold(0usize, |sum, stmt| {
+        let of = match stmt {
+            Stmt::For { extent, body, .. } | Stmt::Fold { extent, body, .. } => {
+                let Extent::Fixed(extent) = extent else { return None };
+                (*extent as usize).saturating_mul(size(body)? + 1)
+            }
+            _ => 1,
+        };
+        Some(sum.saturating_add(of))
+    })
+}
+
+/// The longest of the loops in a body that are to run in lanes.
+fn longest_in_lanes(body: &[Stmt]) -> u32 {
+    let mut longest = 0;
+    walk::statements(body, &mut |stmt| {
+        if let Stmt::For { hint: Hint::Vector, extent: Extent::Fixed(extent), .. }
+        | Stmt::Fold { hint: Hint::Vector, extent: Extent::Fixed(extent), .. } = stmt
+        {
+            longest = longest.max(*extent);
+        }
+    });
+    longest
+}
+
+/// Whether a loop can run in sixteen lanes, which may lie a few elements apart.
+pub fn possible(schedule: &Schedule, var: Var, extent: Extent, body: &[Stmt]) -> bool {
+    vectorise::possible(schedule, var, extent, body) || strided(schedule, var, extent, body)
+}
+
+fn strided(schedule: &Schedule, var: Var, extent: Extent, body: &[Stmt]) -> bool {
+    let Extent::Fixed(length) = extent else { return false };
+    let mut varying: Vec<Reg> = vec![];
+    let (mut reads, mut writes): (Vec<&Address>, Vec<&Address>) = (vec![], vec![]);
+    for stmt in body {
+        match stmt {
+            Stmt::For { .. } | Stmt::Fold { .. } => return false,
+            Stmt::Let { reg, op, args } => {
+                if args.iter().any(|arg| varying.contains(arg)) || op.reads(var) {
+                    varying.push(*reg);
+                }
+            }
+            Stmt::Load { reg, at, when, .. } => {
+                let by_condition = when.iter().any(|condition| condition.e.coefficient(var) != 0);
+                if by_condition || !(0..=MOST_STRIDE).contains(&at.at.coefficient(var)) {
+                    return false;
+                }
+                if at.at.coefficient(var) != 0 {
+                    varying.push(*reg);
+                }
+                reads.push(at);
+            }
+            Stmt::LoadAt { .. } => return false,
+            Stmt::Store { at, .. } => {
+                if !(1..=MOST_STRIDE).contains(&at.at.coefficient(var)) {
+                    return false;
+                }
+                writes.push(at);
+            }
+        }
+    }
+    let apart = |one: &Address, other: &Address| {
+        !vectorise::overlap(schedule, one.buffer, other.buffer)
+            || iterations_apart(schedule, var, length.into(), one, other)
+    };
+    writes.iter().enumerate().all(|(k, write)| {
+        reads.iter().all(|read| apart(write, read)) && writes[k + 1..].iter().all(|other| apart(write, other))
+    })
+}
+
+/// Whether two accesses of a straight body to overlapping memory meet only within one iteration, or never.
+fn iterations_apart(schedule: &Schedule, var: Var, length: i64, one: &Address, other: &Address) -> bool {
+    let first = |at: &Address| i64::from(schedule.buffers[at.buffer.0 as usize].offset) + at.at.offset;
+    let (step, distance) = (one.at.coefficient(var), (first(one) - first(other)).abs());
+    one.at.terms == other.at.terms && (distance == 0 || distance % step != 0 || distance / step >= length)
+}
