@@ -7,7 +7,6 @@ use super::code::*;
 use super::gates::Meaning;
 use super::unroll;
 use crate::codegen::{invariant, keys_at};
-use crate::plan::contraction::even_blocks;
 use crate::plan::schedule::*;
 use rustc_hash::FxHashMap;
 
@@ -16,20 +15,20 @@ pub const LANES: i64 = 16;
 
 /// The loop that runs in lanes.
 #[derive(Clone, Copy)]
-struct Spread {
+pub struct Spread {
     var: Var,
-    reach: Reach,
+    pub reach: Reach,
     /// How many lanes stand for iterations, if that is known.
     lanes: Option<u8>,
 }
 
 /// Of which variable, and how far it goes: what opens a [`Level`].
 #[derive(Clone, Copy)]
-struct Along {
-    var: Var,
+pub struct Along {
+    pub var: Var,
     /// Where it begins, from where the level around is if that is of the same variable.
-    start: Start,
-    step: i64,
+    pub start: Start,
+    pub step: i64,
 }
 
 /// A loop that is open.
@@ -47,8 +46,8 @@ pub struct Lowering<'a> {
     regions: Vec<Region>,
     bases: Vec<(Pointer, Base)>,
     levels: Vec<Level>,
-    spread: Option<Spread>,
-    regs: FxHashMap<Reg, Operand>,
+    pub spread: Option<Spread>,
+    pub regs: FxHashMap<Reg, Operand>,
     /// Of vectors that are booleans: the comparison that they are the numbers of.
     pub meanings: FxHashMap<Vector, Meaning>,
     vectors: u32,
@@ -104,7 +103,7 @@ impl Lowering<'_> {
         Operand::Vector(to)
     }
 
-    fn emit(&mut self, operation: Operation) {
+    pub fn emit(&mut self, operation: Operation) {
         self.levels
             .last_mut()
             .expect("the function itself is a level")
@@ -112,7 +111,7 @@ impl Lowering<'_> {
             .push(Item::Operation(operation));
     }
 
-    fn open(&mut self, along: Option<Along>) {
+    pub fn open(&mut self, along: Option<Along>) {
         self.levels.push(Level { along, counter: None, pointers: vec![], items: vec![] });
     }
 
@@ -122,12 +121,12 @@ impl Lowering<'_> {
         Loop { trips, mask, pointers, counters: level.counter.into_iter().collect(), body: level.items }
     }
 
-    fn close(&mut self, trips: Trips, mask: Option<Mask>) {
+    pub fn close(&mut self, trips: Trips, mask: Option<Mask>) {
         let closed = self.closed(trips, mask);
         self.levels.last_mut().expect("a loop stands in the function").items.push(Item::Loop(closed));
     }
 
-    fn block(&mut self, body: &[Stmt]) -> Option<()> {
+    pub fn block(&mut self, body: &[Stmt]) -> Option<()> {
         body.iter().try_for_each(|stmt| self.stmt(stmt))
     }
 
@@ -167,7 +166,7 @@ impl Lowering<'_> {
     }
 
     /// Whether a loop runs in lanes: the innermost that can.
-    fn runs_in_lanes(&self, var: Var, extent: Extent, body: &[Stmt]) -> bool {
+    pub fn runs_in_lanes(&self, var: Var, extent: Extent, body: &[Stmt]) -> bool {
         self.spread.is_none()
             && extent != Extent::Fixed(1)
             && !self.some_run_in_lanes(body)
@@ -185,7 +184,7 @@ impl Lowering<'_> {
     }
 
     /// Emits a loop; one that runs in lanes as a loop over whole vectors and what is left.
-    fn loop_over(
+    pub fn loop_over(
         &mut self,
         var: Var,
         extent: Extent,
@@ -400,207 +399,3 @@ impl Lowering<'_> {
         self.schedule.dtype.size() as i64
     }
 }
-
-/// What is folded.
-#[derive(Clone, Copy)]
-struct Folded<'s> {
-    with: Monoid,
-    order: Order,
-    var: Var,
-    body: &'s [Stmt],
-    value: Reg,
-}
-
-/// The iterations of a fold that are combined as one block: from where, and how many.
-#[derive(Clone, Copy)]
-struct Part {
-    start: i64,
-    extent: Extent,
-}
-
-impl Lowering<'_> {
-    fn fold(&mut self, stmt: &Stmt) -> Option<Operand> {
-        let Stmt::Fold { with, order, var, extent, body, value, .. } = stmt else {
-            unreachable!("called for folds only")
-        };
-        let folded = Folded { with: *with, order: *order, var: *var, body, value: *value };
-        if with.gate().is_none() {
-            return self.first_extreme(folded, *extent);
-        }
-        let (Order::Chain { block } | Order::Lanes { block }) = *order;
-        let (blocks, length) = match *extent {
-            Extent::Fixed(extent) => even_blocks(extent as usize, block as usize),
-            Extent::Batch if self.schedule.capacity <= block => (1, 0),
-            Extent::Batch => return None,
-        };
-        if blocks <= 1 {
-            return self.part(folded, Part { start: 0, extent: *extent });
-        }
-        let (Extent::Fixed(extent), length) = (*extent, length as u32) else {
-            unreachable!("a batch is one block")
-        };
-        // Blocks are combined in order; the first with the identity, which changes no bit.
-        let sum = self.variable(folded.with.identity());
-        self.open(Some(Along { var: *var, start: Start::Known(0), step: length.into() }));
-        let block = self.part(folded, Part { start: 0, extent: Extent::Fixed(length) })?;
-        self.combine_into(sum, folded.with, block, false);
-        self.close(Trips::Known(blocks as i64 - 1), None);
-        let done = (blocks as u32 - 1) * length;
-        let last = Part { start: done.into(), extent: Extent::Fixed(extent - done) };
-        let block = self.part(folded, last)?;
-        self.combine_into(sum, folded.with, block, false);
-        Some(Operand::Vector(sum))
-    }
-
-    /// A vector that loops change.
-    fn variable(&mut self, first: f64) -> Vector {
-        let to = self.fresh();
-        self.assign(to, Operand::Bits((first as f32).to_bits()), false);
-        to
-    }
-
-    fn assign(&mut self, to: Vector, value: Operand, masked: bool) {
-        self.emit(Operation { opcode: Opcode::Assign { masked }, to: Some(to), args: vec![value] });
-    }
-
-    fn combine(&mut self, with: Monoid, a: Operand, b: Operand) -> Operand {
-        let gate = with.gate().expect("positions are folded by themselves");
-        self.gate(gate, &[a, b])
-    }
-
-    fn combine_into(&mut self, sum: Vector, with: Monoid, element: Operand, masked: bool) {
-        let combined = self.combine(with, Operand::Vector(sum), element);
-        self.assign(sum, combined, masked);
-    }
-
-    fn part(&mut self, folded: Folded, part: Part) -> Option<Operand> {
-        match folded.order {
-            Order::Chain { .. } => self.chain(folded, part),
-            Order::Lanes { .. } if self.runs_in_lanes(folded.var, part.extent, folded.body) => {
-                self.lanes_in_vectors(folded, part)
-            }
-            Order::Lanes { .. } => self.lanes_side_by_side(folded, part),
-        }
-    }
-
-    fn element(&mut self, folded: Folded) -> Option<Operand> {
-        self.block(folded.body)?;
-        Some(self.regs[&folded.value])
-    }
-
-    fn chain(&mut self, folded: Folded, part: Part) -> Option<Operand> {
-        let sum = self.variable(folded.with.identity());
-        let trips = match part.extent {
-            Extent::Fixed(0) => return Some(Operand::Vector(sum)),
-            Extent::Fixed(extent) => Trips::Known(extent.into()),
-            Extent::Batch => Trips::Batch,
-        };
-        self.open(Some(Along { var: folded.var, start: Start::Known(part.start), step: 1 }));
-        let element = self.element(folded)?;
-        self.combine_into(sum, folded.with, element, false);
-        self.close(trips, None);
-        Some(Operand::Vector(sum))
-    }
-
-    /// A vector holds all lanes.
-    fn lanes_in_vectors(&mut self, folded: Folded, part: Part) -> Option<Operand> {
-        let sum = self.variable(folded.with.identity());
-        if part.start != 0 {
-            self.open(Some(Along { var: folded.var, start: Start::Known(part.start), step: 0 }));
-        }
-        self.loop_over(folded.var, part.extent, true, &mut |l| {
-            let element = l.element(folded)?;
-            let masked = l.spread.is_some_and(|spread| spread.reach == Reach::Rest);
-            l.combine_into(sum, folded.with, element, masked);
-            Some(())
-        })?;
-        if part.start != 0 {
-            self.close(Trips::Known(1), None);
-        }
-        let mut lanes = Operand::Vector(sum);
-        for half in [8, 4, 2, 1] {
-            let upper = self.op(Opcode::Rotate(half), &[lanes]);
-            lanes = self.combine(folded.with, lanes, upper);
-        }
-        Some(self.op(Opcode::Spread, &[lanes]))
-    }
-
-    /// Each lane is a vector, of which the lanes are iterations of a loop around: as many as there are elements.
-    fn lanes_side_by_side(&mut self, folded: Folded, part: Part) -> Option<Operand> {
-        let Extent::Fixed(extent) = part.extent else { return None };
-        let identity = Operand::Bits((folded.with.identity() as f32).to_bits());
-        let (times, rest) = (i64::from(extent) / LANES, i64::from(extent) % LANES);
-        if extent == 0 {
-            return Some(identity);
-        }
-        let used = if times == 0 { rest } else { LANES };
-        let lanes: Vec<Vector> = (0..used).map(|_| self.variable(folded.with.identity())).collect();
-        if times > 0 {
-            self.open(Some(Along { var: folded.var, start: Start::Known(part.start), step: LANES }));
-            self.one_each(folded, &lanes, 0)?;
-            self.close(Trips::Known(times), None);
-        }
-        self.one_each(folded, &lanes[..rest as usize], part.start + times * LANES)?;
-        let mut sums: Vec<Operand> = lanes.into_iter().map(Operand::Vector).collect();
-        let mut half = LANES as usize / 2;
-        while half > 0 {
-            for k in half..sums.len() {
-                sums[k - half] = self.combine(folded.with, sums[k - half], sums[k]);
-            }
-            sums.truncate(half);
-            half /= 2;
-        }
-        Some(sums[0])
-    }
-
-    /// Combines one further element into each of the lanes.
-    fn one_each(&mut self, folded: Folded, lanes: &[Vector], start: i64) -> Option<()> {
-        if super::walked(folded.body) > MOST_COPIED {
-            return None;
-        }
-        for (k, &lane) in lanes.iter().enumerate() {
-            let along = Along { var: folded.var, start: Start::Known(start + k as i64), step: 0 };
-            self.open(Some(along));
-            let element = self.element(folded)?;
-            self.combine_into(lane, folded.with, element, false);
-            self.close(Trips::Known(1), None);
-        }
-        Some(())
-    }
-
-    /// The position of the first largest or smallest, as a number; a NaN counts as either.
-    fn first_extreme(&mut self, folded: Folded, extent: Extent) -> Option<Operand> {
-        let trips = match extent {
-            Extent::Fixed(0) => return Some(Operand::Bits(0)),
-            Extent::Fixed(extent) => Trips::Known(extent.into()),
-            Extent::Batch => Trips::Batch,
-        };
-        let best = self.variable(folded.with.identity());
-        let position = self.variable(0.0);
-        let now = self.variable(0.0);
-        self.open(Some(Along { var: folded.var, start: Start::Known(0), step: 1 }));
-        let element = self.element(folded)?;
-        let [best_now, position_now, here] = [best, position, now].map(Operand::Vector);
-        let beats = match folded.with {
-            Monoid::Argmax => [best_now, element],
-            _ => [element, best_now],
-        };
-        // A number that is better, or a NaN where there was none.
-        let beats = self.op(Opcode::Test(Relation::Less), &beats);
-        let is_nan = self.op(Opcode::Test(Relation::NotEqual), &[element, element]);
-        let first = self.op(Opcode::Test(Relation::Equal), &[best_now, best_now]);
-        let first_nan = self.op(Opcode::And, &[is_nan, first]);
-        let takes = self.op(Opcode::Or, &[beats, first_nan]);
-        let element = self.op(Opcode::Choose, &[takes, element, best_now]);
-        let chosen = self.op(Opcode::Choose, &[takes, here, position_now]);
-        self.assign(best, element, false);
-        self.assign(position, chosen, false);
-        let next = self.op(Opcode::Add, &[here, Operand::Bits(1f32.to_bits())]);
-        self.assign(now, next, false);
-        self.close(trips, None);
-        Some(position_now)
-    }
-}
-
-/// Statements up to which the body of a fold is emitted for each lane.
-const MOST_COPIED: usize = 12;

@@ -6,14 +6,20 @@
 //!
 //! - `cost`: whether they are faster.
 //! - `unroll`: writes small loops out.
-//! - `lower`: [`crate::plan::schedule::Nest`] to `code`, loops of operations; `gates`: the programs of gates.
-//! - `registers`: `code` to machine code, which `assembler` collects.
+//! - `lower`: [`crate::plan::schedule::Nest`] to `code`, loops of operations; `gates`, `folds`: the programs of
+//!   gates, and folds.
+//! - `loops`, `operations`, `memory`: `code` to machine code, which `assembler` collects; `registers`: which vector is
+//!   in which register.
 
 mod assembler;
 mod code;
 mod cost;
+mod folds;
 mod gates;
+mod loops;
 mod lower;
+mod memory;
+mod operations;
 mod registers;
 mod unroll;
 
@@ -43,7 +49,7 @@ pub fn function(
     if !wanted {
         return None;
     }
-    registers::emit(&lower::lower(schedule, &body, within)?, options.listing)
+    loops::emit(&lower::lower(schedule, &body, within)?, options.listing)
 }
 
 /// Whether this processor and system run such functions.

@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 /// Statements up to which loops are written out.
 const MOST_STATEMENTS: usize = 72;
 /// Iterations from which on a loop is worth it.
-const LEAST_LANES: usize = 6;
+const LEAST_LANES: usize = 4;
 /// Elements from one lane to the next, at most.
 pub const MOST_STRIDE: i64 = 4;
 

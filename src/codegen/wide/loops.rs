@@ -1,0 +1,392 @@
+//! Loops as machine code: their counts, addresses and masks, and what stays in registers.
+
+use super::assembler::{Assembler, Jump, POOL, made, memory};
+use super::code::*;
+use super::memory::LOOP_MASK;
+use super::registers::{BYTES, Emission, Reads, VECTORS, vectors, zmm};
+use iced_x86::{Code as X86, Instruction, MemoryOperand, Register};
+use rustc_hash::FxHashMap;
+
+/// Of these, as many may be kept for a whole innermost loop.
+const MOST_PINNED: usize = 20;
+/// Registers of addresses in an innermost loop.
+const ADDRESSES: [Register; 10] = {
+    use Register::*;
+    [RBX, RDI, RSI, R8, R9, R10, R11, R12, R13, R14]
+};
+/// Counts the iterations of an innermost loop.
+const COUNT: Register = Register::R15;
+/// For integers in between, with `RCX` and `RDX`.
+pub const SCRATCH: Register = Register::RAX;
+/// Registers that a function must leave as they were.
+const SAVED: [Register; 6] = {
+    use Register::*;
+    [RBX, RBP, R12, R13, R14, R15]
+};
+/// Stack that a function may take.
+const MOST_STACK: i64 = 1 << 15;
+/// Words on the stack before those of pointers and counters: the stack's old place, the element of a recurrence.
+const OLD_STACK: i64 = 0;
+const ELEMENT: i64 = 1;
+const FIRST_WORD: i64 = 2;
+/// Loops that may stand in one another.
+const MOST_DEPTH: i64 = 24;
+
+/// Machine code of a function of the operands of [`crate::codegen::emitter::Operands`], and its text if `listing`;
+/// none where it would take too much of the stack.
+pub fn emit(code: &Code, listing: bool) -> Option<(Vec<u8>, String)> {
+    let words = FIRST_WORD + i64::from(code.pointers) + i64::from(code.counters) + MOST_DEPTH;
+    let mut emission = Emission {
+        code,
+        asm: Assembler::new(vec![], listing),
+        reads: Reads::of(code),
+        homes: FxHashMap::default(),
+        first_home: (words * 8 + BYTES - 1) / BYTES * BYTES,
+        depth: 0,
+        pinned: FxHashMap::default(),
+        addresses: FxHashMap::default(),
+        stretch: 0,
+        held: [None; VECTORS],
+        coming: FxHashMap::default(),
+    };
+    emission.repeat(&code.whole);
+    emission.leave();
+    let stack = emission.first_home + emission.homes.len() as i64 * BYTES;
+    if stack > MOST_STACK || emission.reads.depth > MOST_DEPTH {
+        return None;
+    }
+    let (body, constants, text) = emission.asm.finish();
+    let (mut bytes, constants, entry) = enter(code, stack, body.len(), constants, listing);
+    bytes.extend(body);
+    bytes.extend(constants.iter().flat_map(|bits| bits.to_le_bytes()));
+    Some((bytes, entry + &text))
+}
+
+/// The function's beginning, before a body of so many bytes and its constants: saves registers, takes room on the
+/// stack, and keeps the operands there.
+fn enter(
+    code: &Code,
+    stack: i64,
+    body: usize,
+    constants: Vec<u32>,
+    listing: bool,
+) -> (Vec<u8>, Vec<u32>, String) {
+    use Register::*;
+    let mut asm = Assembler::new(constants, listing);
+    for register in SAVED {
+        asm.put(made(Instruction::with1(X86::Push_r64, register)));
+    }
+    asm.rr(X86::Mov_r64_rm64, RAX, RSP);
+    // A page at a time, as the stack may grow by a page at a time only.
+    for _ in 0..stack / 4096 {
+        asm.ri(X86::Sub_rm64_imm32, RSP, 4096);
+        asm.mr(X86::Mov_rm64_r64, memory(RSP, 0), RAX);
+    }
+    asm.ri(X86::Sub_rm64_imm32, RSP, (stack % 4096) as i32);
+    asm.ri(X86::And_rm64_imm32, RSP, -(BYTES as i32));
+    let word = |at: i64| memory(RSP, at * 8);
+    asm.mr(X86::Mov_rm64_r64, word(OLD_STACK), RAX);
+    asm.mr(X86::Mov_rm64_r64, word(ELEMENT), R9);
+    asm.mr(X86::Mov_rm64_r64, word(counter_word(code, Code::BATCH)), RSI);
+    for &(pointer, base) in &code.bases {
+        let from = match base {
+            Base::Region(place) => {
+                asm.rm(X86::Mov_r64_rm64, RAX, memory(RDI, place as i64 * 8));
+                RAX
+            }
+            Base::Record => RDX,
+            Base::Examples => RCX,
+        };
+        asm.mr(X86::Mov_rm64_r64, word(pointer_word(pointer)), from);
+    }
+    // Seven bytes to its end, from where the distance counts.
+    let pool = asm.here() + 7 + body;
+    asm.rm(X86::Lea_r64_m, POOL, memory(RIP, pool as i64));
+    asm.finish()
+}
+
+pub fn pointer_word(pointer: Pointer) -> i64 {
+    FIRST_WORD + i64::from(pointer.0)
+}
+
+pub fn counter_word(code: &Code, counter: Counter) -> i64 {
+    FIRST_WORD + i64::from(code.pointers) + i64::from(counter.0)
+}
+
+/// Loops.
+impl Emission<'_> {
+    pub fn word(&self, at: i64) -> MemoryOperand {
+        memory(Register::RSP, at * 8)
+    }
+
+    fn leave(&mut self) {
+        self.asm.put0(X86::VEX_Vzeroupper);
+        let old = self.word(OLD_STACK);
+        self.asm.rm(X86::Mov_r64_rm64, Register::RSP, old);
+        for register in SAVED.into_iter().rev() {
+            self.asm.put(made(Instruction::with1(X86::Pop_r64, register)));
+        }
+        self.asm.put0(X86::Retnq);
+    }
+
+    pub fn body(&mut self, body: &[Item]) {
+        let mut ops: Vec<&Operation> = vec![];
+        for item in body {
+            match item {
+                Item::Operation(op) => ops.push(op),
+                Item::Loop(inner) => {
+                    self.straight(&std::mem::take(&mut ops));
+                    self.repeat(inner);
+                }
+            }
+        }
+        self.straight(&ops);
+    }
+
+    fn repeat(&mut self, around: &Loop) {
+        let innermost = !around.body.iter().any(|item| matches!(item, Item::Loop(_)));
+        let skip = self.trips(around.trips);
+        self.mask(around.mask);
+        if innermost {
+            self.pin(around);
+        }
+        for moving in &around.pointers {
+            self.begin_pointer(moving);
+        }
+        for counting in &around.counters {
+            let from = counting.from.map(|from| counter_word(self.code, from));
+            self.begin(SCRATCH, from, counting.start);
+            let home = self.word(counter_word(self.code, counting.counter));
+            self.asm.mr(X86::Mov_rm64_r64, home, SCRATCH);
+        }
+        let again = !matches!(around.trips, Trips::Known(1) | Trips::RestOfBatch);
+        let count = self.word(FIRST_WORD + i64::from(self.code.pointers + self.code.counters) + self.depth);
+        if again {
+            self.count(around.trips);
+            if innermost {
+                self.asm.rr(X86::Mov_r64_rm64, COUNT, SCRATCH);
+            } else {
+                self.asm.mr(X86::Mov_rm64_r64, count, SCRATCH);
+            }
+        }
+        let head = self.asm.here();
+        self.depth += 1;
+        self.body(&around.body);
+        self.depth -= 1;
+        if again {
+            self.advance(around);
+            match innermost {
+                true => self.asm.ri(X86::Sub_rm64_imm32, COUNT, 1),
+                false => self.asm.mi(X86::Sub_rm64_imm32, count, 1),
+            }
+            self.asm.jump_back(X86::Jne_rel32_64, head);
+        }
+        if innermost {
+            self.unpin(around);
+        }
+        if let Some(skip) = skip {
+            self.asm.land(skip);
+        }
+    }
+
+    /// Jumps over a loop that does not run at all.
+    fn trips(&mut self, trips: Trips) -> Option<Jump> {
+        let batch = self.word(counter_word(self.code, Code::BATCH));
+        match trips {
+            Trips::Known(_) | Trips::Batch => return None,
+            Trips::WholeOfBatch => self.asm.mi(X86::Cmp_rm64_imm32, batch, 16),
+            Trips::RestOfBatch => {
+                self.asm.rm(X86::Mov_r64_rm64, SCRATCH, batch);
+                self.asm.ri(X86::And_rm64_imm32, SCRATCH, 15);
+            }
+        }
+        let code = if trips == Trips::WholeOfBatch { X86::Jb_rel32_64 } else { X86::Je_rel32_64 };
+        Some(self.asm.jump(code))
+    }
+
+    /// Puts the number of iterations into the scratch register.
+    fn count(&mut self, trips: Trips) {
+        let batch = self.word(counter_word(self.code, Code::BATCH));
+        match trips {
+            Trips::Known(trips) => self.asm.set(SCRATCH, trips),
+            Trips::Batch => self.asm.rm(X86::Mov_r64_rm64, SCRATCH, batch),
+            Trips::WholeOfBatch | Trips::RestOfBatch => {
+                self.asm.rm(X86::Mov_r64_rm64, SCRATCH, batch);
+                self.asm.ri(X86::Shr_rm64_imm8, SCRATCH, 4);
+            }
+        }
+    }
+
+    fn mask(&mut self, mask: Option<Mask>) {
+        match mask {
+            None => return,
+            Some(Mask::First(lanes)) => {
+                self.asm.ri(X86::Mov_r32_imm32, Register::ECX, (1 << lanes) - 1);
+            }
+            // What is left is in the scratch register: see `trips`.
+            Some(Mask::RestOfBatch) => {
+                self.asm.ri(X86::Mov_r32_imm32, Register::ECX, -1);
+                let bzhi = Instruction::with3(
+                    X86::VEX_Bzhi_r32_rm32_r32,
+                    Register::ECX,
+                    Register::ECX,
+                    Register::EAX,
+                );
+                self.asm.put(made(bzhi));
+            }
+        }
+        self.asm.rr(X86::VEX_Kmovw_kr_r32, LOOP_MASK, Register::ECX);
+    }
+
+    /// `to = from + start`
+    fn begin(&mut self, to: Register, from: Option<i64>, start: Start) {
+        match from {
+            Some(word) => {
+                let word = self.word(word);
+                self.asm.rm(X86::Mov_r64_rm64, to, word);
+            }
+            None => self.asm.set(to, 0),
+        }
+        let (word, times) = match start {
+            Start::Known(start) => return self.asm.add(to, start),
+            Start::WholeOfBatch(times) => (counter_word(self.code, Code::BATCH), times),
+            Start::Element(times) => (ELEMENT, times),
+        };
+        let word = self.word(word);
+        self.asm.rm(X86::Mov_r64_rm64, Register::RDX, word);
+        if matches!(start, Start::WholeOfBatch(_)) {
+            self.asm.ri(X86::And_rm64_imm32, Register::RDX, -16);
+        }
+        self.times(Register::RDX, times);
+        self.asm.rr(X86::Add_r64_rm64, to, Register::RDX);
+    }
+
+    /// `to *= by`, which may change `RCX`.
+    pub fn times(&mut self, to: Register, by: i64) {
+        match i32::try_from(by) {
+            Ok(1) => {}
+            Ok(by) => self.asm.multiply(to, to, by),
+            Err(_) => {
+                self.asm.set(Register::RCX, by);
+                self.asm.rr(X86::Imul_r64_rm64, to, Register::RCX);
+            }
+        }
+    }
+
+    fn begin_pointer(&mut self, moving: &Moving) {
+        let from = Some(pointer_word(moving.from));
+        if let Some(&register) = self.addresses.get(&moving.pointer) {
+            return self.begin(register, from, moving.start);
+        }
+        self.begin(SCRATCH, from, moving.start);
+        let home = self.word(pointer_word(moving.pointer));
+        self.asm.mr(X86::Mov_rm64_r64, home, SCRATCH);
+    }
+
+    fn advance(&mut self, around: &Loop) {
+        for moving in &around.pointers {
+            match self.addresses.get(&moving.pointer) {
+                Some(&register) => self.asm.add(register, moving.step),
+                None => self.advance_word(pointer_word(moving.pointer), moving.step),
+            }
+        }
+        for counting in &around.counters {
+            self.advance_word(counter_word(self.code, counting.counter), counting.step);
+        }
+    }
+
+    fn advance_word(&mut self, word: i64, step: i64) {
+        let home = self.word(word);
+        match i32::try_from(step) {
+            Ok(step) => self.asm.mi(X86::Add_rm64_imm32, home, step),
+            Err(_) => {
+                self.asm.set(SCRATCH, step);
+                self.asm.mr(X86::Add_rm64_r64, home, SCRATCH);
+            }
+        }
+    }
+
+    /// Gives registers for the whole of an innermost loop: to what it carries, to what is read from outside, and to
+    /// addresses.
+    fn pin(&mut self, around: &Loop) {
+        let ops = || {
+            around.body.iter().map(|item| match item {
+                Item::Operation(op) => op,
+                Item::Loop(_) => unreachable!("it is an innermost loop"),
+            })
+        };
+        let mut carried: Vec<Vector> = vec![];
+        let mut inside: Vec<Vector> = vec![];
+        let mut outside: Vec<(Vector, usize)> = vec![];
+        for op in ops() {
+            let assigns = matches!(op.opcode, Opcode::Assign { .. });
+            if let Some(to) = op.to {
+                let list = if assigns { &mut carried } else { &mut inside };
+                if !list.contains(&to) {
+                    list.push(to);
+                }
+            }
+        }
+        for vector in ops().flat_map(|op| vectors(&op.args)) {
+            if inside.contains(&vector) || carried.contains(&vector) {
+                continue;
+            }
+            match outside.iter_mut().find(|known| known.0 == vector) {
+                Some(known) => known.1 += 1,
+                None => outside.push((vector, 1)),
+            }
+        }
+        outside.sort_by_key(|known| std::cmp::Reverse(known.1));
+        let wanted = carried.iter().copied().chain(outside.iter().map(|known| known.0));
+        let wanted: Vec<Vector> = wanted.take(MOST_PINNED).collect();
+        for (register, vector) in wanted.into_iter().enumerate() {
+            let home = self.home(vector);
+            self.asm.rm(X86::EVEX_Vmovups_zmm_k1z_zmmm512, zmm(register), home);
+            self.pinned.insert(vector, register);
+        }
+        for op in ops() {
+            let (Opcode::Load(at, _)
+            | Opcode::LoadWhen(at, ..)
+            | Opcode::LoadRow { at, .. }
+            | Opcode::Store(at, _)) = op.opcode.clone()
+            else {
+                continue;
+            };
+            if self.addresses.len() < ADDRESSES.len() && !self.addresses.contains_key(&at.pointer) {
+                let register = ADDRESSES[self.addresses.len()];
+                self.addresses.insert(at.pointer, register);
+                if !around.pointers.iter().any(|moving| moving.pointer == at.pointer) {
+                    let home = self.word(pointer_word(at.pointer));
+                    self.asm.rm(X86::Mov_r64_rm64, register, home);
+                }
+            }
+        }
+    }
+
+    /// Writes what the loop carried to its home.
+    fn unpin(&mut self, around: &Loop) {
+        let mut carried: Vec<Vector> = vec![];
+        for item in &around.body {
+            if let Item::Operation(Operation { opcode: Opcode::Assign { .. }, to: Some(to), .. }) = item
+                && !carried.contains(to)
+            {
+                carried.push(*to);
+            }
+        }
+        for vector in carried {
+            if let Some(&register) = self.pinned.get(&vector) {
+                let home = self.home(vector);
+                self.asm.mr(X86::EVEX_Vmovups_zmmm512_k1z_zmm, home, zmm(register));
+            }
+        }
+        self.pinned.clear();
+        self.addresses.clear();
+    }
+
+    /// A vector's place on the stack.
+    pub fn home(&mut self, vector: Vector) -> MemoryOperand {
+        let next = self.homes.len() as i64;
+        let place = *self.homes.entry(vector).or_insert(next);
+        memory(Register::RSP, self.first_home + place * BYTES)
+    }
+}
