@@ -31,12 +31,17 @@ pub struct Along {
     pub step: i64,
 }
 
+/// An address that moves with a level, and what it is of: some terms of a region's addresses, or of none.
+struct Moved {
+    of: Option<(Region, Vec<(Var, i64)>)>,
+    moving: Moving,
+}
+
 /// A loop that is open.
 struct Level {
     along: Option<Along>,
     counter: Option<Counting>,
-    /// What moves here: region and terms, and the pointer.
-    pointers: Vec<(Region, Vec<(Var, i64)>, Moving)>,
+    pointers: Vec<Moved>,
     items: Vec<Item>,
 }
 
@@ -117,7 +122,7 @@ impl Lowering<'_> {
 
     fn closed(&mut self, trips: Trips, mask: Option<Mask>) -> Loop {
         let level = self.levels.pop().expect("it was opened");
-        let pointers = level.pointers.into_iter().map(|(_, _, moving)| moving).collect();
+        let pointers = level.pointers.into_iter().map(|moved| moved.moving).collect();
         Loop { trips, mask, pointers, counters: level.counter.into_iter().collect(), body: level.items }
     }
 
@@ -280,7 +285,7 @@ impl Lowering<'_> {
         let (start, step) = (along.start.times(4), along.step * 4);
         let pointer = self.new_pointer();
         let moving = Moving { pointer, from, start, step };
-        self.levels[level].pointers.push((Region::Log, vec![], moving));
+        self.levels[level].pointers.push(Moved { of: None, moving });
         Some(self.op(Opcode::Load(Place { pointer, bytes: 0 }, Reach::One), &[]))
     }
 
@@ -369,15 +374,15 @@ impl Lowering<'_> {
         let coefficient = |along: Along| terms.iter().find(|term| term.0 == along.var).map(|term| term.1);
         let moves = self.levels[level].along.and_then(|along| Some((along, coefficient(along)?)));
         let Some((along, coefficient)) = moves else { return self.pointer(region, &terms, level) };
-        let known = self.levels[level].pointers.iter().find(|known| known.0 == region && known.1 == terms);
-        if let Some((_, _, moving)) = known {
-            return moving.pointer;
+        let of = Some((region, terms.clone()));
+        if let Some(known) = self.levels[level].pointers.iter().find(|known| known.of == of) {
+            return known.moving.pointer;
         }
         let from = self.pointer(region, &terms, level);
         let bytes = coefficient * self.size();
         let pointer = self.new_pointer();
         let moving = Moving { pointer, from, start: along.start.times(bytes), step: along.step * bytes };
-        self.levels[level].pointers.push((region, terms, moving));
+        self.levels[level].pointers.push(Moved { of, moving });
         pointer
     }
 

@@ -41,13 +41,12 @@ impl Unroller<'_> {
 
     fn stmt(&mut self, stmt: &Stmt) -> Stmt {
         let mut stmt = stmt.clone();
-        if let Stmt::For { var, extent, hint, body } = &mut stmt {
-            if *hint == Hint::Plain
-                && let Some(written_out) = self.written_out(*var, *extent, body)
-            {
-                (*hint, *body) = (Hint::Vector, written_out);
-                return stmt;
-            }
+        if let Stmt::For { var, extent, hint, body } = &mut stmt
+            && *hint == Hint::Plain
+            && let Some(written_out) = self.written_out(*var, *extent, body)
+        {
+            (*hint, *body) = (Hint::Vector, written_out);
+            return stmt;
         }
         if let Stmt::For { body, .. } | Stmt::Fold { body, .. } = &mut stmt {
             *body = self.body(body);
