@@ -76,7 +76,7 @@ fn multiply_adds_f32(bencher: Bencher, product: &Product) {
     let numbers = |count: u32| (0..count).map(|i| (i % 17) as f32 * 0.125 - 1.0).collect::<Vec<f32>>();
     let (a, b) = (numbers(m * k), numbers(n * k));
     let mut out = vec![0.0f32; (m * n) as usize];
-    let mut equipment = Equipment::new([&task].into_iter(), 4, 1);
+    let mut equipment = Equipment::new([&task].into_iter(), 4, 1, 0);
     bencher.counter(ItemsCount::new(2 * (m * n) as u64 * u64::from(k))).bench_local(|| {
         // SAFETY: operands and result are as long as the axes reach, and apart.
         unsafe { contract(&task, a.as_ptr(), b.as_ptr(), out.as_mut_ptr(), 1, &raw mut equipment) }

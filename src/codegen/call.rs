@@ -87,7 +87,7 @@ impl Module {
         let zeros = |room: &Room| (room.region, CacheLine::zeros(room.fixed * size));
         Workspace {
             regions: self.rooms.iter().filter(own).map(zeros).collect(),
-            equipment: Equipment::new(self.tasks.iter().flatten(), size, self.threads),
+            equipment: Equipment::new(self.tasks.iter().flatten(), size, self.threads, self.own),
         }
     }
 

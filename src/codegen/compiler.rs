@@ -2,7 +2,8 @@
 
 use super::emitter::{Emitter, Index, Operands};
 use super::step::{Callees, Prepared};
-use super::{Laps, Options, host, wide};
+use super::wide::{self, Function, Sharing};
+use super::{Laps, Options, host};
 use crate::kernels::Task;
 use crate::plan::schedule::{Nest, Recur, Schedule, Step};
 use cranelift_codegen::Context;
@@ -21,8 +22,8 @@ pub struct Compiler<'a> {
     schedule: &'a Schedule,
     options: Options,
     jit: JITModule,
-    /// `contract`, `scatter`, `gather`, `gate`, `lap`.
-    helpers: [FuncId; 5],
+    /// `contract`, `scatter`, `gather`, `gate`, `share`, `lap`.
+    helpers: [FuncId; 6],
     laps: Option<&'a Laps>,
     frontend: FunctionBuilderContext,
     clif: String,
@@ -42,6 +43,7 @@ impl<'a> Compiler<'a> {
             import("scatter", 7)?,
             import("gather", 5)?,
             import("gate", 2)?,
+            import("share", 10)?,
             import("lap", 2)?,
         ];
         let (clif, asm) = (String::new(), String::new());
@@ -83,9 +85,9 @@ impl<'a> Compiler<'a> {
             let task = tasks.next().expect("as many as steps").as_ref();
             prepared.push(match (step, task) {
                 (Step::Nest(nest), _) => match self.wide(nest, within, wide.len())? {
-                    Some(function) => {
+                    Some((function, sharing)) => {
                         wide.push(function);
-                        Prepared::Wide(nest, wide.len() - 1)
+                        Prepared::Wide(nest, wide.len() - 1, sharing)
                     }
                     None => Prepared::Nest(nest),
                 },
@@ -98,10 +100,17 @@ impl<'a> Compiler<'a> {
         Ok(prepared)
     }
 
-    /// The function of a nest in wide vectors, if that is how it is to run.
-    fn wide(&mut self, nest: &Nest, within: Option<&Recur>, k: usize) -> Result<Option<FuncId>, String> {
+    /// The function of a nest in wide vectors, if that is how it is to run, and how threads share it.
+    fn wide(
+        &mut self,
+        nest: &Nest,
+        within: Option<&Recur>,
+        k: usize,
+    ) -> Result<Option<(FuncId, Option<Sharing>)>, String> {
         let within = within.map(|recur| recur.var);
-        let Some((bytes, text)) = wide::function(self.schedule, nest, within, self.options) else {
+        let Some(Function { bytes, text, sharing }) =
+            wide::function(self.schedule, nest, within, self.options)
+        else {
             return Ok(None);
         };
         let signature = pointers(&self.jit, Operands::COUNT);
@@ -109,7 +118,7 @@ impl<'a> Compiler<'a> {
         let id = declared.map_err(|error| error.to_string())?;
         self.jit.define_function_bytes(id, ALIGNMENT, &bytes, &[]).map_err(|error| error.to_string())?;
         let _ = writeln!(self.asm, "; wide{k}: {}\n{text}", nest.what.join(", "));
-        Ok(Some(id))
+        Ok(Some((id, sharing)))
     }
 
     /// A function for each step, and for each step in the body of a recurrence; `wide` are there already.
@@ -126,10 +135,12 @@ impl<'a> Compiler<'a> {
         within: Option<&Recur>,
         wide: &[FuncId],
     ) -> Result<FuncId, String> {
-        if let Prepared::Wide(_, function) = step {
-            return Ok(wide[*function]);
-        }
         let mut inner = vec![];
+        match step {
+            Prepared::Wide(_, function, None) => return Ok(wide[*function]),
+            Prepared::Wide(_, function, Some(_)) => inner.push(wide[*function]),
+            _ => {}
+        }
         if let Prepared::Recur(recur, body) = step {
             for (k, step) in body.iter().enumerate() {
                 inner.push(self.part(&format!("{name}_{k}"), step, Some(recur), wide)?);
@@ -137,6 +148,7 @@ impl<'a> Compiler<'a> {
         }
         self.define(name, &step.what(), Operands::COUNT, &inner, |e, callees, _| match step {
             Prepared::Recur(recur, _) => e.recur(recur, |e| e.call_parts()),
+            Prepared::Wide(_, _, Some(sharing)) => e.share(0, sharing, callees.share),
             step => {
                 e.vars.extend(within.map(|recur| (recur.var, Index::Value(e.operands.element))));
                 e.step(step, callees);
@@ -179,9 +191,9 @@ impl<'a> Compiler<'a> {
     ) -> Result<FuncId, String> {
         let mut context = self.jit.make_context();
         context.func.signature = pointers(&self.jit, operands);
-        let [contract, scatter, gather, gate, lap] =
+        let [contract, scatter, gather, gate, share, lap] =
             self.helpers.map(|id| self.jit.declare_func_in_func(id, &mut context.func));
-        let callees = Callees { contract, scatter, gather, lap };
+        let callees = Callees { contract, scatter, gather, share, lap };
         let calls = calls.iter().map(|&id| self.jit.declare_func_in_func(id, &mut context.func)).collect();
 
         let mut b = FunctionBuilder::new(&mut context.func, &mut self.frontend);

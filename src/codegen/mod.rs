@@ -103,6 +103,8 @@ pub struct Module {
     /// Of each step that has one, also of those in recurrences. Read by the code: never changed.
     tasks: Vec<Option<Task>>,
     threads: usize,
+    /// Bytes of memory of its own that a thread needs for nests.
+    own: usize,
     /// Of each step, if it is asked for. Its address is in the code: never moved.
     laps: Option<Box<Laps>>,
     /// The type of all numbers.
@@ -166,6 +168,7 @@ pub fn compile(schedule: &Schedule, options: Options) -> Result<Module, String> 
     let mut compiler = Compiler::new(schedule, options, laps.as_deref())?;
     let mut wide = vec![];
     let steps = compiler.prepare(&schedule.steps, None, &mut tasks.iter(), &mut wide)?;
+    let own = support::own_bytes(steps.iter().map(own_numbers).max().unwrap_or(0));
     let whole: usize = steps.iter().map(weight).sum();
     let entry = if whole <= WHOLE {
         compiler.entry(&steps, &wide)?
@@ -181,6 +184,7 @@ pub fn compile(schedule: &Schedule, options: Options) -> Result<Module, String> 
         entry,
         tasks,
         threads: options.threads,
+        own,
         laps,
         dtype: schedule.dtype,
         capacity: schedule.capacity as usize,
@@ -203,6 +207,15 @@ fn columns(schedule: &Schedule) -> Vec<(usize, usize)> {
 
 /// Operations up to which a whole schedule is one function.
 const WHOLE: usize = 600;
+
+/// Numbers of memory of its own that a thread needs for a step's nests.
+fn own_numbers(step: &Prepared) -> usize {
+    match step {
+        Prepared::Wide(_, _, Some(sharing)) => sharing.scratch as usize,
+        Prepared::Recur(_, body) => body.iter().map(own_numbers).max().unwrap_or(0),
+        _ => 0,
+    }
+}
 
 /// About how many operations of Cranelift's a step is.
 fn weight(step: &Prepared) -> usize {

@@ -2,6 +2,7 @@
 
 use super::Laps;
 use super::emitter::{Emitter, Index};
+use super::wide::Sharing;
 use crate::kernels::Task;
 use crate::plan::schedule::*;
 use cranelift_codegen::ir::types::I64;
@@ -13,14 +14,15 @@ pub struct Callees {
     pub contract: FuncRef,
     pub scatter: FuncRef,
     pub gather: FuncRef,
+    pub share: FuncRef,
     pub lap: FuncRef,
 }
 
 /// A step with what was prepared for it. The task must stay where it is while the code may run.
 pub enum Prepared<'a> {
     Nest(&'a Nest),
-    /// A nest in wide vectors: which of the functions that are called for such.
-    Wide(&'a Nest, usize),
+    /// A nest in wide vectors: which of the functions that are called for such, and how threads share it.
+    Wide(&'a Nest, usize, Option<Sharing>),
     /// A contraction so small that it is emitted in place.
     Product(&'a Contract),
     Contract(&'a Contract, &'a Task),
@@ -33,7 +35,7 @@ impl Prepared<'_> {
     /// What it computes, for people.
     pub fn what(&self) -> String {
         match self {
-            Prepared::Nest(nest) | Prepared::Wide(nest, _) => nest.what.join(", "),
+            Prepared::Nest(nest) | Prepared::Wide(nest, ..) => nest.what.join(", "),
             Prepared::Product(contract) | Prepared::Contract(contract, _) => contract.what.clone(),
             Prepared::Scatter(scatter) => scatter.what.clone(),
             Prepared::Recur(recur, _) => recur.what.join(", "),
@@ -46,7 +48,8 @@ impl Emitter<'_, '_> {
     pub fn step(&mut self, step: &Prepared, callees: Callees) {
         match step {
             Prepared::Nest(nest) => self.nest(nest),
-            Prepared::Wide(_, function) => self.call_part(*function),
+            Prepared::Wide(_, function, None) => self.call_part(*function),
+            Prepared::Wide(_, function, Some(sharing)) => self.share(*function, sharing, callees.share),
             Prepared::Product(contract) => self.product(contract),
             Prepared::Contract(contract, task) => self.contract(contract, task, callees.contract),
             Prepared::Scatter(scatter) => self.scatter(scatter, callees.scatter),
@@ -66,6 +69,18 @@ impl Emitter<'_, '_> {
     pub fn call_part(&mut self, part: usize) {
         let operands = self.operands.to_params();
         self.b.ins().call(self.callees[part], &operands);
+    }
+
+    /// Has threads share the function of a nest: see [`super::support::share`].
+    pub fn share(&mut self, function: usize, sharing: &Sharing, callee: FuncRef) {
+        let address = self.b.ins().func_addr(I64, self.callees[function]);
+        let length = self.extent(sharing.extent);
+        let length = self.index(length);
+        let [unit, scratch] =
+            [sharing.unit, sharing.scratch].map(|number| self.b.ins().iconst(I64, i64::from(number)));
+        let [regions, n, record, examples, equipment, element] = self.operands.to_params();
+        let operands = [address, regions, n, record, examples, equipment, element, length, unit, scratch];
+        self.b.ins().call(callee, &operands);
     }
 
     /// Counts the time since the last such place for a part, if it is taken.

@@ -1,7 +1,8 @@
 //! Rust functions that native code calls, by the names under which it finds them.
 
+use super::wide::Portion;
 use crate::circuit::{Dtype, Gate};
-use crate::kernels::{self, Real};
+use crate::kernels::{self, CacheLine, Equipment, Real};
 use crate::plan::interpret;
 
 /// Name and address of everything that native code on numbers of a type may call.
@@ -18,6 +19,7 @@ fn symbols_for<T: Real>() -> Vec<(&'static str, *const u8)> {
         ("scatter", scatter::<T> as *const u8),
         ("gather", gather as *const u8),
         ("gate", gate::<T> as *const u8),
+        ("share", share as *const u8),
         ("lap", super::laps::lap as *const u8),
         // What Cranelift calls on a processor without the instruction.
         ("fmaf", fmaf as *const u8),
@@ -95,6 +97,84 @@ pub unsafe extern "C" fn gate<T: Real>(number: u64, place: *mut T) {
     }
     // SAFETY: the first of those vectors.
     unsafe { place.copy_from_nonoverlapping(results.as_ptr(), lanes) }
+}
+
+/// The function of a nest in wide vectors, of which calls run portions.
+type Shared = unsafe extern "C" fn(*mut *mut u8, u64, *const u32, *const u32, *const Portion, u64);
+
+/// What all portions of a nest have in common.
+struct Whole {
+    function: Shared,
+    regions: *mut *mut u8,
+    n: u64,
+    record: *const u32,
+    examples: *const u32,
+    element: u64,
+    /// Memory of the threads' own, and bytes of one's.
+    scratch: *mut u8,
+    bytes: usize,
+}
+
+// SAFETY: portions write to different memory, and read none that another one writes: see `wide::Sharing`.
+unsafe impl Sync for Whole {}
+
+impl Whole {
+    /// Runs `count` iterations from `begin`.
+    ///
+    /// # Safety
+    /// See [`share`]; no other call for `thread` is under way.
+    unsafe fn run(&self, thread: usize, begin: u64, count: u64) {
+        // SAFETY: the caller has memory for each thread.
+        unsafe {
+            let portion = Portion { begin, count, scratch: self.scratch.add(thread * self.bytes) };
+            (self.function)(self.regions, self.n, self.record, self.examples, &portion, self.element);
+        }
+    }
+}
+
+/// Parts a thread, so that none waits long for another.
+const PARTS: u64 = 4;
+
+/// Has threads run the iterations of a nest's outermost loop, `length` of them, in portions of whole units. How many
+/// there are changes no bit: iterations do not touch one another's memory.
+///
+/// # Safety
+/// The function is that of a nest that threads can share, with its own operands; the equipment has `scratch` numbers of
+/// 32 bits for each thread; nothing else uses it.
+pub unsafe extern "C" fn share(
+    function: Shared,
+    regions: *mut *mut u8,
+    n: u64,
+    record: *const u32,
+    examples: *const u32,
+    equipment: *mut Equipment,
+    element: u64,
+    length: u64,
+    unit: u64,
+    scratch: u64,
+) {
+    // SAFETY: the caller's promises.
+    let (memory, pool) = unsafe { (*equipment).parts::<u8>() };
+    let bytes = own_bytes(scratch as usize);
+    let whole = Whole { function, regions, n, record, examples, element, scratch: memory, bytes };
+    let Some(pool) = pool else {
+        // SAFETY: this is the only call.
+        return unsafe { whole.run(0, 0, length) };
+    };
+    let units = length.div_ceil(unit);
+    let parts = units.min(pool.threads() as u64 * PARTS);
+    let first = |part: u64| (units * part / parts * unit).min(length);
+    let whole = &whole;
+    pool.run(parts as usize, &|thread, part| {
+        let (begin, end) = (first(part as u64), first(part as u64 + 1));
+        // SAFETY: a thread runs one part at a time.
+        unsafe { whole.run(thread, begin, end - begin) }
+    });
+}
+
+/// Bytes of a thread's own memory for so many numbers of 32 bits: whole cache lines.
+pub fn own_bytes(numbers: usize) -> usize {
+    (numbers * 4).next_multiple_of(CacheLine::SIZE)
 }
 
 extern "C" fn fma(a: f64, b: f64, c: f64) -> f64 {

@@ -3,7 +3,7 @@
 
 use super::walk;
 use crate::plan::schedule::*;
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Whether the body of a loop over `var` can run for several iterations at once.
 pub fn possible(schedule: &Schedule, var: Var, extent: Extent, body: &[Stmt]) -> bool {
@@ -81,4 +81,34 @@ pub fn overlap(schedule: &Schedule, one: BufferId, other: BufferId) -> bool {
     };
     let (one, other) = (range(one), range(other));
     one.0 == other.0 && one.1 < other.2 && other.1 < one.2
+}
+
+/// The arrays of the arena that nothing but this body touches, and that have no example axis.
+pub fn private(schedule: &Schedule, body: &[Stmt]) -> Vec<BufferId> {
+    let mut inside: FxHashMap<BufferId, usize> = FxHashMap::default();
+    walk::addresses(body, &mut |at| *inside.entry(at.buffer).or_default() += 1);
+    let mut all: FxHashMap<BufferId, usize> = FxHashMap::default();
+    let mut count = |buffer: BufferId| *all.entry(buffer).or_default() += 1;
+    for step in &schedule.steps {
+        step.for_each_leaf(&mut |step| match step {
+            Step::Nest(nest) => walk::addresses(&nest.body, &mut |at| count(at.buffer)),
+            Step::Contract(contract) => {
+                [&contract.a, &contract.b, &contract.out].into_iter().for_each(|at| count(at.buffer));
+            }
+            Step::Scatter(scatter) => {
+                [scatter.index, scatter.value, scatter.out].into_iter().for_each(&mut count);
+            }
+            Step::Recur(_) => unreachable!("it is no leaf"),
+        });
+    }
+    let scratch = |buffer: &BufferId| {
+        let buffer = &schedule.buffers[buffer.0 as usize];
+        buffer.region == Region::Arena && !buffer.batch
+    };
+    let alone = |(buffer, count): (&BufferId, &usize)| {
+        (all.get(buffer) == Some(count) && scratch(buffer)).then_some(*buffer)
+    };
+    let mut private: Vec<BufferId> = inside.iter().filter_map(alone).collect();
+    private.sort_unstable();
+    private
 }

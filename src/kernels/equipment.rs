@@ -28,16 +28,22 @@ pub struct Equipment {
 }
 
 impl Equipment {
-    /// Enough for any of some tasks on numbers of so many bytes, by so many threads.
-    pub fn new<'a>(tasks: impl Iterator<Item = &'a Task>, bytes: usize, threads: usize) -> Equipment {
+    /// Enough for any of some tasks on numbers of so many bytes, by so many threads, and for work that takes `own` bytes
+    /// a thread.
+    pub fn new<'a>(
+        tasks: impl Iterator<Item = &'a Task>,
+        bytes: usize,
+        threads: usize,
+        own: usize,
+    ) -> Equipment {
         let pool = (threads > 1).then(|| Pool::new(threads));
         let threads = pool.as_ref().map_or(1, Pool::threads);
         let longest = tasks.map(|task| task.scratch_len(threads)).max().unwrap_or(0);
-        Equipment { scratch: CacheLine::zeros(longest * bytes), pool }
+        Equipment { scratch: CacheLine::zeros((longest * bytes).max(own * threads)), pool }
     }
 
     /// Its first element of scratch memory, and the threads.
-    pub(super) fn parts<T>(&mut self) -> (*mut T, Option<&mut Pool>) {
+    pub fn parts<T>(&mut self) -> (*mut T, Option<&mut Pool>) {
         (self.scratch.as_mut_ptr().cast(), self.pool.as_mut())
     }
 }

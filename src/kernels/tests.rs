@@ -52,7 +52,7 @@ fn check_in<T: Real>(contract: &Contract, lengths: [usize; 3], n: usize, capacit
     for variant in Variant::here() {
         let task = Task::prepare_for::<T>(contract, capacity, variant);
         for threads in [1, 3] {
-            let mut equipment = Equipment::new([&task].into_iter(), size_of::<T>(), threads);
+            let mut equipment = Equipment::new([&task].into_iter(), size_of::<T>(), threads, 0);
             let mut out = vec![T::of(7.0); lengths[2]];
             let (a, b, to) = (a.as_ptr(), b.as_ptr(), out.as_mut_ptr());
             // SAFETY: the lengths are those that the axes reach, and the buffers are distinct.

@@ -296,12 +296,14 @@ impl Case {
         Setup { capacity: self.capacity, seed: self.seed, dtype, recompute: self.seed % 3 == 1 }
     }
 
-    /// The same schedule as other code: without fused multiply-adds of the machine, optimised, without vectors, or
-    /// with wide ones wherever that is possible.
+    /// The same schedule as other code: without fused multiply-adds of the machine, optimised, without vectors,
+    /// with wide ones wherever that is possible, or by threads that share these.
     fn otherwise(&self) -> Result<Built, String> {
         let choose = |number: u64| self.seed / 4 % 5 == number;
         let width = if choose(3) || choose(4) { Width::Wide } else { Width::Chosen };
-        let options = Options { without_fma: choose(0), optimise: choose(1), width, ..Options::default() };
+        let threads = if choose(4) { 2 } else { 1 };
+        let options =
+            Options { without_fma: choose(0), optimise: choose(1), width, threads, ..Options::default() };
         let mut built = build(vec![self.raw.clone()], self.setup(Dtype::F32))?;
         let mut schedule = built.schedule.clone();
         if choose(2) {

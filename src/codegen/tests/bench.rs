@@ -117,7 +117,7 @@ fn small_contractions() {
             let task = Task::prepare::<f32>(contract, schedule.capacity);
             let [m, n, k] = extents.map(|extent| extent as usize);
             let (a, b, mut out) = (vec![0.5f32; m * k], vec![0.25f32; n * k], vec![0f32; m * n]);
-            let mut equipment = Equipment::new([&task].into_iter(), 4, 1);
+            let mut equipment = Equipment::new([&task].into_iter(), 4, 1, 0);
             let mut kernel = f64::INFINITY;
             for _ in 0..100 {
                 let start = Instant::now();

@@ -267,6 +267,11 @@ pub fn wide() -> Options {
     Options { width: Width::Wide, ..checked() }
 }
 
+/// The same, by several threads wherever they can share a nest.
+pub fn shared() -> Options {
+    Options { threads: 3, ..wide() }
+}
+
 /// Compares two runs.
 pub fn compare<T: Element>(
     case: &Case<T>,
@@ -301,6 +306,7 @@ fn check_in<T: Element>(schedule: &Schedule, rows: usize, seed: u64, value: fn(&
         "other optimiser",
     );
     compare(&case, &expected, &case.native(wide()), "in wide vectors");
+    compare(&case, &expected, &case.native(shared()), "in wide vectors, by threads");
     rehint(&mut case.schedule, Hint::Plain);
     compare(&case, &expected, &case.native(checked()), "plain");
     compare(&case, &expected, &case.native(wide()), "plain, in wide vectors");

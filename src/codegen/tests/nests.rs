@@ -248,6 +248,7 @@ fn compare_plans(seeds: std::ops::Range<u64>) {
             let expected = case.interpreted();
             compare(&case, &expected, &case.native(checked()), &format!("plan of seed {seed}"));
             compare(&case, &expected, &case.native(wide()), &format!("plan of seed {seed}, wide"));
+            compare(&case, &expected, &case.native(shared()), &format!("plan of seed {seed}, shared"));
         }
     }
 }
@@ -261,6 +262,7 @@ fn compare_seeds(seeds: std::ops::Range<u64>) {
         let expected = case.interpreted();
         compare(&case, &expected, &case.native(options), &format!("seed {seed}"));
         compare(&case, &expected, &case.native(wide()), &format!("seed {seed}, wide"));
+        compare(&case, &expected, &case.native(shared()), &format!("seed {seed}, shared"));
     }
 }
 

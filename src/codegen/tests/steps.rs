@@ -172,6 +172,19 @@ fn wide_nests() {
     assert!(wide == 2 || !super::wide::available(), "{}", module.asm());
 }
 
+/// Threads share the nests of a net.
+#[test]
+fn shared_nests() {
+    let body = |schedule: &Schedule| {
+        let nest = |step: &Step| if let Step::Nest(nest) = step { Some(nest.body.clone()) } else { None };
+        schedule.steps.iter().filter_map(nest).collect::<Vec<_>>()
+    };
+    let schedule = small_net(16, 33, 20);
+    let bodies = body(&schedule);
+    let shared = bodies.iter().filter(|body| super::wide::Sharing::of(&schedule, body).is_some()).count();
+    assert_eq!(shared, bodies.len());
+}
+
 /// Recurrences in native code.
 #[test]
 fn recurrences() {

@@ -167,10 +167,10 @@ pub struct Operation {
 pub enum Start {
     /// This one.
     Known(i64),
-    /// The number of examples in whole vectors, times this.
-    WholeOfBatch(i64),
-    /// The element of the recurrence around, times this.
-    Element(i64),
+    /// A count in whole vectors, times this.
+    WholeOf(Counter, i64),
+    /// An integer that the caller gives, times this.
+    Given(Counter, i64),
 }
 
 /// How often a loop's body runs.
@@ -178,12 +178,12 @@ pub enum Start {
 pub enum Trips {
     /// So often, at least once.
     Known(i64),
-    /// Once for each example; there is at least one.
-    Batch,
-    /// Once for each sixteen examples.
-    WholeOfBatch,
-    /// Once if sixteen do not divide the number of examples.
-    RestOfBatch,
+    /// As often as a count says, at least once.
+    All(Counter),
+    /// Once for each sixteen of a count.
+    WholeOf(Counter),
+    /// Once if sixteen do not divide a count.
+    RestOf(Counter),
 }
 
 /// Which lanes stand for iterations.
@@ -191,8 +191,8 @@ pub enum Trips {
 pub enum Mask {
     /// The first so many.
     First(u8),
-    /// As many as are left of the examples.
-    RestOfBatch,
+    /// As many as sixteen leave of a count.
+    RestOf(Counter),
 }
 
 /// An address that moves with a loop.
@@ -242,6 +242,8 @@ pub struct Code {
     pub bases: Vec<(Pointer, Base)>,
     /// What all is in: runs once.
     pub whole: Loop,
+    /// Whether a call runs a part of the outermost loop.
+    pub shared: bool,
     pub vectors: u32,
     pub pointers: u32,
     pub counters: u32,
@@ -256,11 +258,20 @@ pub enum Base {
     Record,
     /// The numbers of the batch's examples.
     Examples,
+    /// Memory that only this call uses.
+    Scratch,
 }
 
 impl Code {
     /// The number of examples of the batch.
     pub const BATCH: Counter = Counter(0);
+    /// The element that the recurrence around is at.
+    pub const ELEMENT: Counter = Counter(1);
+    /// Of a loop that is shared, where this call begins, and how many iterations it runs.
+    pub const BEGIN: Counter = Counter(2);
+    pub const COUNT: Counter = Counter(3);
+    /// Those above.
+    pub const GIVEN: u32 = 4;
 
     /// Without operations that nobody reads the result of.
     pub fn without_unread(mut self) -> Self {

@@ -1,6 +1,5 @@
 //! About how long a nest takes in vectors of four numbers and of sixteen.
 
-use super::unroll;
 use crate::circuit::{expansions, machine};
 use crate::plan::schedule::*;
 
@@ -19,6 +18,8 @@ const WIDE_OPERATION: f64 = 1.5;
 const ENTRY: Cost = Cost { narrow: 3.0, wide: 12.0 };
 /// Of combining the lanes of a fold.
 const COMBINED: Cost = Cost { narrow: 12.0, wide: 16.0 };
+/// About what it takes two threads to find together, several times over.
+const LONG: f64 = 10_000.0;
 /// Of calling a function.
 const CALL: f64 = 30.0;
 
@@ -34,6 +35,11 @@ impl Cost {
     /// Whether wide vectors are clearly faster.
     pub fn is_wide(self) -> bool {
         self.wide + CALL < 0.9 * self.narrow
+    }
+
+    /// Whether threads gain by sharing it.
+    pub fn is_long(self) -> bool {
+        self.wide > LONG
     }
 }
 
@@ -85,9 +91,7 @@ fn repeated(
 ) -> Cost {
     let length = extent.len_for(schedule.capacity as usize);
     let narrow_lanes = spread.is_none() && hint == Hint::Vector;
-    let wide_lanes = spread.is_none()
-        && length > 1
-        && (narrow_lanes || (!super::runs_in_lanes(body) && unroll::possible(schedule, var, extent, body)));
+    let wide_lanes = spread.is_none() && super::runs_in_lanes(schedule, var, extent, body);
     let times = |in_lanes: bool, lanes: usize| match in_lanes {
         true => length.div_ceil(lanes) as f64,
         false => length as f64,

@@ -97,7 +97,7 @@ impl Lowering<'_> {
         let trips = match part.extent {
             Extent::Fixed(0) => return Some(Operand::Vector(sum)),
             Extent::Fixed(extent) => Trips::Known(extent.into()),
-            Extent::Batch => Trips::Batch,
+            Extent::Batch => Trips::All(Code::BATCH),
         };
         self.open(Some(Along { var: folded.var, start: Start::Known(part.start), step: 1 }));
         let element = self.element(folded)?;
@@ -112,7 +112,7 @@ impl Lowering<'_> {
         if part.start != 0 {
             self.open(Some(Along { var: folded.var, start: Start::Known(part.start), step: 0 }));
         }
-        self.loop_over(folded.var, part.extent, true, &mut |l| {
+        self.loop_over(folded.var, part.extent.into(), true, &mut |l| {
             let element = l.element(folded)?;
             let masked = l.spread.is_some_and(|spread| spread.reach == Reach::Rest);
             l.combine_into(sum, folded.with, element, masked);
@@ -177,7 +177,7 @@ impl Lowering<'_> {
         let trips = match extent {
             Extent::Fixed(0) => return Some(Operand::Bits(0)),
             Extent::Fixed(extent) => Trips::Known(extent.into()),
-            Extent::Batch => Trips::Batch,
+            Extent::Batch => Trips::All(Code::BATCH),
         };
         let best = self.variable(folded.with.identity());
         let position = self.variable(0.0);

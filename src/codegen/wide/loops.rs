@@ -4,8 +4,10 @@ use super::assembler::{Assembler, Jump, POOL, made, memory};
 use super::code::*;
 use super::memory::LOOP_MASK;
 use super::registers::{BYTES, Emission, Reads, VECTORS, vectors, zmm};
+use super::share::Portion;
 use iced_x86::{Code as X86, Instruction, MemoryOperand, Register};
 use rustc_hash::FxHashMap;
+use std::mem::offset_of;
 
 /// Of these, as many may be kept for a whole innermost loop.
 const MOST_PINNED: usize = 20;
@@ -25,10 +27,9 @@ const SAVED: [Register; 6] = {
 };
 /// Stack that a function may take.
 const MOST_STACK: i64 = 1 << 15;
-/// Words on the stack before those of pointers and counters: the stack's old place, the element of a recurrence.
+/// Words on the stack before those of pointers and counters: the stack's old place.
 const OLD_STACK: i64 = 0;
-const ELEMENT: i64 = 1;
-const FIRST_WORD: i64 = 2;
+const FIRST_WORD: i64 = 1;
 /// Loops that may stand in one another.
 const MOST_DEPTH: i64 = 24;
 
@@ -86,8 +87,17 @@ fn enter(
     asm.ri(X86::And_rm64_imm32, RSP, -(BYTES as i32));
     let word = |at: i64| memory(RSP, at * 8);
     asm.mr(X86::Mov_rm64_r64, word(OLD_STACK), RAX);
-    asm.mr(X86::Mov_rm64_r64, word(ELEMENT), R9);
-    asm.mr(X86::Mov_rm64_r64, word(counter_word(code, Code::BATCH)), RSI);
+    let counter = |counter| word(counter_word(code, counter));
+    asm.mr(X86::Mov_rm64_r64, counter(Code::ELEMENT), R9);
+    asm.mr(X86::Mov_rm64_r64, counter(Code::BATCH), RSI);
+    if code.shared {
+        for (given, offset) in
+            [(Code::BEGIN, offset_of!(Portion, begin)), (Code::COUNT, offset_of!(Portion, count))]
+        {
+            asm.rm(X86::Mov_r64_rm64, RAX, memory(R8, offset as i64));
+            asm.mr(X86::Mov_rm64_r64, counter(given), RAX);
+        }
+    }
     for &(pointer, base) in &code.bases {
         let from = match base {
             Base::Region(place) => {
@@ -96,6 +106,10 @@ fn enter(
             }
             Base::Record => RDX,
             Base::Examples => RCX,
+            Base::Scratch => {
+                asm.rm(X86::Mov_r64_rm64, RAX, memory(R8, offset_of!(Portion, scratch) as i64));
+                RAX
+            }
         };
         asm.mr(X86::Mov_rm64_r64, word(pointer_word(pointer)), from);
     }
@@ -159,7 +173,7 @@ impl Emission<'_> {
             let home = self.word(counter_word(self.code, counting.counter));
             self.asm.mr(X86::Mov_rm64_r64, home, SCRATCH);
         }
-        let again = !matches!(around.trips, Trips::Known(1) | Trips::RestOfBatch);
+        let again = !matches!(around.trips, Trips::Known(1) | Trips::RestOf(_));
         let count = self.word(FIRST_WORD + i64::from(self.code.pointers + self.code.counters) + self.depth);
         if again {
             self.count(around.trips);
@@ -191,29 +205,34 @@ impl Emission<'_> {
 
     /// Jumps over a loop that does not run at all.
     fn trips(&mut self, trips: Trips) -> Option<Jump> {
-        let batch = self.word(counter_word(self.code, Code::BATCH));
-        match trips {
-            Trips::Known(_) | Trips::Batch => return None,
-            Trips::WholeOfBatch => self.asm.mi(X86::Cmp_rm64_imm32, batch, 16),
-            Trips::RestOfBatch => {
-                self.asm.rm(X86::Mov_r64_rm64, SCRATCH, batch);
-                self.asm.ri(X86::And_rm64_imm32, SCRATCH, 15);
+        let code = match trips {
+            Trips::Known(_) | Trips::All(_) => return None,
+            Trips::WholeOf(count) => {
+                let count = self.word(counter_word(self.code, count));
+                self.asm.mi(X86::Cmp_rm64_imm32, count, 16);
+                X86::Jb_rel32_64
             }
-        }
-        let code = if trips == Trips::WholeOfBatch { X86::Jb_rel32_64 } else { X86::Je_rel32_64 };
+            Trips::RestOf(count) => {
+                let count = self.word(counter_word(self.code, count));
+                self.asm.rm(X86::Mov_r64_rm64, SCRATCH, count);
+                self.asm.ri(X86::And_rm64_imm32, SCRATCH, 15);
+                X86::Je_rel32_64
+            }
+        };
         Some(self.asm.jump(code))
     }
 
     /// Puts the number of iterations into the scratch register.
     fn count(&mut self, trips: Trips) {
-        let batch = self.word(counter_word(self.code, Code::BATCH));
-        match trips {
-            Trips::Known(trips) => self.asm.set(SCRATCH, trips),
-            Trips::Batch => self.asm.rm(X86::Mov_r64_rm64, SCRATCH, batch),
-            Trips::WholeOfBatch | Trips::RestOfBatch => {
-                self.asm.rm(X86::Mov_r64_rm64, SCRATCH, batch);
-                self.asm.ri(X86::Shr_rm64_imm8, SCRATCH, 4);
-            }
+        let (count, in_lanes) = match trips {
+            Trips::Known(trips) => return self.asm.set(SCRATCH, trips),
+            Trips::All(count) => (count, false),
+            Trips::WholeOf(count) | Trips::RestOf(count) => (count, true),
+        };
+        let count = self.word(counter_word(self.code, count));
+        self.asm.rm(X86::Mov_r64_rm64, SCRATCH, count);
+        if in_lanes {
+            self.asm.ri(X86::Shr_rm64_imm8, SCRATCH, 4);
         }
     }
 
@@ -224,7 +243,7 @@ impl Emission<'_> {
                 self.asm.ri(X86::Mov_r32_imm32, Register::ECX, (1 << lanes) - 1);
             }
             // What is left is in the scratch register: see `trips`.
-            Some(Mask::RestOfBatch) => {
+            Some(Mask::RestOf(_)) => {
                 self.asm.ri(X86::Mov_r32_imm32, Register::ECX, -1);
                 let bzhi = Instruction::with3(
                     X86::VEX_Bzhi_r32_rm32_r32,
@@ -249,12 +268,11 @@ impl Emission<'_> {
         }
         let (word, times) = match start {
             Start::Known(start) => return self.asm.add(to, start),
-            Start::WholeOfBatch(times) => (counter_word(self.code, Code::BATCH), times),
-            Start::Element(times) => (ELEMENT, times),
+            Start::WholeOf(counter, times) | Start::Given(counter, times) => (counter, times),
         };
-        let word = self.word(word);
+        let word = self.word(counter_word(self.code, word));
         self.asm.rm(X86::Mov_r64_rm64, Register::RDX, word);
-        if matches!(start, Start::WholeOfBatch(_)) {
+        if matches!(start, Start::WholeOf(..)) {
             self.asm.ri(X86::And_rm64_imm32, Register::RDX, -16);
         }
         self.times(Register::RDX, times);

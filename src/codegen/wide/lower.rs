@@ -5,8 +5,9 @@
 
 use super::code::*;
 use super::gates::Meaning;
+use super::share::Sharing;
 use super::unroll;
-use crate::codegen::{invariant, keys_at};
+use crate::codegen::keys_at;
 use crate::plan::schedule::*;
 use rustc_hash::FxHashMap;
 
@@ -31,9 +32,9 @@ pub struct Along {
     pub step: i64,
 }
 
-/// An address that moves with a level, and what it is of: some terms of a region's addresses, or of none.
+/// An address that moves with a level, and what it is of: a base and some terms of its addresses, or none.
 struct Moved {
-    of: Option<(Region, Vec<(Var, i64)>)>,
+    of: Option<(Base, Vec<(Var, i64)>)>,
     moving: Moving,
 }
 
@@ -45,6 +46,24 @@ struct Level {
     items: Vec<Item>,
 }
 
+/// How far a loop runs.
+#[derive(Clone, Copy)]
+pub enum Length {
+    /// So far.
+    Known(i64),
+    /// As far as the caller says.
+    Given(Counter),
+}
+
+impl From<Extent> for Length {
+    fn from(extent: Extent) -> Self {
+        match extent {
+            Extent::Fixed(extent) => Length::Known(extent.into()),
+            Extent::Batch => Length::Given(Code::BATCH),
+        }
+    }
+}
+
 /// Makes code of a nest.
 pub struct Lowering<'a> {
     pub schedule: &'a Schedule,
@@ -52,6 +71,8 @@ pub struct Lowering<'a> {
     bases: Vec<(Pointer, Base)>,
     levels: Vec<Level>,
     pub spread: Option<Spread>,
+    /// How calls share the outermost loop, if they do.
+    sharing: Option<&'a Sharing>,
     pub regs: FxHashMap<Reg, Operand>,
     /// Of vectors that are booleans: the comparison that they are the numbers of.
     pub meanings: FxHashMap<Vector, Meaning>,
@@ -62,34 +83,40 @@ pub struct Lowering<'a> {
 
 /// The code of a nest's body, which stands in the loop of a recurrence over `within` if there is one; none where it does
 /// something that has no form here.
-pub fn lower(schedule: &Schedule, body: &[Stmt], within: Option<Var>) -> Option<Code> {
-    let body = invariant::move_out(schedule, body);
+pub fn lower(
+    schedule: &Schedule,
+    body: &[Stmt],
+    within: Option<Var>,
+    sharing: Option<&Sharing>,
+) -> Option<Code> {
     let mut lowering = Lowering {
         schedule,
         regions: schedule.regions(),
         bases: vec![],
         levels: vec![],
         spread: None,
+        sharing,
         regs: FxHashMap::default(),
         meanings: FxHashMap::default(),
         vectors: 0,
         pointers: 0,
-        counters: 1,
+        counters: Code::GIVEN,
     };
-    let element = within.map(|var| Along { var, start: Start::Element(1), step: 0 });
+    let element = within.map(|var| Along { var, start: Start::Given(Code::ELEMENT, 1), step: 0 });
     lowering.open(element);
-    lowering.block(&body)?;
+    lowering.block(body)?;
     let whole = lowering.closed(Trips::Known(1), None);
     let Lowering { bases, vectors, pointers, counters, .. } = lowering;
-    Some(Code { bases, whole, vectors, pointers, counters }.without_unread())
+    let shared = sharing.is_some();
+    Some(Code { bases, whole, shared, vectors, pointers, counters }.without_unread())
 }
 
 impl Start {
     fn times(self, factor: i64) -> Self {
         match self {
             Start::Known(start) => Start::Known(start * factor),
-            Start::WholeOfBatch(times) => Start::WholeOfBatch(times * factor),
-            Start::Element(times) => Start::Element(times * factor),
+            Start::WholeOf(count, times) => Start::WholeOf(count, times * factor),
+            Start::Given(counter, times) => Start::Given(counter, times * factor),
         }
     }
 }
@@ -139,7 +166,14 @@ impl Lowering<'_> {
         match stmt {
             Stmt::For { var, extent, body, .. } => {
                 let in_lanes = self.runs_in_lanes(*var, *extent, body);
-                self.loop_over(*var, *extent, in_lanes, &mut |l| l.block(body))?;
+                match self.sharing.filter(|sharing| sharing.var == *var) {
+                    None => self.loop_over(*var, (*extent).into(), in_lanes, &mut |l| l.block(body))?,
+                    Some(_) => {
+                        self.open(Some(Along { var: *var, start: Start::Given(Code::BEGIN, 1), step: 0 }));
+                        self.loop_over(*var, Length::Given(Code::COUNT), in_lanes, &mut |l| l.block(body))?;
+                        self.close(Trips::Known(1), None);
+                    }
+                }
             }
             Stmt::Fold { acc, .. } => {
                 let result = self.fold(stmt)?;
@@ -170,56 +204,41 @@ impl Lowering<'_> {
         Some(())
     }
 
-    /// Whether a loop runs in lanes: the innermost that can.
+    /// Whether a loop runs in lanes.
     pub fn runs_in_lanes(&self, var: Var, extent: Extent, body: &[Stmt]) -> bool {
-        self.spread.is_none()
-            && extent != Extent::Fixed(1)
-            && !self.some_run_in_lanes(body)
-            && unroll::possible(self.schedule, var, extent, body)
-    }
-
-    /// Whether some of the loops in a body are to run in lanes.
-    fn some_run_in_lanes(&self, body: &[Stmt]) -> bool {
-        body.iter().any(|stmt| match stmt {
-            Stmt::For { hint, body, .. } | Stmt::Fold { hint, body, .. } => {
-                *hint == Hint::Vector || self.some_run_in_lanes(body)
-            }
-            _ => false,
-        })
+        self.spread.is_none() && super::runs_in_lanes(self.schedule, var, extent, body)
     }
 
     /// Emits a loop; one that runs in lanes as a loop over whole vectors and what is left.
     pub fn loop_over(
         &mut self,
         var: Var,
-        extent: Extent,
+        length: Length,
         in_lanes: bool,
         body: &mut dyn FnMut(&mut Self) -> Option<()>,
     ) -> Option<()> {
         if !in_lanes {
             self.open(Some(Along { var, start: Start::Known(0), step: 1 }));
             body(self)?;
-            let trips = match extent {
-                Extent::Fixed(0) => return self.levels.pop().map(|_| ()),
-                Extent::Fixed(extent) => Trips::Known(extent.into()),
-                Extent::Batch => Trips::Batch,
+            let trips = match length {
+                Length::Known(0) => return self.levels.pop().map(|_| ()),
+                Length::Known(length) => Trips::Known(length),
+                Length::Given(count) => Trips::All(count),
             };
             self.close(trips, None);
             return Some(());
         }
-        let (whole, rest, start, mask) = match extent {
-            Extent::Fixed(extent) => {
-                let (whole, rest) = (i64::from(extent) / LANES, i64::from(extent) % LANES);
+        let (whole, rest, start, mask) = match length {
+            Length::Known(length) => {
+                let (whole, rest) = (length / LANES, length % LANES);
                 let rest_trips = (rest > 0).then_some(Trips::Known(1));
                 let whole_trips = (whole > 0).then_some(Trips::Known(whole));
                 (whole_trips, rest_trips, Start::Known(whole * LANES), Mask::First(rest as u8))
             }
-            Extent::Batch => (
-                Some(Trips::WholeOfBatch),
-                Some(Trips::RestOfBatch),
-                Start::WholeOfBatch(1),
-                Mask::RestOfBatch,
-            ),
+            Length::Given(count) => {
+                let (whole, rest) = (Trips::WholeOf(count), Trips::RestOf(count));
+                (Some(whole), Some(rest), Start::WholeOf(count, 1), Mask::RestOf(count))
+            }
         };
         let around = self.spread;
         if let Some(trips) = whole {
@@ -357,28 +376,33 @@ impl Lowering<'_> {
 
     fn place(&mut self, at: &Address) -> Option<Place> {
         let buffer = &self.schedule.buffers[at.buffer.0 as usize];
-        let bytes = (i64::from(buffer.offset) + at.at.offset) * self.size();
-        let pointer = self.pointer(buffer.region, &at.at.terms, self.levels.len());
+        let own = self.sharing.and_then(|sharing| sharing.scratch_of(at.buffer));
+        let (base, offset) = match own {
+            Some(offset) => (Base::Scratch, offset),
+            None => {
+                let place = self.regions.binary_search(&buffer.region).expect("a buffer's region is listed");
+                (Base::Region(place), buffer.offset)
+            }
+        };
+        let bytes = (i64::from(offset) + at.at.offset) * self.size();
+        let pointer = self.pointer(base, &at.at.terms, self.levels.len());
         Some(Place { pointer, bytes: i32::try_from(bytes).ok()? })
     }
 
-    /// A region's first element, moved by terms as the first `depth` levels say.
-    fn pointer(&mut self, region: Region, terms: &[(Var, i64)], depth: usize) -> Pointer {
-        let Some(level) = depth.checked_sub(1) else {
-            let place = self.regions.binary_search(&region).expect("a buffer's region is listed");
-            return self.base(Base::Region(place));
-        };
+    /// A base moved by terms as the first `depth` levels say.
+    fn pointer(&mut self, base: Base, terms: &[(Var, i64)], depth: usize) -> Pointer {
+        let Some(level) = depth.checked_sub(1) else { return self.base(base) };
         let bound =
             |var: Var| self.levels[..depth].iter().any(|level| level.along.is_some_and(|a| a.var == var));
         let terms: Vec<(Var, i64)> = terms.iter().copied().filter(|term| bound(term.0)).collect();
         let coefficient = |along: Along| terms.iter().find(|term| term.0 == along.var).map(|term| term.1);
         let moves = self.levels[level].along.and_then(|along| Some((along, coefficient(along)?)));
-        let Some((along, coefficient)) = moves else { return self.pointer(region, &terms, level) };
-        let of = Some((region, terms.clone()));
+        let Some((along, coefficient)) = moves else { return self.pointer(base, &terms, level) };
+        let of = Some((base, terms.clone()));
         if let Some(known) = self.levels[level].pointers.iter().find(|known| known.of == of) {
             return known.moving.pointer;
         }
-        let from = self.pointer(region, &terms, level);
+        let from = self.pointer(base, &terms, level);
         let bytes = coefficient * self.size();
         let pointer = self.new_pointer();
         let moving = Moving { pointer, from, start: along.start.times(bytes), step: along.step * bytes };

@@ -5,7 +5,7 @@
 //! is left of a loop that sixteen do not divide runs once more under a mask.
 //!
 //! - `cost`: whether they are faster.
-//! - `unroll`: writes small loops out.
+//! - `unroll`: writes small loops out. `share`: what threads share of a nest.
 //! - `lower`: [`crate::plan::schedule::Nest`] to `code`, loops of operations; `gates`, `folds`: the programs of
 //!   gates, and folds.
 //! - `loops`, `operations`, `memory`: `code` to machine code, which `assembler` collects; `registers`: which vector is
@@ -21,35 +21,51 @@ mod lower;
 mod memory;
 mod operations;
 mod registers;
+mod share;
 mod unroll;
 
-use super::{Options, Width, walk};
+pub use share::{Portion, Sharing};
+
+use super::{Options, Width, invariant, walk};
 use crate::circuit::Dtype;
 use crate::plan::schedule::*;
 
-/// Machine code of a nest, and its text if one is asked for; none where Cranelift's is to be used. The function takes
-/// what [`super::emitter::Operands`] says, in the registers that System V has for that. `within`: the variable of
-/// the recurrence around.
-pub fn function(
-    schedule: &Schedule,
-    nest: &Nest,
-    within: Option<Var>,
-    options: Options,
-) -> Option<(Vec<u8>, String)> {
+/// A nest as a function.
+#[derive(Debug)]
+pub struct Function {
+    /// Machine code. The function takes what [`super::emitter::Operands`] says, in the registers that System V has for
+    /// that; if calls share it, a [`Portion`] instead of the equipment.
+    pub bytes: Vec<u8>,
+    /// Its text, if one was asked for.
+    pub text: String,
+    /// How threads share it, if they do.
+    pub sharing: Option<Sharing>,
+}
+
+/// The function of a nest; none where Cranelift's code is to be used. `within`: the variable of the recurrence around.
+pub fn function(schedule: &Schedule, nest: &Nest, within: Option<Var>, options: Options) -> Option<Function> {
     let possible = schedule.dtype == Dtype::F32 && !options.without_fma && available();
     if !possible || options.width == Width::Narrow {
         return None;
     }
     let body = unroll::unroll(schedule, &nest.body);
-    let wanted = match options.width {
-        Width::Narrow => false,
-        Width::Chosen => cost::cost(schedule, nest, &body).is_wide(),
-        Width::Wide => true,
+    let cost = cost::cost(schedule, nest, &body);
+    let (wanted, long) = match options.width {
+        Width::Narrow => (false, false),
+        Width::Chosen => (cost.is_wide(), cost.is_long()),
+        Width::Wide => (true, true),
     };
     if !wanted {
         return None;
     }
-    loops::emit(&lower::lower(schedule, &body, within)?, options.listing)
+    let body = invariant::move_out(schedule, &body);
+    let made = |sharing: Option<Sharing>| {
+        let code = lower::lower(schedule, &body, within, sharing.as_ref())?;
+        let (bytes, text) = loops::emit(&code, options.listing)?;
+        Some(Function { bytes, text, sharing })
+    };
+    let sharing = if options.threads > 1 && long { Sharing::of(schedule, &body) } else { None };
+    sharing.and_then(|sharing| made(Some(sharing))).or_else(|| made(None))
 }
 
 /// Whether this processor and system run such functions.
@@ -67,8 +83,13 @@ pub fn available() -> bool {
     false
 }
 
-/// Whether some loop is to run in lanes.
-fn runs_in_lanes(body: &[Stmt]) -> bool {
+/// Whether a loop runs in lanes, if none around does: the innermost that can.
+fn runs_in_lanes(schedule: &Schedule, var: Var, extent: Extent, body: &[Stmt]) -> bool {
+    extent != Extent::Fixed(1) && !some_in_lanes(body) && unroll::possible(schedule, var, extent, body)
+}
+
+/// Whether some of the loops in a body are to run in lanes.
+fn some_in_lanes(body: &[Stmt]) -> bool {
     let mut some = false;
     walk::statements(body, &mut |stmt| {
         some |= matches!(stmt, Stmt::For { hint: Hint::Vector, .. } | Stmt::Fold { hint: Hint::Vector, .. });

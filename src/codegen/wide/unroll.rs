@@ -65,41 +65,12 @@ impl Unroller<'_> {
         if !fits {
             return None;
         }
-        let private = self.private(body);
+        let private = vectorise::private(self.schedule, body);
         self.regs.clear();
         self.known.clear();
         let mut out = vec![];
         self.write_out(body, &[], &private, &mut out)?;
         possible(self.schedule, var, extent, &out).then_some(out)
-    }
-
-    /// The arrays that nothing but this body touches.
-    fn private(&self, body: &[Stmt]) -> Vec<BufferId> {
-        let mut inside: FxHashMap<BufferId, usize> = FxHashMap::default();
-        walk::addresses(body, &mut |at| *inside.entry(at.buffer).or_default() += 1);
-        let mut all: FxHashMap<BufferId, usize> = FxHashMap::default();
-        let mut count = |buffer: BufferId| *all.entry(buffer).or_default() += 1;
-        for step in &self.schedule.steps {
-            step.for_each_leaf(&mut |step| match step {
-                Step::Nest(nest) => walk::addresses(&nest.body, &mut |at| count(at.buffer)),
-                Step::Contract(contract) => {
-                    [&contract.a, &contract.b, &contract.out].into_iter().for_each(|at| count(at.buffer));
-                }
-                Step::Scatter(scatter) => {
-                    [scatter.index, scatter.value, scatter.out].into_iter().for_each(&mut count);
-                }
-                Step::Recur(_) => unreachable!("it is no leaf"),
-            });
-        }
-        let scratch = |buffer: &BufferId| {
-            let buffer = &self.schedule.buffers[buffer.0 as usize];
-            buffer.region == Region::Arena && !buffer.batch
-        };
-        inside
-            .iter()
-            .filter(|(buffer, count)| all[buffer] == **count && scratch(buffer))
-            .map(|(b, _)| *b)
-            .collect()
     }
 
     /// Writes statements out where some variables have values.
