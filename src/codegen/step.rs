@@ -95,6 +95,7 @@ impl Emitter<'_, '_> {
     /// Emits the loop of a recurrence around a body.
     pub fn recur(&mut self, recur: &Recur, body: impl FnOnce(&mut Self)) {
         let all = [Index::Known(0), Index::Known(i64::from(recur.extent))];
+        let around = self.operands.element;
         self.counted(all, 1, &[], |e, i, _| {
             let element = e.scanned(recur, i);
             e.vars.push((recur.var, element));
@@ -104,6 +105,7 @@ impl Emitter<'_, '_> {
             e.pointers.clear();
             vec![]
         });
+        self.operands.element = around;
     }
 
     /// The element that an iteration of a recurrence computes.

@@ -32,9 +32,9 @@ pub struct Along {
     pub step: i64,
 }
 
-/// An address that moves with a level, and what it is of: a base and some terms of its addresses, or none.
+/// An address that moves with a level, and what it is of: a base and some terms of addresses.
 struct Moved {
-    of: Option<(Base, Vec<(Var, i64)>)>,
+    of: (Base, Vec<(Var, i64)>),
     moving: Moving,
 }
 
@@ -296,15 +296,8 @@ impl Lowering<'_> {
         if self.spread.is_some_and(|spread| spread.var == var) {
             return None;
         }
-        // As an element of an array that has one for each example.
-        let level =
-            self.levels.iter().rposition(|level| level.along.is_some_and(|along| along.var == var))?;
-        let from = self.base(Base::Examples);
-        let along = self.levels[level].along?;
-        let (start, step) = (along.start.times(4), along.step * 4);
-        let pointer = self.new_pointer();
-        let moving = Moving { pointer, from, start, step };
-        self.levels[level].pointers.push(Moved { of: None, moving });
+        // An array that has one element for each example, each as long as a number.
+        let pointer = self.pointer(Base::Examples, &[(var, 1)], self.levels.len());
         Some(self.op(Opcode::Load(Place { pointer, bytes: 0 }, Reach::One), &[]))
     }
 
@@ -398,7 +391,7 @@ impl Lowering<'_> {
         let coefficient = |along: Along| terms.iter().find(|term| term.0 == along.var).map(|term| term.1);
         let moves = self.levels[level].along.and_then(|along| Some((along, coefficient(along)?)));
         let Some((along, coefficient)) = moves else { return self.pointer(base, &terms, level) };
-        let of = Some((base, terms.clone()));
+        let of = (base, terms.clone());
         if let Some(known) = self.levels[level].pointers.iter().find(|known| known.of == of) {
             return known.moving.pointer;
         }

@@ -55,17 +55,28 @@ impl Emission<'_> {
         let register = self.take(&locked, to);
         self.release(args);
         self.held[register] = Some(to);
-        locked.push(register);
+        // Before any jump: a vector that makes way is written to its home, which must not be jumped over.
+        let spare = match opcode {
+            Opcode::Load(_, reach) | Opcode::LoadWhen(_, reach, ..) | Opcode::LoadRow { reach, .. }
+                if matches!(reach, Reach::Strided { .. }) =>
+            {
+                locked.push(register);
+                locked.push(self.take(&locked, TEMPORARY));
+                let first = locked[locked.len() - 1];
+                [first, self.take(&locked, TEMPORARY)]
+            }
+            _ => [register; 2],
+        };
         match opcode {
             Opcode::Load(at, reach) => {
                 let from = self.memory(*at);
-                self.read(register, from, *reach, &locked);
+                self.read(register, from, *reach, spare);
             }
             Opcode::LoadWhen(at, reach, when, fill) => {
                 self.spread_bits(register, *fill);
                 let outside: Vec<_> = when.iter().flat_map(|within| self.unless(within)).collect();
                 let from = self.memory(*at);
-                self.read(register, from, *reach, &locked);
+                self.read(register, from, *reach, spare);
                 outside.into_iter().for_each(|jump| self.asm.land(jump));
             }
             Opcode::LoadRow { at, reach, stride, extent } => {
@@ -84,20 +95,21 @@ impl Emission<'_> {
                         self.asm.rm(X86::Add_r64_rm64, SCRATCH, home);
                     }
                 }
-                self.read(register, memory(SCRATCH, at.bytes.into()), *reach, &locked);
+                self.read(register, memory(SCRATCH, at.bytes.into()), *reach, spare);
                 self.asm.land(outside);
             }
             _ => unreachable!("it reads no memory"),
         }
+        self.release(&[]);
         register
     }
 
-    fn read(&mut self, register: usize, from: MemoryOperand, reach: Reach, locked: &[usize]) {
+    fn read(&mut self, register: usize, from: MemoryOperand, reach: Reach, spare: [usize; 2]) {
         let code = match reach {
             Reach::One => X86::EVEX_Vbroadcastss_zmm_k1z_xmmm32,
             Reach::All | Reach::Rest => X86::EVEX_Vmovups_zmm_k1z_zmmm512,
             Reach::Strided { step, lanes } => {
-                return self.read_strided(register, from, [step, lanes], locked);
+                return self.read_strided(register, from, [step, lanes], spare);
             }
         };
         let mut instruction = made(Instruction::with2(code, zmm(register), from));
@@ -115,12 +127,8 @@ impl Emission<'_> {
         register: usize,
         from: MemoryOperand,
         [step, lanes]: [u8; 2],
-        locked: &[usize],
+        [neighbours, order]: [usize; 2],
     ) {
-        let mut locked = locked.to_vec();
-        let neighbours = self.take(&locked, TEMPORARY);
-        locked.push(neighbours);
-        let order = self.take(&locked, TEMPORARY);
         for (k, part) in Part::of(step, lanes).enumerate() {
             self.set_mask(part.elements);
             let moved = memory(from.base, from.displacement + part.first * 4);
@@ -141,7 +149,6 @@ impl Emission<'_> {
             moved.set_zeroing_masking(k == 0);
             self.asm.put(moved);
         }
-        self.release(&[]);
     }
 
     /// Writes lanes to elements `step` apart; what is between them stays.

@@ -92,8 +92,11 @@ impl Unroller<'_> {
                     let result = self.fold(stmt, values, private, out)?;
                     self.regs.insert(*acc, result);
                 }
-                Stmt::Load { reg, at, .. } if private.contains(&at.buffer) => {
-                    let known = *self.known.get(&fixed_address(at, values))?;
+                Stmt::Load { reg, at, when, fill } if private.contains(&at.buffer) => {
+                    let known = match holds(when, values)? {
+                        true => *self.known.get(&fixed_address(at, values))?,
+                        false => self.compute(Op::Number(*fill), &[], out),
+                    };
                     self.regs.insert(*reg, known);
                 }
                 Stmt::Load { reg, at, when, fill } => {
@@ -226,6 +229,15 @@ fn fixed(linear: &Linear, values: &[(Var, i64)]) -> Linear {
     let offset = linear.terms.iter().filter_map(|term| Some(known(term.0)? * term.1)).sum::<i64>();
     let terms = linear.terms.iter().copied().filter(|term| known(term.0).is_none()).collect();
     Linear { offset: linear.offset + offset, terms }
+}
+
+/// Whether all conditions hold where some variables have values; none if that is not known.
+fn holds(when: &[Condition], values: &[(Var, i64)]) -> Option<bool> {
+    when.iter().try_fold(true, |all, Condition { e, divisor, lo, hi }| {
+        let Linear { offset, terms } = fixed(e, values);
+        let here = offset.rem_euclid(*divisor) == 0 && (*lo..*hi).contains(&offset.div_euclid(*divisor));
+        terms.is_empty().then_some(all && here)
+    })
 }
 
 fn fixed_address(at: &Address, values: &[(Var, i64)]) -> Address {
