@@ -107,6 +107,8 @@ impl Unroller<'_> {
                     let reg = self.renamed(*reg);
                     out.push(Stmt::Load { reg, at, when, fill: *fill });
                 }
+                // A register has no rows.
+                Stmt::LoadAt { at, .. } if private.contains(&at.buffer) => return None,
                 Stmt::LoadAt { reg, at, index, stride, extent } => {
                     let (index, at) = (self.reg(*index), fixed_address(at, values));
                     let reg = self.renamed(*reg);
