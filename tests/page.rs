@@ -1,15 +1,11 @@
 //! The page that `nnc draw --format html` makes, in a real browser, where there is one: it shows, folds and lights up,
 //! and nothing is complained of.
 
+mod browser;
+
+use browser::{HEADLESS, browser};
 use std::path::Path;
 use std::process::Command;
-
-/// A browser that runs without a screen; none where none is installed.
-fn browser() -> Option<&'static str> {
-    ["chromium", "chromium-browser", "google-chrome"]
-        .into_iter()
-        .find(|name| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success()))
-}
 
 /// The page of an example at an address, as the browser has it after its script ran, and what the console said.
 fn shown(browser: &str, folder: &Path, example: &str, address: &str) -> (String, String) {
@@ -28,7 +24,8 @@ fn shown_of(browser: &str, folder: &Path, drawn: &[&str], address: &str) -> (Str
         .expect("nnc starts");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let output = Command::new(browser)
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"])
+        .args(HEADLESS)
+        .arg("--dump-dom")
         .arg(format!("--user-data-dir={}", folder.join("profile").display()))
         .arg(format!("file://{}{address}", page.display()))
         .output()

@@ -2,6 +2,8 @@
 //!
 //! A few kills run with every `cargo test`; `NNC_KILLS=200 cargo test --release --test resume` runs as many as one likes.
 
+mod browser;
+
 use nnc::runtime::checkpoint::{Loaded, load};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -293,29 +295,7 @@ fn a_run_has_a_page() {
         .filter_map(|cell| cell.split('>').nth(1)?.split('<').next()?.parse::<u32>().ok());
     assert_eq!(counts.sum::<u32>(), 359);
     assert_eq!(text.matches("<li>").count(), 12);
-    let browsers = ["chromium", "chromium-browser", "google-chrome"];
-    let is_there = |name: &&&str| {
-        Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success())
-    };
-    let Some(browser) = browsers.iter().find(is_there) else { return };
-    let shot = folder.path().join("page.png");
-    let output = Command::new(browser)
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--enable-logging=stderr",
-            "--window-size=1000,2400",
-        ])
-        .arg(format!("--user-data-dir={}", folder.path().join("profile").display()))
-        .arg(format!("--screenshot={}", shot.display()))
-        .arg(format!("file://{path}"))
-        .output()
-        .expect("the browser starts");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!said.contains("CONSOLE"), "{said}");
-    // A page of one colour packs into next to nothing.
-    assert!(fs::metadata(&shot).expect("a picture").len() > 30_000);
+    browser::is_drawn(&page, folder.path());
     // A run without classes has a page too, with what it estimates against what that should be.
     let numbers = ["run", "examples/michaelis_menten.nn", "--epochs", "1", "--report", path];
     assert!(nnc(&numbers).output().expect("nnc starts").status.success());

@@ -1,5 +1,6 @@
 //! `nnc sweep` and `nnc tune` as a user gives them.
 
+mod browser;
 mod command;
 
 use command::{nnc, printed};
@@ -80,6 +81,7 @@ fn any_number_of_threads_gives_the_same_and_the_command_gives_it_again() {
         "{}",
         page.len()
     );
+    browser::is_drawn(&folder.path().join("one/report.html"), folder.path());
     let runs =
         printed(&["runs", &folder.path().join("one").display().to_string(), "--sort", "validation.loss"]);
     assert_eq!(runs.lines().count(), 33, "{runs}");
