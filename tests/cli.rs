@@ -615,7 +615,7 @@ fn threads_change_no_bit() {
             "--epochs",
             "1",
             "--set",
-            "batch=64",
+            "batch=256",
             "--threads",
             threads,
             "--save",

@@ -12,8 +12,9 @@ use crate::plan::schedule::{Contract, ContractAxis, Extent};
 const PAGE: u64 = 1024;
 /// No axis.
 const NONE: ContractAxis = ContractAxis { extent: Extent::Fixed(1), a: 0, b: 0, out: 0 };
-/// Operations from which on threads are called: some microseconds of one of them, several times what calling takes.
-const LONG: usize = 400_000;
+/// Operations from which on threads are called: over ten microseconds of one of them, as on a machine that others share
+/// a thread may take some to come.
+const LONG: usize = 1_500_000;
 /// Columns of the widest tile of any variant.
 const WIDEST: usize = VECTORS * 16;
 

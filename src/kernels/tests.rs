@@ -88,7 +88,7 @@ fn every_layout_and_size_agrees() {
 #[test]
 fn threads_share_long_products() {
     use Extent::Fixed;
-    for (m, n, k, batch) in [(50, 700, 40, 1), (700, 9, 70, 1), (64, 60, 33, 9), (130, 70, 1030, 2)] {
+    for (m, n, k, batch) in [(50, 700, 40, 1), (700, 9, 150, 1), (64, 60, 33, 9), (130, 70, 1030, 2)] {
         let (mi, ni, ki) = (i64::from(m), i64::from(n), i64::from(k));
         let rows = vec![axis(Fixed(m), ki, 0, ni)];
         let mut contract = bare(rows, vec![axis(Fixed(n), 0, 1, 1)], vec![axis(Fixed(k), 1, ni, 0)]);
