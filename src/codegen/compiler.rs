@@ -3,15 +3,16 @@
 use super::emitter::{Emitter, Index, Operands};
 use super::step::{Callees, Prepared};
 use super::wide::{self, Function, Sharing};
-use super::{Laps, Options, host};
+use super::{Laps, Options, host, vectorise};
 use crate::kernels::Task;
-use crate::plan::schedule::{Nest, Recur, Schedule, Step};
+use crate::plan::schedule::{BufferId, Nest, Recur, Schedule, Step};
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{AbiParam, InstBuilder, Signature, Value};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::JITModule;
 use cranelift_module::{FuncId, Linkage, Module as _};
+use rustc_hash::FxHashMap;
 use std::fmt::Write;
 
 /// Of functions that are made without Cranelift, in bytes.
@@ -20,6 +21,8 @@ const ALIGNMENT: u64 = 64;
 /// A module while it is made.
 pub struct Compiler<'a> {
     schedule: &'a Schedule,
+    /// See [`vectorise::accesses`].
+    accesses: FxHashMap<BufferId, usize>,
     options: Options,
     jit: JITModule,
     /// `contract`, `scatter`, `gather`, `gate`, `share`, `lap`.
@@ -49,6 +52,7 @@ impl<'a> Compiler<'a> {
         let (clif, asm) = (String::new(), String::new());
         Ok(Compiler {
             schedule,
+            accesses: vectorise::accesses(schedule),
             options,
             jit,
             helpers,
@@ -109,7 +113,7 @@ impl<'a> Compiler<'a> {
     ) -> Result<Option<(FuncId, Option<Sharing>)>, String> {
         let within = within.map(|recur| recur.var);
         let Some(Function { bytes, text, sharing }) =
-            wide::function(self.schedule, nest, within, self.options)
+            wide::function(self.schedule, &self.accesses, nest, within, self.options)
         else {
             return Ok(None);
         };

@@ -83,10 +83,8 @@ pub fn overlap(schedule: &Schedule, one: BufferId, other: BufferId) -> bool {
     one.0 == other.0 && one.1 < other.2 && other.1 < one.2
 }
 
-/// The arrays of the arena that nothing but this body touches, and that have no example axis.
-pub fn private(schedule: &Schedule, body: &[Stmt]) -> Vec<BufferId> {
-    let mut inside: FxHashMap<BufferId, usize> = FxHashMap::default();
-    walk::addresses(body, &mut |at| *inside.entry(at.buffer).or_default() += 1);
+/// How often each array is read or written in a schedule.
+pub fn accesses(schedule: &Schedule) -> FxHashMap<BufferId, usize> {
     let mut all: FxHashMap<BufferId, usize> = FxHashMap::default();
     let mut count = |buffer: BufferId| *all.entry(buffer).or_default() += 1;
     for step in &schedule.steps {
@@ -101,12 +99,20 @@ pub fn private(schedule: &Schedule, body: &[Stmt]) -> Vec<BufferId> {
             Step::Recur(_) => unreachable!("it is no leaf"),
         });
     }
+    all
+}
+
+/// The arrays of the arena that nothing but this body touches, and that have no example axis: by what all `accesses` of
+/// the schedule are, of which the body's, as it is planned, are a part.
+pub fn private(schedule: &Schedule, accesses: &FxHashMap<BufferId, usize>, body: &[Stmt]) -> Vec<BufferId> {
+    let mut inside: FxHashMap<BufferId, usize> = FxHashMap::default();
+    walk::addresses(body, &mut |at| *inside.entry(at.buffer).or_default() += 1);
     let scratch = |buffer: &BufferId| {
         let buffer = &schedule.buffers[buffer.0 as usize];
         buffer.region == Region::Arena && !buffer.batch
     };
     let alone = |(buffer, count): (&BufferId, &usize)| {
-        (all.get(buffer) == Some(count) && scratch(buffer)).then_some(*buffer)
+        (accesses.get(buffer) == Some(count) && scratch(buffer)).then_some(*buffer)
     };
     let mut private: Vec<BufferId> = inside.iter().filter_map(alone).collect();
     private.sort_unstable();

@@ -1,6 +1,7 @@
 //! Every operation.
 
 use super::*;
+use crate::circuit::gates;
 use Extent::Fixed;
 
 /// `out[j] = op(in0[j], in1[j], ..)` over `extent` elements.
@@ -111,5 +112,29 @@ fn without_fused_multiply_add() {
         let case = Case::<f32>::new(&schedule, 1, 8, Random::extreme);
         let found = case.native(Options { without_fma: true, ..checked() });
         compare(&case, &case.interpreted(), &found, name);
+    }
+}
+
+/// More numbers at once than there are registers, each read for the last time beside one that was put away.
+#[test]
+fn more_numbers_than_registers() {
+    for seed in 0..20 {
+        let (mut draft, mut random) = (Draft::new(4), Random(seed));
+        let a = draft.buffer(Region::Params, false, &[70, 20]);
+        let y = draft.buffer(Region::Gradients, false, &[70, 20]);
+        let i = draft.var();
+        let mut body = vec![];
+        let mut known: Vec<Reg> = (0..70).map(|k| draft.load(&mut body, at(a, 20 * k, &[(i, 1)]))).collect();
+        for _ in 0..100 {
+            let last = known.swap_remove(random.below(known.len()));
+            let first = known[random.below(known.len())];
+            let gate = [gates::SUB, gates::LT, gates::MIN][random.below(3)];
+            known.push(draft.gate(&mut body, gate, &[first, last]));
+        }
+        for (k, &value) in known.iter().enumerate() {
+            body.push(Stmt::Store { at: at(y, 20 * k as i64, &[(i, 1)]), value });
+        }
+        draft.nest(vec![for_loop(i, Extent::Fixed(20), Hint::Vector, body)]);
+        check(&draft.schedule, 4, seed, Random::number);
     }
 }

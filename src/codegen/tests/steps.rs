@@ -181,8 +181,12 @@ fn shared_nests() {
     };
     let schedule = small_net(16, 33, 20);
     let bodies = body(&schedule);
-    let shared = bodies.iter().filter(|body| super::wide::Sharing::of(&schedule, body).is_some()).count();
-    assert_eq!(shared, bodies.len());
+    let accesses = vectorise::accesses(&schedule);
+    let shared = bodies.iter().filter(|body| {
+        let private = vectorise::private(&schedule, &accesses, body);
+        super::wide::Sharing::of(&schedule, &private, body).is_some()
+    });
+    assert_eq!(shared.count(), bodies.len());
 }
 
 /// Recurrences in native code.

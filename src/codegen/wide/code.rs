@@ -286,7 +286,7 @@ fn count_reads(body: &[Item], reads: &mut [u32]) {
     for item in body {
         match item {
             Item::Operation(operation) => {
-                operation.vectors().for_each(|vector| reads[vector.0 as usize] += 1);
+                vectors(&operation.args).for_each(|vector| reads[vector.0 as usize] += 1);
             }
             Item::Loop(inner) => count_reads(&inner.body, reads),
         }
@@ -302,7 +302,7 @@ fn drop_unread(body: &mut Vec<Item>, reads: &mut [u32]) {
                 let assigns = matches!(operation.opcode, Opcode::Assign { .. });
                 let read = operation.to.is_none_or(|to| assigns || reads[to.0 as usize] > 0);
                 if !read {
-                    operation.vectors().for_each(|vector| reads[vector.0 as usize] -= 1);
+                    vectors(&operation.args).for_each(|vector| reads[vector.0 as usize] -= 1);
                     body.remove(at);
                 }
             }
@@ -310,12 +310,10 @@ fn drop_unread(body: &mut Vec<Item>, reads: &mut [u32]) {
     }
 }
 
-impl Operation {
-    /// The vectors that it reads.
-    pub fn vectors(&self) -> impl Iterator<Item = Vector> {
-        self.args.iter().filter_map(|arg| match arg {
-            Operand::Vector(vector) => Some(*vector),
-            Operand::Bits(_) => None,
-        })
-    }
+/// The vectors among operands.
+pub fn vectors(args: &[Operand]) -> impl Iterator<Item = Vector> {
+    args.iter().filter_map(|arg| match arg {
+        Operand::Vector(vector) => Some(*vector),
+        Operand::Bits(_) => None,
+    })
 }

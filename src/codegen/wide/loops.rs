@@ -3,13 +3,13 @@
 use super::assembler::{Assembler, Jump, POOL, made, memory};
 use super::code::*;
 use super::memory::LOOP_MASK;
-use super::registers::{BYTES, Emission, Reads, VECTORS, vectors, zmm};
+use super::registers::{BYTES, Emission, Reads, VECTORS, zmm};
 use super::share::Portion;
 use iced_x86::{Code as X86, Instruction, MemoryOperand, Register};
 use rustc_hash::FxHashMap;
 use std::mem::offset_of;
 
-/// Of these, as many may be kept for a whole innermost loop.
+/// Vectors that may keep their register for a whole innermost loop.
 const MOST_PINNED: usize = 20;
 /// Registers of addresses in an innermost loop.
 const ADDRESSES: [Register; 10] = {
@@ -47,6 +47,7 @@ pub fn emit(code: &Code, listing: bool) -> Option<(Vec<u8>, String)> {
         pinned: FxHashMap::default(),
         addresses: FxHashMap::default(),
         stretch: 0,
+        unread: 0,
         held: [None; VECTORS],
         coming: FxHashMap::default(),
     };
@@ -333,18 +334,9 @@ impl Emission<'_> {
                 Item::Loop(_) => unreachable!("it is an innermost loop"),
             })
         };
-        let mut carried: Vec<Vector> = vec![];
-        let mut inside: Vec<Vector> = vec![];
+        let carried = carried(around);
+        let inside: Vec<Vector> = ops().filter_map(|op| op.to).filter(|to| !carried.contains(to)).collect();
         let mut outside: Vec<(Vector, usize)> = vec![];
-        for op in ops() {
-            let assigns = matches!(op.opcode, Opcode::Assign { .. });
-            if let Some(to) = op.to {
-                let list = if assigns { &mut carried } else { &mut inside };
-                if !list.contains(&to) {
-                    list.push(to);
-                }
-            }
-        }
         for vector in ops().flat_map(|op| vectors(&op.args)) {
             if inside.contains(&vector) || carried.contains(&vector) {
                 continue;
@@ -383,15 +375,7 @@ impl Emission<'_> {
 
     /// Writes what the loop carried to its home.
     fn unpin(&mut self, around: &Loop) {
-        let mut carried: Vec<Vector> = vec![];
-        for item in &around.body {
-            if let Item::Operation(Operation { opcode: Opcode::Assign { .. }, to: Some(to), .. }) = item
-                && !carried.contains(to)
-            {
-                carried.push(*to);
-            }
-        }
-        for vector in carried {
+        for vector in carried(around) {
             if let Some(&register) = self.pinned.get(&vector) {
                 let home = self.home(vector);
                 self.asm.mr(X86::EVEX_Vmovups_zmmm512_k1z_zmm, home, zmm(register));
@@ -407,4 +391,17 @@ impl Emission<'_> {
         let place = *self.homes.entry(vector).or_insert(next);
         memory(Register::RSP, self.first_home + place * BYTES)
     }
+}
+
+/// The vectors that a loop changes, each once.
+fn carried(around: &Loop) -> Vec<Vector> {
+    let mut carried: Vec<Vector> = vec![];
+    for item in &around.body {
+        if let Item::Operation(Operation { opcode: Opcode::Assign { .. }, to: Some(to), .. }) = item
+            && !carried.contains(to)
+        {
+            carried.push(*to);
+        }
+    }
+    carried
 }

@@ -26,9 +26,10 @@ mod unroll;
 
 pub use share::{Portion, Sharing};
 
-use super::{Options, Width, invariant, walk};
+use super::{Options, Width, invariant, vectorise, walk};
 use crate::circuit::Dtype;
 use crate::plan::schedule::*;
+use rustc_hash::FxHashMap;
 
 /// A nest as a function.
 #[derive(Debug)]
@@ -42,13 +43,20 @@ pub struct Function {
     pub sharing: Option<Sharing>,
 }
 
-/// The function of a nest; none where Cranelift's code is to be used. `within`: the variable of the recurrence around.
-pub fn function(schedule: &Schedule, nest: &Nest, within: Option<Var>, options: Options) -> Option<Function> {
+/// The function of a nest; none where Cranelift's code is to be used. `accesses`: see [`vectorise::accesses`]; `within`:
+/// the variable of the recurrence around.
+pub fn function(
+    schedule: &Schedule,
+    accesses: &FxHashMap<BufferId, usize>,
+    nest: &Nest,
+    within: Option<Var>,
+    options: Options,
+) -> Option<Function> {
     let possible = schedule.dtype == Dtype::F32 && !options.without_fma && available();
     if !possible || options.width == Width::Narrow {
         return None;
     }
-    let body = unroll::unroll(schedule, &nest.body);
+    let body = unroll::unroll(schedule, accesses, &nest.body);
     let cost = cost::cost(schedule, nest, &body);
     let (wanted, long) = match options.width {
         Width::Narrow => (false, false),
@@ -64,7 +72,10 @@ pub fn function(schedule: &Schedule, nest: &Nest, within: Option<Var>, options: 
         let (bytes, text) = loops::emit(&code, options.listing)?;
         Some(Function { bytes, text, sharing })
     };
-    let sharing = if options.threads > 1 && long { Sharing::of(schedule, &body) } else { None };
+    // Of the nest as it is planned: written out it has other accesses.
+    let private = || vectorise::private(schedule, accesses, &nest.body);
+    let shared = options.threads > 1 && long;
+    let sharing = if shared { Sharing::of(schedule, &private(), &body) } else { None };
     sharing.and_then(|sharing| made(Some(sharing))).or_else(|| made(None))
 }
 

@@ -54,13 +54,6 @@ impl Reads {
     }
 }
 
-pub fn vectors(args: &[Operand]) -> impl Iterator<Item = Vector> {
-    args.iter().filter_map(|arg| match arg {
-        Operand::Vector(vector) => Some(*vector),
-        Operand::Bits(_) => None,
-    })
-}
-
 /// An operand, where an instruction can read it.
 #[derive(Clone, Copy)]
 pub enum Source {
@@ -83,6 +76,8 @@ pub struct Emission<'c> {
     pub addresses: FxHashMap<Pointer, Register>,
     /// The operation of the present stretch.
     pub stretch: usize,
+    /// The first operation of the stretch that has yet to read operands: the present one until it lets go of them.
+    pub unread: usize,
     /// What is in the registers that are not pinned; [`TEMPORARY`] for a constant that one operation reads.
     pub held: [Option<Vector>; VECTORS],
     /// The operations of the stretch that are yet to read a vector, latest first.
@@ -111,7 +106,7 @@ impl Emission<'_> {
             }
         }
         for (at, op) in ops.iter().enumerate() {
-            self.stretch = at;
+            (self.stretch, self.unread) = (at, at);
             self.op(op);
         }
     }
@@ -121,19 +116,24 @@ impl Emission<'_> {
         self.coming.get(&vector)?.iter().rev().copied().find(|&at| at > self.stretch)
     }
 
+    /// The operation that has yet to read a vector: the present one too.
+    fn needed(&self, vector: Vector) -> Option<usize> {
+        self.coming.get(&vector)?.iter().rev().copied().find(|&at| at >= self.unread)
+    }
+
     /// A register that is free, or that of the vector which is read again latest; `locked` ones stay.
     pub fn take(&mut self, locked: &[usize], vector: Vector) -> usize {
         let usable = |register: usize| {
             !locked.contains(&register) && !self.pinned.values().any(|&pinned| pinned == register)
         };
         let latest = |register: &usize| {
-            self.held[*register].map_or(usize::MAX, |held| self.next_read(held).unwrap_or(usize::MAX - 1))
+            self.held[*register].map_or(usize::MAX, |held| self.needed(held).unwrap_or(usize::MAX - 1))
         };
         // The first of those that are free, so that few are used.
         let register = (0..VECTORS).rev().filter(|&register| usable(register)).max_by_key(latest);
         let register = register.expect("an operation needs few registers");
         if let Some(held) = self.held[register]
-            && self.next_read(held).is_some()
+            && self.needed(held).is_some()
             && !self.homes.contains_key(&held)
         {
             let home = self.home(held);
@@ -187,6 +187,7 @@ impl Emission<'_> {
 
     /// Lets go of what the present operation was the last to read.
     pub fn release(&mut self, args: &[Operand]) {
+        self.unread = self.stretch + 1;
         for vector in vectors(args) {
             if self.next_read(vector).is_none() {
                 self.held.iter_mut().filter(|held| **held == Some(vector)).for_each(|held| *held = None);

@@ -37,8 +37,8 @@ pub struct Sharing {
 
 impl Sharing {
     /// How calls can share a body, if they can: its last statement is a loop, the only one, of which iterations can run
-    /// at the same time.
-    pub fn of(schedule: &Schedule, body: &[Stmt]) -> Option<Sharing> {
+    /// at the same time. `private`: arrays that nothing outside of the body touches.
+    pub fn of(schedule: &Schedule, private: &[BufferId], body: &[Stmt]) -> Option<Sharing> {
         let (last, before) = body.split_last()?;
         let Stmt::For { var, extent, body: inside, .. } = last else { return None };
         let plain = |stmt: &Stmt| !matches!(stmt, Stmt::For { .. } | Stmt::Fold { .. } | Stmt::Store { .. });
@@ -46,16 +46,15 @@ impl Sharing {
             return None;
         }
         let (mut own, mut scratch) = (vec![], 0);
-        for buffer in vectorise::private(schedule, inside) {
-            if written_first(inside, buffer) && stays(inside, buffer, *var) {
+        for &buffer in private {
+            if written_first(body, buffer) && stays(inside, buffer, *var) {
                 own.push((buffer, scratch));
                 scratch += schedule.buffers[buffer.0 as usize].row() as u32;
             }
         }
-        let mut sharing = Sharing { var: *var, extent: *extent, unit: 1, scratch, own };
-        if super::runs_in_lanes(schedule, *var, *extent, inside) {
-            sharing.unit = LANES as u32;
-        }
+        let in_lanes = super::runs_in_lanes(schedule, *var, *extent, inside);
+        let unit = if in_lanes { LANES as u32 } else { 1 };
+        let sharing = Sharing { var: *var, extent: *extent, unit, scratch, own };
         sharing.iterations_apart(schedule, inside).then_some(sharing)
     }
 
@@ -79,16 +78,15 @@ impl Sharing {
         accesses.retain(|access| self.scratch_of(access.0.buffer).is_none());
         let lengths = lengths(schedule, inside);
         accesses.iter().filter(|access| access.1).all(|write| {
-            let step = write.0.at.coefficient(self.var).abs();
+            let step = write.0.at.coefficient(self.var);
             let outside = self.terms_outside(&write.0, &lengths);
             let mut window: Option<(i64, i64)> = None;
             let same = accesses
                 .iter()
                 .filter(|access| vectorise::overlap(schedule, access.0.buffer, write.0.buffer));
             for (at, _, further) in same {
-                let alike = at.at.coefficient(self.var).abs() == step
-                    && at.at.coefficient(self.var) == write.0.at.coefficient(self.var)
-                    && self.terms_outside(at, &lengths) == outside;
+                let alike =
+                    at.at.coefficient(self.var) == step && self.terms_outside(at, &lengths) == outside;
                 let (Some(further), true) = (further, alike) else { return false };
                 let (mut low, mut high) = (at.at.offset, at.at.offset + i64::from(*further));
                 let first = i64::from(schedule.buffers[at.buffer.0 as usize].offset);
@@ -100,7 +98,7 @@ impl Sharing {
                 }
                 window = Some(window.map_or((low, high), |known| (known.0.min(low), known.1.max(high))));
             }
-            window.is_some_and(|(low, high)| high - low < step)
+            window.is_some_and(|(low, high)| high - low < step.abs())
         })
     }
 

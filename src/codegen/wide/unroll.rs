@@ -17,15 +17,17 @@ const LEAST_LANES: usize = 4;
 pub const MOST_STRIDE: i64 = 4;
 
 /// A body in which small loops are written out where the loop around them can then run in lanes.
-pub fn unroll(schedule: &Schedule, body: &[Stmt]) -> Vec<Stmt> {
+pub fn unroll(schedule: &Schedule, accesses: &FxHashMap<BufferId, usize>, body: &[Stmt]) -> Vec<Stmt> {
     let mut next = 0;
     walk::assigned(body, &mut |reg| next = next.max(reg.0 + 1));
-    let mut unroller = Unroller { schedule, next, regs: FxHashMap::default(), known: FxHashMap::default() };
-    unroller.body(body)
+    let (regs, known) = (FxHashMap::default(), FxHashMap::default());
+    Unroller { schedule, accesses, next, regs, known }.body(body)
 }
 
 struct Unroller<'a> {
     schedule: &'a Schedule,
+    /// See [`vectorise::accesses`].
+    accesses: &'a FxHashMap<BufferId, usize>,
     /// The next register that is free.
     next: u32,
     /// What registers of the loops are in the iteration that is written out.
@@ -65,7 +67,7 @@ impl Unroller<'_> {
         if !fits {
             return None;
         }
-        let private = vectorise::private(self.schedule, body);
+        let private = vectorise::private(self.schedule, self.accesses, body);
         self.regs.clear();
         self.known.clear();
         let mut out = vec![];
