@@ -18,9 +18,8 @@ const WIDE_OPERATION: f64 = 1.5;
 const ENTRY: Cost = Cost { narrow: 3.0, wide: 12.0 };
 /// Of combining the lanes of a fold.
 const COMBINED: Cost = Cost { narrow: 12.0, wide: 16.0 };
-/// Cycles from which on threads share a nest. None for now: a random program (31557) showed other bits with two threads,
-/// and until that is understood only tests share nests.
-const LONG: f64 = f64::INFINITY;
+/// Over ten microseconds of one thread: see the same number of products, in `kernels::task`.
+const LONG: f64 = 40_000.0;
 /// Of calling a function.
 const CALL: f64 = 30.0;
 
