@@ -582,6 +582,52 @@ fn a_bench_tells_speed_and_shares() {
     assert!(text.contains("steps a second") && text.contains("others"), "{text}");
 }
 
+/// The parameters in a file: its header also tells the time that the run took.
+fn numbers(path: &str) -> Vec<u8> {
+    let bytes = fs::read(path).expect("parameters");
+    let header = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes")) as usize;
+    bytes[8 + header..].to_vec()
+}
+
+#[test]
+fn a_profile_tells_the_lines_and_changes_no_bit() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (model, plain, profiled) = (path("iris.nn"), path("plain.safetensors"), path("profiled.safetensors"));
+    printed(&["run", &model, "--epochs", "4", "--save", &plain]);
+    let run = ["run", "--profile=library", &model, "--epochs", "4", "--json", "--save", &profiled];
+    let events = printed(&run);
+    assert_eq!(numbers(&plain), numbers(&profiled));
+    let told: Vec<serde_json::Value> =
+        events.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let profile = told.iter().find(|event| event["event"] == "profile").expect("a profile");
+    let rows = |of: &str| profile[of].as_array().expect("rows").clone();
+    let share = |row: &serde_json::Value| row["share"].as_f64().expect("a share");
+    let all: f64 = rows("lines").iter().chain(&rows("others")).map(share).sum();
+    assert!((all - 1.0).abs() < 1e-6, "{all}");
+    assert_eq!(profile["steps"], 4 * 8);
+    let lines = rows("lines");
+    let logits = lines.iter().find(|line| line["text"].as_str().expect("text").starts_with("logits"));
+    let logits = logits.expect("a line of the program");
+    assert!(logits["forward"].as_f64() > Some(0.0) && logits["backward"].as_f64() > Some(0.0));
+    let library = logits["library"].as_array().expect("lines of the library");
+    assert!(
+        library.iter().any(|line| line["file"] == "prelude/layers.nn" && line["path"] != ""),
+        "{library:?}"
+    );
+
+    let text = printed(&["run", &model, "--profile", "--epochs", "2"]);
+    let table = &text[text.find("time of 16 steps").expect("a table")..];
+    let at = |what: &str| table.find(what).unwrap_or_else(|| panic!("`{what}` is told: {table}"));
+    assert!(at("logits = x |>") < at("loss  ") && at("loss  ") < at("optimizer = "), "{table}");
+    assert!(at("optimizer = ") < at("figures after epochs") && at("figures") < at("100.0 %"), "{table}");
+    // A run that goes on tells of its own steps alone; without steps there is nothing to tell.
+    let on = printed(&["run", &model, "--resume", &plain, "--epochs", "5", "--profile"]);
+    assert!(on.contains("time of 8 steps"), "{on}");
+    assert!(printed(&["run", &model, "--profile", "--epochs", "0"]).contains("no step was run"));
+    assert_eq!(refused(&["run", &model, "--profile=kernels"]).0, 2);
+}
+
 #[test]
 fn examples_are_seen_as_they_stand_where_they_are_not_shuffled() {
     let folder = folder();
@@ -621,10 +667,7 @@ fn threads_change_no_bit() {
             "--save",
             &file,
         ]);
-        // The header also tells the time that the run took.
-        let bytes = fs::read(file).expect("parameters");
-        let header = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes")) as usize;
-        bytes[8 + header..].to_vec()
+        numbers(&file)
     };
     assert_eq!(run("1"), run("2"));
     let (code, _) = refused(&["run", &model, "--threads", "0"]);

@@ -136,6 +136,7 @@ fn an_interrupted_run_says_how_it_goes_on() {
     let running = nnc(&[
         "run",
         &model,
+        "--profile",
         "--save",
         &file,
         "--epochs",
@@ -155,6 +156,7 @@ fn an_interrupted_run_says_how_it_goes_on() {
     }
     assert_eq!(output.status.code(), Some(130), "{told}");
     assert!(told.contains("interrupted after step") && told.contains("--resume"), "{told}");
+    assert!(told.contains("by the lines of the program"), "what was run has its profile: {told}");
     let (_, run) = bits(&place.path("file"));
     let run: serde_json::Value = serde_json::from_str(&run).expect("JSON");
     assert!(run["step"].as_u64().expect("a number") > 0);

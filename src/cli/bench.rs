@@ -2,7 +2,7 @@
 
 use super::common::{Failed, Source, Threads, say};
 use super::run::load;
-use super::summary::{grouped, scaled};
+use super::summary::{grouped, microseconds, percent, scaled};
 use crate::circuit::Dtype;
 use crate::codegen::Options;
 use crate::elaborate;
@@ -96,12 +96,12 @@ pub fn run(args: Args) -> Result<(), Failed> {
     say!("\n share    time a step  operations a second");
     for part in parts.iter().take(args.top) {
         let rate = part.cost.operations as f64 / part.time.as_secs_f64().max(1e-12);
-        let time = part.time.as_secs_f64() * 1e6;
-        say!("{:5.1} %  {time:10.2} µs  {:>19}  {}", 100.0 * part.part, scaled(rate), part.what);
+        let (share, time) = (percent(part.part), microseconds(part.time.as_secs_f64()));
+        say!("{share:>7}  {time:>10} µs  {:>19}  {}", scaled(rate), part.what);
     }
     let rest: f64 = parts.iter().skip(args.top).map(|part| part.part).sum();
     if parts.len() > args.top {
-        say!("{:5.1} %  in {} others", 100.0 * rest, parts.len() - args.top);
+        say!("{:>7}  in {} others", percent(rest), parts.len() - args.top);
     }
     Ok(())
 }

@@ -19,6 +19,7 @@ mod interrupt;
 mod library;
 mod predict;
 mod predictions;
+mod profile;
 mod progress;
 mod report;
 mod run;

@@ -2,6 +2,7 @@
 
 use super::common::{Failed, Session, Source, Threads, as_trained, fail_in, say, write_out};
 use super::ended;
+use super::profile::{self, Detail};
 use super::summary::summary;
 use super::watcher::{Watcher, metadata};
 use crate::codegen::Options;
@@ -50,6 +51,10 @@ pub struct Args {
     /// Go on with the run in this file, which --save wrote, to the bits of the unbroken run; saves there again.
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
+    /// At the end tell what each line of the program took of the time; `--profile=library` also what each line of the
+    /// library took that it calls. Never changes a result.
+    #[arg(long, value_enum, value_name = "OF", num_args = 0..=1, require_equals = true, default_missing_value = "lines")]
+    profile: Option<Detail>,
 }
 
 /// Runs it.
@@ -62,7 +67,8 @@ pub fn run(args: Args) -> Result<(), Failed> {
     let reading = began.elapsed();
     let (model, inference) = (session.model(true)?, session.model(false)?);
     session.lint(&model);
-    let options = Options { threads: args.threads.count(), ..Options::default() };
+    let options =
+        Options { threads: args.threads.count(), profile: args.profile.is_some(), ..Options::default() };
     let mut trainer = trainer(&session, (&model, &inference), training, (data, options))?;
     let compiling = began.elapsed() - reading;
     match (&args.load, &resumed) {
@@ -84,6 +90,9 @@ pub fn run(args: Args) -> Result<(), Failed> {
     if !outcome.interrupted {
         ended::health(&session, &outcome.health);
         ended::figures_of(&session, &outcome);
+    }
+    if let Some(detail) = args.profile {
+        profile::tell(&session, &trainer, detail);
     }
     if let Some(path) = &args.report {
         let layouts = (&trainer.params, &trainer.states);

@@ -72,6 +72,16 @@ pub fn scaled(number: f64) -> String {
     format!("{:.3} {unit}", number / scale).replace(".000", "")
 }
 
+/// A part of a whole, from 0 to 1: `61.2 %`.
+pub fn percent(part: f64) -> String {
+    format!("{:.1} %", 100.0 * part)
+}
+
+/// Seconds as microseconds, without the unit.
+pub fn microseconds(seconds: f64) -> String {
+    format!("{:.2}", seconds * 1e6)
+}
+
 /// A loss or metric with as many digits as one reads.
 pub fn figure(value: f64) -> String {
     match value.abs() {

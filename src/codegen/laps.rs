@@ -30,6 +30,19 @@ impl Laps {
         self.spent[1..].iter().map(|spent| Duration::from_nanos(spent.load(Relaxed))).collect()
     }
 
+    /// About how long it takes to stop the clock once.
+    pub fn cost() -> Duration {
+        const TIMES: u32 = 256;
+        let laps = Laps::new(0);
+        let once = |_| {
+            let before = laps.gathering();
+            laps.start();
+            (0..TIMES).for_each(|_| laps.lap(0));
+            (laps.gathering() - before) / TIMES
+        };
+        (0..32).map(once).min().unwrap_or_default()
+    }
+
     /// From here on time counts.
     pub(super) fn start(&self) {
         self.last.store(self.origin.elapsed().as_nanos() as u64, Relaxed);

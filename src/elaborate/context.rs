@@ -219,7 +219,7 @@ impl<'p> Elaborator<'p> {
     }
 
     fn is_library_file(&self, file: FileId) -> bool {
-        (1..=super::prelude::FILES.len()).contains(&file.0.into())
+        super::program::is_library(file)
     }
 
     /// Goes one expression deeper while `f` runs.

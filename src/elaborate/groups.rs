@@ -256,8 +256,12 @@ impl<'p> Elaborator<'p> {
                 "add an optimizer without `at`, which takes the rest, or `freeze = \"{name}\"`"
             )));
         }
-        if turns.is_empty() && !model.params.is_empty() {
-            let message = format!("every parameter of `{}` is frozen: there is nothing to train", model.name);
+        if turns.is_empty() {
+            let why = match model.params.is_empty() {
+                true => format!("`{}` has no parameters", model.name),
+                false => format!("every parameter of `{}` is frozen", model.name),
+            };
+            let message = format!("{why}: there is nothing to train");
             let diagnostic =
                 Diagnostic::error(codes::NOTHING_TO_TRAIN, message).at(block.span, "in this training");
             return self

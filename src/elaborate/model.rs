@@ -79,7 +79,7 @@ pub struct LayerSummary {
 pub struct Update {
     /// Every parameter of the model, those that are frozen last.
     pub order: Vec<SlotId>,
-    /// At least one, unless the model has no parameters.
+    /// At least one.
     pub turns: Vec<Turn>,
 }
 

@@ -83,6 +83,11 @@ pub fn setting_expression(text: &str) -> Result<ast::Expr, Diagnostics> {
     }
 }
 
+/// Whether a file is one of the library's.
+pub fn is_library(file: FileId) -> bool {
+    (1..=super::prelude::FILES.len()).contains(&file.0.into())
+}
+
 /// The text behind spans that are not in any file: what the command line gave.
 pub const COMMAND_LINE: FileId = FileId(u16::MAX);
 

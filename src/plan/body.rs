@@ -23,6 +23,9 @@ pub(super) struct Body {
     variables: Vec<usize>,
     first_register: u32,
     first_variable: u32,
+    /// What is being written, and what each register was written for.
+    origin: Option<ValueId>,
+    origins: Vec<Option<ValueId>>,
     examples: Option<Reg>,
 }
 
@@ -53,13 +56,18 @@ impl Body {
         }
     }
 
-    /// The statements, and what was not given out.
-    pub fn finish(mut self) -> (Vec<Stmt>, Fresh) {
+    /// The statements, what was not given out, and what each register was written for.
+    pub fn finish(mut self) -> (Vec<Stmt>, Fresh, Vec<Option<ValueId>>) {
         let fresh = Fresh {
             register: self.first_register + self.registers.len() as u32,
             variable: self.first_variable + self.variables.len() as u32,
         };
-        (self.close(), fresh)
+        (self.close(), fresh, self.origins)
+    }
+
+    /// Registers are written for a value from here on; gives what they were written for before.
+    pub fn set_origin(&mut self, origin: Option<ValueId>) -> Option<ValueId> {
+        std::mem::replace(&mut self.origin, origin)
     }
 
     /// Number of open loops.
@@ -162,6 +170,7 @@ impl Body {
 
     fn register(&mut self, frame: usize) -> Reg {
         self.registers.push(frame);
+        self.origins.push(self.origin);
         Reg(self.first_register + self.registers.len() as u32 - 1)
     }
 

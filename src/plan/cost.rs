@@ -1,7 +1,9 @@
 //! What a step costs, counted from its schedule.
 
 use super::arena;
-use super::schedule::{Contract, ContractAxis, Extent, Op, Schedule, Step, Stmt};
+use super::contraction;
+use super::schedule::{Contract, Extent, Op, Reg, Schedule, Step, Stmt};
+use crate::circuit::{ValueId, expansions, machine};
 
 /// Operations and memory traffic of one step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -68,15 +70,76 @@ fn body(statements: &[Stmt], times: u64, n: usize, total: &mut Cost) {
 }
 
 fn contraction(contract: &Contract, times: u64, n: usize, total: &mut Cost) {
-    let extent = |axes: &[ContractAxis]| {
-        let length = |axis: &ContractAxis| match axis.extent {
-            Extent::Fixed(extent) => u64::from(extent),
-            Extent::Batch => n as u64,
-        };
-        axes.iter().map(length).product::<u64>()
-    };
-    let [batch, m, cols, k] =
-        [&contract.batch, &contract.m, &contract.n, &contract.k].map(|axes| extent(axes));
+    let [batch, m, cols, k] = extents(contract, n);
     total.operations += 2 * times * batch * m * cols * k;
     total.bytes += times * batch * (m * k + cols * k + m * cols);
+}
+
+/// How long the groups of axes of a contraction are: batch, m, n and k.
+fn extents(contract: &Contract, n: usize) -> [u64; 4] {
+    [&contract.batch, &contract.m, &contract.n, &contract.k].map(|axes| contraction::count(axes, n) as u64)
+}
+
+/// The machine operations of one of the schedule's steps for a batch of `n`, by the value that they are done for: a
+/// gate counts as many as it expands into, a multiply-add, a read and a write one each.
+pub fn for_each_work(schedule: &Schedule, step: &Step, n: usize, f: &mut impl FnMut(Option<ValueId>, u64)) {
+    Work { schedule, n, f }.step(step, 1);
+}
+
+/// Goes over a step.
+struct Work<'a, F> {
+    schedule: &'a Schedule,
+    n: usize,
+    f: &'a mut F,
+}
+
+impl<F: FnMut(Option<ValueId>, u64)> Work<'_, F> {
+    fn step(&mut self, step: &Step, times: u64) {
+        match step {
+            Step::Nest(nest) => self.body(&nest.body, times),
+            Step::Contract(contract) => {
+                let operations = extents(contract, self.n).iter().product::<u64>();
+                let out = &self.schedule.buffers[contract.out.buffer.0 as usize];
+                (self.f)(out.origin, times * operations);
+            }
+            Step::Scatter(scatter) => {
+                let out = &self.schedule.buffers[scatter.out.0 as usize];
+                let values = self.schedule.buffers[scatter.value.0 as usize].len_for(self.n);
+                (self.f)(out.origin, times * (values + out.len_for(self.n)) as u64);
+            }
+            Step::Recur(recur) => {
+                recur.body.iter().for_each(|step| self.step(step, times * u64::from(recur.extent)));
+            }
+        }
+    }
+
+    fn body(&mut self, statements: &[Stmt], times: u64) {
+        for statement in statements {
+            let (reg, operations) = match statement {
+                Stmt::For { extent, body, .. } => {
+                    self.body(body, times * extent.len_for(self.n) as u64);
+                    continue;
+                }
+                Stmt::Fold { acc, extent, body, .. } => {
+                    let times = times * extent.len_for(self.n) as u64;
+                    self.body(body, times);
+                    self.tell(*acc, times);
+                    continue;
+                }
+                Stmt::Let { reg, op: Op::Gate(gate), .. } => (reg, machine::program(*gate).ops.len()),
+                Stmt::Let { reg, op: Op::Draw { .. }, .. } => (reg, expansions::uniform().ops.len()),
+                Stmt::Let { .. } => continue,
+                Stmt::Load { reg, when, .. } => (reg, 1 + when.len()),
+                Stmt::LoadAt { reg, .. } => (reg, 2),
+                Stmt::Store { value, .. } => (value, 1),
+            };
+            self.tell(*reg, times * operations as u64);
+        }
+    }
+
+    /// Of what a register is written for.
+    fn tell(&mut self, reg: Reg, operations: u64) {
+        let origin = self.schedule.origins.get(reg.0 as usize).copied().flatten();
+        (self.f)(origin, operations);
+    }
 }

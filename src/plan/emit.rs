@@ -81,9 +81,24 @@ impl<'a> Emit<'_, 'a> {
     }
 
     fn end(&mut self, what: Vec<String>) {
-        let (body, fresh) = std::mem::take(&mut self.body).finish();
-        self.tables.fresh = fresh;
+        let body = self.finish_body();
         self.schedule.steps.push(Step::Nest(Nest { what, body }));
+    }
+
+    /// The statements of the nest under construction, which is done.
+    pub fn finish_body(&mut self) -> Vec<Stmt> {
+        let (body, fresh, origins) = std::mem::take(&mut self.body).finish();
+        self.tables.fresh = fresh;
+        self.schedule.origins.extend(origins);
+        body
+    }
+
+    /// What `f` writes is written for a value.
+    pub fn written_for<T>(&mut self, value: ValueId, f: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.body.set_origin(Some(self.job.origin(value)));
+        let result = f(self);
+        self.body.set_origin(before);
+        result
     }
 
     fn names(&self, branch: &Branch, names: &mut Vec<String>) {
@@ -141,10 +156,12 @@ impl<'a> Emit<'_, 'a> {
         let mut at = self.element(value);
         let axis = axes.iter().next().expect("it folds a dimension");
         at.dims.insert(axis, folded.index.clone());
-        self.loops.push(folded.clone());
-        let element = self.read(*arg, &at);
-        self.loops.pop();
-        let result = self.close_fold(&folded, extent, *reducer, folds[0].order, element);
+        let result = self.written_for(value, |this| {
+            this.loops.push(folded.clone());
+            let element = this.read(*arg, &at);
+            this.loops.pop();
+            this.close_fold(&folded, extent, *reducer, folds[0].order, element)
+        });
         self.result(fold, result);
     }
 
@@ -173,6 +190,10 @@ impl<'a> Emit<'_, 'a> {
 
     fn kernel(&mut self, kernel: NodeIndex) {
         let value = self.kernels.graph[kernel].target.value();
+        self.written_for(value, |this| this.kernel_of(kernel, value));
+    }
+
+    fn kernel_of(&mut self, kernel: NodeIndex, value: ValueId) {
         let result = match &self.kernels.graph[kernel].target {
             Target::Frame(frame) => return self.frame(kernel, frame),
             Target::Restricted(_, axes) => {
@@ -257,7 +278,9 @@ impl<'a> Emit<'_, 'a> {
         let opened = self.open_all(axes);
         let indices = opened.iter().map(|open| &open.index);
         let at = Linear::combination(0, strides(batch, &dims).into_iter().zip(indices));
-        let value = self.body.load(Address { buffer: place.buffer, at: at.clone() }, vec![], 0.0, 0);
+        let source = Address { buffer: place.buffer, at: at.clone() };
+        let copied = self.kernels.graph[from].target.value();
+        let value = self.written_for(copied, |this| this.body.load(source, vec![], 0.0, 0));
         self.body.store(Address { buffer: to, at }, value, false);
         self.close_all(&opened, axes);
         let what = self.schedule.buffers[to.0 as usize].name.clone();

@@ -98,6 +98,7 @@ pub fn plan(phases: &[Phase], capacity: u32) -> Schedule {
     for (k, phase) in phases.iter().enumerate() {
         assert_eq!(phase.homes.len(), phase.circuit.slots().len(), "a home for each slot");
         plan_phase(phase, k as u32, &mut schedule, &mut tables);
+        schedule.phases.resize(schedule.steps.len(), k as u32);
     }
     loops::finish(&mut schedule);
     arena::lay_out(&mut schedule);

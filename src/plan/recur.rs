@@ -8,6 +8,7 @@ use super::product::{Group, Held, Product};
 use super::recurrences::{Given, Slice};
 use super::schedule::*;
 use super::{Job, Wanted, plan_job};
+use crate::circuit::ValueId;
 use std::rc::Rc;
 
 impl Emit<'_, '_> {
@@ -99,7 +100,8 @@ impl Emit<'_, '_> {
     }
 
     fn pack_operand(&mut self, contract: &mut Contract, side: Group) {
-        let Contract { batch, m, n, k, a, b, .. } = contract;
+        let Contract { batch, m, n, k, a, b, out, .. } = contract;
+        let origin = self.schedule.buffers[out.buffer.0 as usize].origin;
         let (first, own, stride): (_, _, fn(&mut ContractAxis) -> &mut i64) = match side {
             Group::M => (a, m, |axis| &mut axis.a),
             _ => (b, n, |axis| &mut axis.b),
@@ -116,11 +118,11 @@ impl Emit<'_, '_> {
         let Some(dims) = dims.filter(|_| !close) else { return };
         let mut along = strides(false, &dims).into_iter();
         axes.into_iter().for_each(|axis| *stride(axis) = along.next().expect("one for each axis"));
-        *first = self.packed(first, &steps, &dims);
+        *first = self.packed(first, &steps, &dims, origin);
     }
 
-    /// A copy of what lies with these strides, row-major, made before the first element.
-    fn packed(&mut self, from: &Address, steps: &[i64], dims: &[u32]) -> Address {
+    /// A copy of what lies with these strides, row-major, made before the first element for what computes `origin`.
+    fn packed(&mut self, from: &Address, steps: &[i64], dims: &[u32], origin: Option<ValueId>) -> Address {
         let source = &self.schedule.buffers[from.buffer.0 as usize];
         let buffer = Buffer {
             name: format!("{} packed", source.name),
@@ -134,6 +136,7 @@ impl Emit<'_, '_> {
         let to = BufferId(self.schedule.buffers.len() as u32);
         self.schedule.buffers.push(buffer);
         self.body = Body::new(self.tables.fresh);
+        self.body.set_origin(origin);
         let extents: Vec<Extent> = dims.iter().map(|&extent| Extent::Fixed(extent)).collect();
         let opened = self.open_all(&extents);
         let along = |start: &Linear, strides: &[i64]| {
@@ -146,8 +149,7 @@ impl Emit<'_, '_> {
         let place = Address { buffer: to, at: along(&Linear::default(), &strides(false, dims)) };
         self.body.store(place, value, false);
         self.close_all(&opened, &extents);
-        let (body, fresh) = std::mem::take(&mut self.body).finish();
-        self.tables.fresh = fresh;
+        let body = self.finish_body();
         self.before.push(Step::Nest(Nest { what: vec![what], body }));
         Address { buffer: to, at: Linear::default() }
     }

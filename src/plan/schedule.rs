@@ -70,6 +70,10 @@ pub struct Schedule {
     pub scalars: Vec<StepScalar>,
     /// Sites of draws: keyed once a step outside, read by [`Op::Draw`].
     pub draws: Vec<u64>,
+    /// Which of the planned circuits each step belongs to, parallel to the steps.
+    pub phases: Vec<u32>,
+    /// For each register the value of its step's circuit that it was written for: to tell where time goes.
+    pub origins: Vec<Option<ValueId>>,
 }
 
 /// A scalar known once a step.

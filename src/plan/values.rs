@@ -19,7 +19,9 @@ impl Emit<'_, '_> {
         }
         let reg = match self.kernels.source(value) {
             Source::Kernel(_) => self.load(value, at, vec![], 0.0),
-            _ => self.defined(value, at),
+            // A mere read belongs to its reader.
+            Source::Slot | Source::Known(_) => self.defined(value, at),
+            _ => self.written_for(value, |this| this.defined(value, at)),
         };
         self.body.note(value, at.clone(), reg, false);
         reg

@@ -1,5 +1,6 @@
 //! How fast a program trains, and where its time goes.
 
+use super::profile::GATHERING;
 use super::train::{Epoch, Observer, Progress, Trainer};
 use crate::diagnostic::Diagnostic;
 use crate::plan::cost::{Cost, step_cost};
@@ -65,8 +66,7 @@ pub fn shares(trainer: &mut Trainer, time: Duration) -> Result<Vec<Share>, Diagn
     };
     let schedule = &built.schedule;
     let n = schedule.capacity as usize;
-    let mut out =
-        vec![share("the examples of the batch, put side by side".into(), gathering, Cost::default())];
+    let mut out = vec![share(GATHERING.into(), gathering, Cost::default())];
     for (step, time) in schedule.steps.iter().zip(each) {
         out.push(share(heading(schedule, step), time, step_cost(schedule, step, n)));
     }

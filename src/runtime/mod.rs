@@ -14,6 +14,7 @@ pub mod layout;
 pub mod once;
 pub mod order;
 pub mod predict;
+pub mod profile;
 pub mod provenance;
 pub mod records;
 pub mod saved;

@@ -1,8 +1,10 @@
 //! Training: epochs of native steps, with an eye on loss and metrics.
 
 mod replay;
+mod spent;
 mod state;
 
+pub use spent::Spent;
 pub use state::RunState;
 
 use super::build::{Built, Setup, build_with, step_stages};
@@ -58,6 +60,8 @@ pub struct Trainer<'a> {
     before: Duration,
     /// Whether anything is looked at between steps.
     watchful: bool,
+    /// Time of the last run.
+    spent: Spent,
 }
 
 /// A run that cannot go on.
@@ -223,6 +227,7 @@ impl<'a> Trainer<'a> {
             partial_loss: 0.0,
             before: Duration::ZERO,
             watchful: true,
+            spent: Spent::default(),
         })
     }
 
@@ -239,6 +244,11 @@ impl<'a> Trainer<'a> {
     /// Steps done so far.
     pub fn steps_done(&self) -> u64 {
         self.step
+    }
+
+    /// What the time of the last run went into.
+    pub fn spent(&self) -> Spent {
+        self.spent
     }
 
     /// The weights as they stand.
@@ -282,6 +292,7 @@ impl<'a> Trainer<'a> {
 
     fn run_to_end(&mut self, observer: &mut dyn Observer) -> Result<Outcome, Diagnostic> {
         let began = Instant::now();
+        self.spent = Spent { from: self.step, ..Spent::default() };
         let before = self.before;
         let mut training_time = Duration::ZERO;
         if self.step == 0 {
@@ -295,13 +306,19 @@ impl<'a> Trainer<'a> {
             training_time += clock.elapsed();
             for &loss in &losses {
                 done += 1;
+                let clock = Instant::now();
                 let (validation, best) = self.judge(done, loss);
+                self.spent.evaluation += clock.elapsed();
                 let (step, elapsed) = (u64::from(done) * self.steps_per_epoch(), before + began.elapsed());
+                let clock = Instant::now();
                 observer.epoch(&Epoch { number: done, step, loss, validation, elapsed, best });
+                self.spent.observer += clock.elapsed();
             }
+            let clock = Instant::now();
             if observer.wants_state() {
                 observer.state(self, &self.state(before + began.elapsed()));
             }
+            self.spent.observer += clock.elapsed();
         }
         let state = self.state(before + began.elapsed());
         if self.training.keep.is_some() {
@@ -311,7 +328,13 @@ impl<'a> Trainer<'a> {
         }
         let (kept, weights) = self.watch.kept.clone();
         let parts = [Part::Train, Part::Validation, Part::Test];
+        let clock = Instant::now();
         let figures = parts.into_iter().filter_map(|part| self.figures(&weights, part)).collect();
+        self.spent.evaluation += clock.elapsed();
+        let clock = Instant::now();
+        let health = self.health();
+        self.spent.health += clock.elapsed();
+        self.spent.whole = began.elapsed();
         Ok(Outcome {
             weights,
             kept,
@@ -321,9 +344,9 @@ impl<'a> Trainer<'a> {
             state,
             steps: self.step,
             training_time,
-            elapsed: before + began.elapsed(),
+            elapsed: before + self.spent.whole,
             figures,
-            health: self.health(),
+            health,
         })
     }
 
@@ -413,7 +436,9 @@ impl<'a> Trainer<'a> {
             let looked_at = due == self.step + 1;
             let until = if looked_at { 1 } else { due.saturating_sub(self.step + 1).max(1) };
             let count = chunk.min(steps - done).min(until);
+            let clock = Instant::now();
             let before = self.store.numbers(Region::Params).filter(|_| looked_at).cloned();
+            self.spent.health += clock.elapsed();
             if self.watchful {
                 self.keep_snapshot();
             }
@@ -449,16 +474,20 @@ impl<'a> Trainer<'a> {
             if self.watchful && !self.is_finite() {
                 return Err(self.not_finite(self.step, None));
             }
+            let clock = Instant::now();
             if let (Some(before), Some(after)) = (before, self.store.numbers(Region::Params)) {
                 self.pulse.take(self.step, &before, after, self.store.numbers(Region::Gradients));
                 observer.health(&self.pulse.health());
             }
+            self.spent.health += clock.elapsed();
+            let clock = Instant::now();
             observer.progress(&Progress {
                 epoch: epoch_of(done - 1),
                 step: self.step,
                 steps: whole,
                 loss: sum / part.len() as f64,
             });
+            self.spent.observer += clock.elapsed();
             // Of a part that was cut short nothing is learned.
             chunk = if count < chunk { chunk } else { next_chunk(count, taken) };
         }
