@@ -135,8 +135,8 @@ impl Whole {
 /// Parts a thread, so that none waits long for another.
 const PARTS: u64 = 4;
 
-/// Has threads run the iterations of a nest's outermost loop, `length` of them, in portions of whole units. How many
-/// there are changes no bit: iterations do not touch one another's memory.
+/// Has threads run the iterations of a nest's outermost loop, `length` of them, in portions of whole units, while they
+/// gain by that. How many there are changes no bit: iterations do not touch one another's memory.
 ///
 /// # Safety
 /// The function is that of a nest that threads can share, with its own operands; the equipment has `scratch` numbers of
@@ -154,21 +154,23 @@ pub unsafe extern "C" fn share(
     scratch: u64,
 ) {
     // SAFETY: the caller's promises.
-    let (memory, pool) = unsafe { (*equipment).parts::<u8>() };
+    let equipment = unsafe { &mut *equipment };
     let bytes = own_bytes(scratch as usize);
-    let whole = Whole { function, regions, n, record, examples, element, scratch: memory, bytes };
-    let Some(pool) = pool else {
-        // SAFETY: this is the only call.
-        return unsafe { whole.run(0, 0, length) };
-    };
-    let units = length.div_ceil(unit);
-    let parts = units.min(pool.threads() as u64 * PARTS);
-    let first = |part: u64| (units * part / parts * unit).min(length);
-    let whole = &whole;
-    pool.run(parts as usize, &|thread, part| {
-        let (begin, end) = (first(part as u64), first(part as u64 + 1));
-        // SAFETY: a thread runs one part at a time.
-        unsafe { whole.run(thread, begin, end - begin) }
+    equipment.shared(function as usize, length, |scratch: *mut u8, pool| {
+        let whole = Whole { function, regions, n, record, examples, element, scratch, bytes };
+        let Some(pool) = pool else {
+            // SAFETY: this is the only call.
+            return unsafe { whole.run(0, 0, length) };
+        };
+        let units = length.div_ceil(unit);
+        let parts = units.min(pool.threads() as u64 * PARTS);
+        let first = |part: u64| (units * part / parts * unit).min(length);
+        let whole = &whole;
+        pool.run(parts as usize, &|thread, part| {
+            let (begin, end) = (first(part as u64), first(part as u64 + 1));
+            // SAFETY: a thread runs one part at a time.
+            unsafe { whole.run(thread, begin, end - begin) }
+        });
     });
 }
 

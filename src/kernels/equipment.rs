@@ -1,5 +1,6 @@
 //! What products are worked on with: memory for packed columns, and threads.
 
+use super::gain::Gains;
 use super::pool::Pool;
 use super::task::Task;
 
@@ -25,6 +26,8 @@ pub struct Equipment {
     scratch: Vec<CacheLine>,
     /// None: the caller works alone.
     pool: Option<Pool>,
+    /// What threads gain.
+    gains: Gains,
 }
 
 impl Equipment {
@@ -39,11 +42,27 @@ impl Equipment {
         let pool = (threads > 1).then(|| Pool::new(threads));
         let threads = pool.as_ref().map_or(1, Pool::threads);
         let longest = tasks.map(|task| task.scratch_len(threads)).max().unwrap_or(0);
-        Equipment { scratch: CacheLine::zeros((longest * bytes).max(own * threads)), pool }
+        Equipment {
+            scratch: CacheLine::zeros((longest * bytes).max(own * threads)),
+            pool,
+            gains: Gains::default(),
+        }
     }
 
-    /// Its first element of scratch memory, and the threads.
-    pub fn parts<T>(&mut self) -> (*mut T, Option<&mut Pool>) {
-        (self.scratch.as_mut_ptr().cast(), self.pool.as_mut())
+    /// Does work that is too short for threads: with the first element of scratch memory.
+    pub fn alone<T>(&mut self, work: impl FnOnce(*mut T)) {
+        work(self.scratch.as_mut_ptr().cast())
+    }
+
+    /// Does a piece of work that comes again and again, see [`Gains::run`]: with the first element of scratch memory, and
+    /// with threads while they gain.
+    pub fn shared<T>(&mut self, piece: usize, length: u64, work: impl FnOnce(*mut T, Option<&mut Pool>)) {
+        let scratch = self.scratch.as_mut_ptr().cast();
+        match &mut self.pool {
+            Some(pool) if pool.threads() > 1 => {
+                self.gains.run(piece, length, |together| work(scratch, together.then_some(pool)));
+            }
+            _ => work(scratch, None),
+        }
     }
 }

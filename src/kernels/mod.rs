@@ -6,12 +6,13 @@
 //!
 //! - [`task`]: what is decided before the first step.
 //! - `pack`, `transpose`: columns copied side by side before they are read.
-//! - [`Equipment`], `pool`: memory and threads to work with.
+//! - [`Equipment`], `pool`, `gain`: memory and threads to work with, where they gain.
 //! - `variant`: the instructions by which all of this is run.
 //! - [`peak`](peak()): what the processor could do at most.
 //! - [`tile`]: the register-blocked inner product, for each vector width.
 
 mod equipment;
+mod gain;
 mod pack;
 mod peak;
 mod pool;
@@ -50,9 +51,14 @@ pub unsafe extern "C" fn contract<T: Real>(
     n: u64,
     equipment: *mut Equipment,
 ) {
-    // SAFETY: handed on from the caller.
-    unsafe {
-        let (scratch, pool) = (*equipment).parts();
-        (*task).run(Arrays { a, b, out, scratch }, n as usize, pool);
+    // SAFETY: the caller's promises.
+    let (equipment, made) = unsafe { (&mut *equipment, &*task) };
+    let work = |scratch, pool: Option<&mut pool::Pool>| {
+        // SAFETY: handed on from the caller.
+        unsafe { made.run(Arrays { a, b, out, scratch }, n as usize, pool) }
+    };
+    match made.is_long(n as usize) {
+        true => equipment.shared(task.addr(), n, work),
+        false => equipment.alone(|scratch| work(scratch, None)),
     }
 }

@@ -245,7 +245,7 @@ impl Task {
     }
 
     /// Whether more threads than one are worth calling for so many examples.
-    fn is_long(&self, n: usize) -> bool {
+    pub(super) fn is_long(&self, n: usize) -> bool {
         let [rows, columns] = self.counts.map(|count| count.for_examples(n));
         2 * count(&self.batch, n) * rows * columns * count(&self.k, n) >= LONG
     }
@@ -256,7 +256,7 @@ impl Task {
     /// As there.
     pub(super) unsafe fn run<T: Real>(&self, arrays: Arrays<T>, n: usize, pool: Option<&mut Pool>) {
         let arrays = if self.exchanged { Arrays { a: arrays.b, b: arrays.a, ..arrays } } else { arrays };
-        let Some(pool) = pool.filter(|pool| pool.threads() > 1 && self.is_long(n)) else {
+        let Some(pool) = pool else {
             // SAFETY: handed on.
             return unsafe { self.part(arrays, n, Part::WHOLE) };
         };

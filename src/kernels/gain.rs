@@ -1,0 +1,130 @@
+//! Whether threads gain by sharing a piece of work: told by the clock, as it depends on how soon a thread comes, on what
+//! else the machine does, and on where the operands lie.
+
+use rustc_hash::FxHashMap;
+use std::time::Instant;
+
+/// Runs of each way before one is chosen: the first finds nothing in the caches.
+const FIRST: u32 = 4;
+/// Runs and seconds after which the way that was slower is tried again, so many runs: one may have to wake the threads.
+const RUNS: u32 = 64;
+const SECONDS: f64 = 0.1;
+const AGAIN: u32 = 2;
+/// How far a new time moves what is expected; a run that was held up counts as no more than twice that.
+const WEIGHT: f64 = 0.25;
+
+/// Pieces of work, and what is known of each.
+#[derive(Debug, Default)]
+pub struct Gains {
+    pieces: FxHashMap<(usize, u64), Gain>,
+}
+
+/// What is known of a piece of work.
+#[derive(Clone, Copy, Debug)]
+struct Gain {
+    /// Seconds that are expected of one thread alone, and of all together.
+    alone: f64,
+    together: f64,
+    stage: Stage,
+}
+
+/// What the next run is for.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    /// To try a way, by all threads or alone: the run of that number.
+    Trial { together: bool, run: u32, of: u32 },
+    /// To be done soon: after so many runs and seconds in the faster way.
+    Chosen { runs: u32, seconds: f64 },
+}
+
+impl Default for Gain {
+    fn default() -> Self {
+        let stage = Stage::Trial { together: true, run: 0, of: FIRST };
+        Gain { alone: f64::INFINITY, together: f64::INFINITY, stage }
+    }
+}
+
+impl Gains {
+    /// Runs a piece of work, by all threads if that is faster: `work` is told. The piece has a number of its own, as its
+    /// address, and is as long each time it comes with the same `length`.
+    pub fn run(&mut self, piece: usize, length: u64, work: impl FnOnce(bool)) {
+        let gain = self.pieces.entry((piece, length)).or_default();
+        let start = Instant::now();
+        work(gain.is_by_all());
+        gain.took(start.elapsed().as_secs_f64());
+    }
+}
+
+impl Gain {
+    /// Whether the next run is by all threads.
+    fn is_by_all(&self) -> bool {
+        match self.stage {
+            Stage::Trial { together, .. } => together,
+            Stage::Chosen { .. } => self.together < self.alone,
+        }
+    }
+
+    /// Goes on after a run that took so long.
+    fn took(&mut self, seconds: f64) {
+        let by_all = self.is_by_all();
+        let expected = if by_all { &mut self.together } else { &mut self.alone };
+        *expected = match self.stage {
+            Stage::Trial { run: 0, .. } => seconds,
+            Stage::Trial { .. } => seconds.min(*expected),
+            Stage::Chosen { .. } => *expected + WEIGHT * (seconds.min(2.0 * *expected) - *expected),
+        };
+        self.stage = match self.stage {
+            Stage::Trial { together, run, of } if run + 1 < of => Stage::Trial { together, run: run + 1, of },
+            Stage::Trial { .. } if self.alone.is_infinite() => {
+                Stage::Trial { together: false, run: 0, of: FIRST }
+            }
+            Stage::Trial { .. } => Stage::Chosen { runs: 0, seconds: 0.0 },
+            Stage::Chosen { runs, seconds: before } if runs + 1 < RUNS || before + seconds < SECONDS => {
+                Stage::Chosen { runs: runs.saturating_add(1), seconds: before + seconds }
+            }
+            Stage::Chosen { .. } => Stage::Trial { together: !by_all, run: 0, of: AGAIN },
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many of so many further runs are by all threads, if each way takes so long.
+    fn by_all(gain: &mut Gain, runs: u32, [alone, together]: [f64; 2]) -> u32 {
+        let run = |_: u32| {
+            let by_all = gain.is_by_all();
+            gain.took(if by_all { together } else { alone });
+            u32::from(by_all)
+        };
+        (0..runs).map(run).sum()
+    }
+
+    #[test]
+    fn the_faster_way_is_taken_and_the_other_one_tried_again() {
+        let mut gain = Gain::default();
+        assert_eq!(by_all(&mut gain, 2 * FIRST, [2.0, 3.0]), FIRST);
+        assert_eq!(by_all(&mut gain, RUNS, [2.0, 3.0]), 0);
+        assert_eq!(by_all(&mut gain, AGAIN + RUNS, [2.0, 3.0]), AGAIN);
+        // Another program ends.
+        assert_eq!(by_all(&mut gain, AGAIN + RUNS, [2.0, 1.0]), AGAIN + RUNS);
+        assert_eq!(by_all(&mut gain, AGAIN + RUNS, [2.0, 1.0]), RUNS);
+    }
+
+    #[test]
+    fn what_is_short_is_seldom_tried_again() {
+        let mut gain = Gain::default();
+        by_all(&mut gain, 2 * FIRST, [1e-5, 2e-5]);
+        assert_eq!(by_all(&mut gain, 9_000, [1e-5, 2e-5]), 0);
+        assert_eq!(by_all(&mut gain, 2_000, [1e-5, 2e-5]), AGAIN);
+    }
+
+    #[test]
+    fn a_run_that_was_held_up_changes_nothing() {
+        let mut gain = Gain::default();
+        by_all(&mut gain, 4 * FIRST, [3.0, 2.0]);
+        gain.took(1000.0);
+        assert_eq!(by_all(&mut gain, RUNS / 2, [3.0, 2.0]), RUNS / 2);
+    }
+}
