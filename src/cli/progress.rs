@@ -83,8 +83,10 @@ impl Observer for Display {
         }
     }
 
-    fn health(&mut self, health: &Health) {
-        *self.gradients.lock().expect("no panic while held") = gradients(health);
+    fn health(&mut self, health: &dyn Fn() -> Health) {
+        if self.bar.is_some() {
+            *self.gradients.lock().expect("no panic while held") = gradients(&health());
+        }
     }
 
     fn epoch(&mut self, epoch: &Epoch) {

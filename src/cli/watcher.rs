@@ -58,7 +58,7 @@ impl Observer for Watcher<'_> {
         self.display.progress(progress);
     }
 
-    fn health(&mut self, health: &Health) {
+    fn health(&mut self, health: &dyn Fn() -> Health) {
         self.display.health(health);
     }
 

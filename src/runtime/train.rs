@@ -80,7 +80,7 @@ pub trait Observer {
     /// An epoch is done.
     fn epoch(&mut self, report: &Epoch);
     /// The health of the gradients was looked at once more.
-    fn health(&mut self, _health: &Health) {}
+    fn health(&mut self, _health: &dyn Fn() -> Health) {}
     /// Whether the run should end after the present step.
     fn interrupted(&self) -> bool {
         false
@@ -477,7 +477,7 @@ impl<'a> Trainer<'a> {
             let clock = Instant::now();
             if let (Some(before), Some(after)) = (before, self.store.numbers(Region::Params)) {
                 self.pulse.take(self.step, &before, after, self.store.numbers(Region::Gradients));
-                observer.health(&self.pulse.health());
+                observer.health(&|| self.pulse.health());
             }
             self.spent.health += clock.elapsed();
             let clock = Instant::now();
