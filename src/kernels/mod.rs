@@ -5,7 +5,7 @@
 //! [`crate::plan::schedule`], as does the slow [`reference`]: they agree exactly.
 //!
 //! - [`task`]: what is decided before the first step.
-//! - `pack`, `transpose`: columns copied side by side before they are read.
+//! - `pack`, `transpose`: columns copied side by side before they are read. `rows`: rows, where they lie or copied.
 //! - [`Equipment`], `pool`, `gain`: memory and threads to work with, where they gain.
 //! - `variant`: the instructions by which all of this is run.
 //! - [`peak`](peak()): what the processor could do at most.
@@ -16,6 +16,7 @@ mod gain;
 mod pack;
 mod peak;
 mod pool;
+mod rows;
 pub mod task;
 mod tile;
 #[cfg(target_arch = "x86_64")]

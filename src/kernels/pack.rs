@@ -1,9 +1,9 @@
-//! Columns copied to lie side by side, in the order in which tiles read them.
+//! Columns, or rows, copied to lie side by side, in the order in which tiles read them.
 
 use super::tile::{Lanes, Place, Real, Segment};
 use super::variant::Job;
 
-/// The columns of one vector: `to[i * width + lane] = from[columns[lane].operand + segment.b + i * b_k]`.
+/// The columns of one vector: `to[i * width + lane] = from[columns[lane].operand + at(segment) + i * stride]`.
 #[derive(Clone, Copy)]
 pub(super) struct Pack<'a, T> {
     /// The operand.
@@ -14,8 +14,10 @@ pub(super) struct Pack<'a, T> {
     pub together: bool,
     /// The chain over `k`.
     pub segments: &'a [Segment],
+    /// Where a segment begins in the operand.
+    pub at: fn(&Segment) -> isize,
     /// Stride of the operand within a segment.
-    pub b_k: isize,
+    pub stride: isize,
     /// Where the panel has this vector's first element.
     pub to: *mut T,
     /// Elements from one element of `k` to the next in the panel.
@@ -33,7 +35,7 @@ impl<T: Real> Job for Pack<'_, T> {
     unsafe fn run<L: Lanes<Real = T>>(self) {
         let mut to = self.to;
         for segment in self.segments {
-            let from = self.from.wrapping_offset(segment.b);
+            let from = self.from.wrapping_offset((self.at)(segment));
             // SAFETY: handed on.
             unsafe { self.part::<L>(from, segment.len, to) };
             to = to.wrapping_add(segment.len * self.width);
@@ -55,21 +57,21 @@ impl<T: Real> Pack<'_, T> {
                 let from = from.offset(self.columns[0].operand);
                 let mask = L::mask(lanes);
                 for i in 0..len {
-                    let at = from.offset(i as isize * self.b_k);
+                    let at = from.offset(i as isize * self.stride);
                     let row = if lanes == L::LANES { L::load(at) } else { L::load_part(at, mask) };
                     row.store(to.add(i * self.width));
                 }
                 return;
             }
             let mut done = 0;
-            if self.b_k == 1 && lanes == L::LANES {
+            if self.stride == 1 && lanes == L::LANES {
                 while done + L::LANES <= len {
                     L::transpose(from.add(done), self.columns, to.add(done * self.width), self.width);
                     done += L::LANES;
                 }
             }
             for i in done..len {
-                let (from, to) = (from.offset(i as isize * self.b_k), to.add(i * self.width));
+                let (from, to) = (from.offset(i as isize * self.stride), to.add(i * self.width));
                 for (lane, place) in self.columns.iter().enumerate() {
                     *to.add(lane) = *from.offset(place.operand);
                 }

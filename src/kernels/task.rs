@@ -2,6 +2,7 @@
 
 use super::pack::Pack;
 use super::pool::Pool;
+use super::rows::Rows;
 use super::tile::{Place, ROWS, Real, Segment, Tile, TileArgs, VECTORS};
 use super::variant::Variant;
 use super::walk::Walk;
@@ -30,7 +31,7 @@ pub struct Task {
     /// Whether the operands were exchanged: rows are the contraction's `n`.
     exchanged: bool,
     batch: Vec<ContractAxis>,
-    rows: Vec<Place>,
+    rows: Rows,
     columns: Columns,
     /// Rows and columns of an example, if the example axis is among them, else of all.
     counts: [Count; 2],
@@ -218,14 +219,17 @@ impl Task {
         let (rows, column_axes, columns) = if exchanged { (n, m, of_m.0) } else { (m, n, of_n.0) };
         let (a, b) = (contract.a.at.offset, contract.b.at.offset);
         let (a, b) = if exchanged { (b, a) } else { (a, b) };
+        let k = joined(&orient(&contract.k));
+        let panels = columns.vectors.len().div_ceil(variant.vectors());
+        let (along, longest) = (*k.last().unwrap_or(&NONE), block_len(&k, capacity, contract.k_block as usize));
         Task {
             variant,
             exchanged,
             batch: orient(&contract.batch),
-            rows: places(&rows, capacity),
+            rows: Rows::new::<T>(places(&rows, capacity), along, longest, panels, variant),
             columns,
             counts: [Count::of(&rows), Count::of(&column_axes)],
-            k: joined(&orient(&contract.k)),
+            k,
             start: [a, b, contract.out.at.offset],
             k_block: contract.k_block as usize,
             mean: contract.mean,
@@ -233,14 +237,15 @@ impl Task {
         }
     }
 
-    /// Elements of scratch memory that a run by so many threads needs: a panel of packed columns each.
+    /// Elements of scratch memory that a run by so many threads needs: a panel of packed columns and a copy of the rows
+    /// each.
     pub fn scratch_len(&self, threads: usize) -> usize {
-        threads * self.panel_len()
+        threads * (self.panel_len() + self.rows.copy_len())
     }
 
     /// Elements of a panel of packed columns.
     fn panel_len(&self) -> usize {
-        let k = count(&self.k, self.capacity).min(self.k_block);
+        let k = block_len(&self.k, self.capacity, self.k_block);
         if self.columns.packed { k * WIDEST } else { 0 }
     }
 
@@ -269,7 +274,7 @@ impl Task {
             let part = Part { number, of, by_rows };
             // SAFETY: handed on; no two parts write the same element of the result, no two threads the same scratch
             // memory.
-            unsafe { self.part(arrays.with_scratch_from(thread * self.panel_len()), n, part) }
+            unsafe { self.part(arrays.with_scratch_from(thread * self.scratch_len(1)), n, part) }
         };
         pool.run(of, &work);
     }
@@ -299,12 +304,13 @@ impl Task {
         let k_extent = count(&self.k, n);
         let (blocks, length) = even_blocks(k_extent, self.k_block);
         let mut segments = Segments::default();
-        let width = self.variant.vectors() * self.variant.lanes::<T>();
+        let packed = self.columns.packed.then_some(self.variant.vectors() * self.variant.lanes::<T>());
         for block in 0..blocks {
             let first = block * length;
-            segments.fill(&self.k, first..k_extent.min(first + length), n, width);
+            segments.fill(&self.k, first..k_extent.min(first + length), n, [self.rows.width(), packed]);
             let divisor = if self.mean && block + 1 == blocks { T::of(n as f64) } else { T::of(1.0) };
             let ends = Ends { add: block > 0, divisor };
+            let mut copied = None;
             for product in own.clone() {
                 let at = offsets(&self.batch, product / panels, n);
                 let [a, b, out] = std::array::from_fn(|which| (self.start[which] + at[which]) as isize);
@@ -312,13 +318,21 @@ impl Task {
                 let panel = &vectors[panel..vectors.len().min(panel + self.variant.vectors())];
                 // SAFETY: offsets of axes inside their extents stay inside the buffers, by the caller's contract.
                 unsafe {
-                    let moved = Arrays {
+                    let mut moved = Arrays {
                         a: arrays.a.offset(a),
                         b: arrays.b.offset(b),
                         out: arrays.out.offset(out),
                         ..arrays
                     };
-                    self.panel(moved, &self.rows[rows.clone()], panel, columns, &segments, ends);
+                    if self.rows.width().is_some() {
+                        let copy = arrays.scratch.add(self.panel_len());
+                        if copied.replace(a) != Some(a) {
+                            let in_place = (segments.list.as_slice(), segments.stride.0);
+                            self.rows.copy(self.variant, moved.a, rows.clone(), in_place, copy);
+                        }
+                        moved.a = copy;
+                    }
+                    self.panel(moved, self.rows.read(rows.clone()), panel, columns, &segments, ends);
                 }
             }
         }
@@ -339,12 +353,12 @@ impl Task {
     ) {
         let lanes = self.variant.lanes::<T>();
         let mut args = TileArgs {
-            segments: &segments.list,
+            segments: &segments.read,
             a,
-            a_k: segments.stride.0,
+            a_k: segments.read_stride.0,
             rows,
             b: [b; VECTORS],
-            b_k: segments.stride.1,
+            b_k: segments.read_stride.1,
             out: [out; VECTORS],
             lanes: [0; VECTORS],
             add: ends.add,
@@ -358,7 +372,6 @@ impl Task {
         if self.columns.packed {
             // SAFETY: the operand reaches as far; `scratch_len` has room for a panel.
             unsafe { self.pack(b, panel, &args, segments, scratch) };
-            (args.segments, args.b_k) = (&segments.packed, (self.variant.vectors() * lanes) as isize);
             args.b = std::array::from_fn(|v| scratch.wrapping_add(v * lanes).cast_const());
         }
         // SAFETY: rows and columns are inside what `args` points to: the operands or the packed panel, and the
@@ -452,7 +465,8 @@ impl Task {
                 columns: &self.columns.places[vector.first..][..args.lanes[v]],
                 together: vector.together,
                 segments: &segments.list,
-                b_k: segments.stride.1,
+                at: |segment| segment.b,
+                stride: segments.stride.1,
                 to: to.wrapping_add(v * lanes),
                 width: self.variant.vectors() * lanes,
             };
@@ -466,20 +480,23 @@ impl Task {
 #[derive(Default)]
 struct Segments {
     list: Vec<Segment>,
-    /// The same where columns are packed in a panel.
-    packed: Vec<Segment>,
     /// Strides within a part, in the rows' and the columns' operand.
     stride: (isize, isize),
+    /// The same as tiles read them: in copies of rows, in a panel of packed columns.
+    read: Vec<Segment>,
+    read_stride: (isize, isize),
 }
 
 impl Segments {
-    /// For a block of `k`, and panels of a width.
-    fn fill(&mut self, axes: &[ContractAxis], k: std::ops::Range<usize>, n: usize, width: usize) {
+    /// For a block of `k`; `widths`: elements from one of `k` to the next, where rows and columns are copied.
+    fn fill(&mut self, axes: &[ContractAxis], k: std::ops::Range<usize>, n: usize, widths: [Option<usize>; 2]) {
         let (outer, inner) = parted(axes);
         let (length, stride) = (inner.extent.len_for(n).max(1), (inner.a as isize, inner.b as isize));
+        let [rows, columns] = widths.map(|width| width.map(|width| width as isize));
         self.stride = stride;
+        self.read_stride = (rows.unwrap_or(stride.0), columns.unwrap_or(stride.1));
         self.list.clear();
-        self.packed.clear();
+        self.read.clear();
         let mut at = k.start;
         let mut walk = Walk::new(outer, if outer.is_empty() { 0 } else { at / length }, n);
         while at < k.end {
@@ -488,7 +505,9 @@ impl Segments {
             let len = (if outer.is_empty() { k.end } else { at - i + length }).min(k.end) - at;
             let (a, b) = (a + i as isize * stride.0, b + i as isize * stride.1);
             self.list.push(Segment { a, b, len });
-            self.packed.push(Segment { a, b: ((at - k.start) * width) as isize, len });
+            let done = (at - k.start) as isize;
+            let (a, b) = (rows.map_or(a, |width| done * width), columns.map_or(b, |width| done * width));
+            self.read.push(Segment { a, b, len });
             at += len;
         }
     }
@@ -542,6 +561,11 @@ impl Part {
     fn share(self, count: usize) -> std::ops::Range<usize> {
         count * self.number / self.of..count * (self.number + 1) / self.of
     }
+}
+
+/// Elements of the longest block of `k`.
+fn block_len(k: &[ContractAxis], capacity: usize, k_block: usize) -> usize {
+    count(k, capacity).min(k_block)
 }
 
 /// How the end of a block is written.

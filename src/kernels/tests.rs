@@ -112,6 +112,28 @@ fn the_mean_over_a_short_batch() {
     }
 }
 
+/// A weight gradient of wide layers: rows are copied, some of a vector's by each thread, whatever part of the batch is there;
+/// in one block of `k` though it is in two when the batch is whole; in parts; of several products.
+#[test]
+fn rows_far_along_k() {
+    use Extent::{Batch, Fixed};
+    let rows = |step: i64| vec![axis(Fixed(70), step, 0, 260)];
+    let columns = vec![axis(Fixed(260), 0, 1, 1)];
+    for n in [1, 512, 600] {
+        for step in [1, 3] {
+            let mut contract = bare(rows(step), columns.clone(), vec![axis(Batch, 300, 260, 0)]);
+            contract.mean = true;
+            check(&contract, [300 * 600, 260 * 600, 70 * 260], n, 600);
+            // More than the longest panel.
+            assert!(Task::prepare::<f32>(&contract, 600).scratch_len(1) > 70 * 512);
+        }
+    }
+    let k = vec![axis(Batch, 300 * 3, 260 * 4, 0), axis(Fixed(3), 300, 260, 0)];
+    let mut contract = bare(rows(1), columns, k);
+    contract.batch = vec![axis(Fixed(2), 100, 0, 70 * 260)];
+    check(&contract, [300 * 3 * 20 + 100, 260 * 4 * 20, 2 * 70 * 260], 20, 20);
+}
+
 /// Rows per example, several axes in every group that do not join, a batch of products, and offsets.
 #[test]
 fn axes_that_do_not_join() {

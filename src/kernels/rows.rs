@@ -1,0 +1,98 @@
+//! Rows of a product where tiles read them: where they lie, or copied.
+//!
+//! Each panel of columns reads all rows again. Where successive elements of `k` lie far from each other (the gradient of a
+//! weight sums over examples), each is on a line of its own, and such lines displace one another in the caches. Then rows
+//! are copied once, as many as a vector has lanes side by side, so that they are read in order.
+
+use super::pack::Pack;
+use super::tile::{Place, Real, Segment};
+use super::variant::Variant;
+use crate::plan::schedule::ContractAxis;
+use std::ops::Range;
+
+/// Elements from which on a stride is far.
+const FAR: u64 = 256;
+/// Panels from which on copying is worth it.
+const LEAST_PANELS: usize = 4;
+/// Bytes of the longest copy.
+const LONGEST: usize = 1 << 23;
+
+/// The rows of a product.
+#[derive(Clone, Debug)]
+pub(super) struct Rows {
+    /// Where they are in the operand and in the result.
+    places: Vec<Place>,
+    /// The same where the operand is the copy, if there is one.
+    copied: Option<Vec<Place>>,
+    /// Rows side by side in the copy.
+    lanes: usize,
+    /// Elements of `k` in a block.
+    length: usize,
+}
+
+impl Rows {
+    /// At these places, for blocks of `length` elements of `k`, of which the innermost axis is `k`.
+    pub fn new<T: Real>(
+        places: Vec<Place>,
+        k: ContractAxis,
+        length: usize,
+        panels: usize,
+        variant: Variant,
+    ) -> Rows {
+        let lanes = variant.lanes::<T>();
+        let bytes = places.len().next_multiple_of(lanes) * length * size_of::<T>();
+        let worth_it = k.a.unsigned_abs() >= FAR && panels >= LEAST_PANELS && bytes <= LONGEST;
+        let copy = |(row, place): (usize, &Place)| {
+            let operand = row / lanes * length * lanes + row % lanes;
+            Place { operand: operand as isize, ..*place }
+        };
+        let copied = worth_it.then(|| places.iter().enumerate().map(copy).collect());
+        Rows { places, copied, lanes, length }
+    }
+
+    /// Elements of the copy.
+    pub fn copy_len(&self) -> usize {
+        let rows = self.copied.as_ref().map_or(0, Vec::len);
+        rows.next_multiple_of(self.lanes) * self.length
+    }
+
+    /// Elements from one element of `k` to the next in the copy, if there is one.
+    pub fn width(&self) -> Option<usize> {
+        self.copied.is_some().then_some(self.lanes)
+    }
+
+    /// Where tiles read and write some rows.
+    pub fn read(&self, rows: Range<usize>) -> &[Place] {
+        &self.copied.as_ref().unwrap_or(&self.places)[rows]
+    }
+
+    /// Copies some rows for a block of `k`.
+    ///
+    /// # Safety
+    /// The processor can run the variant; the rows, at every element of the segments, are inside `from`; `to` has room for
+    /// the copy of all rows.
+    pub unsafe fn copy<T: Real>(
+        &self,
+        variant: Variant,
+        from: *const T,
+        rows: Range<usize>,
+        (segments, stride): (&[Segment], isize),
+        to: *mut T,
+    ) {
+        let mut first = rows.start;
+        while first < rows.end {
+            // Up to where the next rows side by side begin.
+            let end = (first / self.lanes * self.lanes + self.lanes).min(rows.end);
+            let columns = &self.places[first..end];
+            let together = columns.windows(2).all(|pair| pair[1].operand == pair[0].operand + 1);
+            let at = first / self.lanes * self.length * self.lanes + first % self.lanes;
+            // What is copied in whole vectors would reach beyond its own lanes from another lane on.
+            let together = together && first.is_multiple_of(self.lanes);
+            let (to, width) = (to.wrapping_add(at), self.lanes);
+            let job = Pack { from, columns, together, segments, at: |segment| segment.a, stride, to, width };
+            // SAFETY: inside the operand; the copy has so many elements for each element of `k`.
+            unsafe { variant.run(job) };
+            first = end;
+        }
+    }
+}
