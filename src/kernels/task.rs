@@ -221,7 +221,8 @@ impl Task {
         let (a, b) = if exchanged { (b, a) } else { (a, b) };
         let k = joined(&orient(&contract.k));
         let panels = columns.vectors.len().div_ceil(variant.vectors());
-        let (along, longest) = (*k.last().unwrap_or(&NONE), block_len(&k, capacity, contract.k_block as usize));
+        let (along, longest) =
+            (*k.last().unwrap_or(&NONE), block_len(&k, capacity, contract.k_block as usize));
         Task {
             variant,
             exchanged,
@@ -489,7 +490,13 @@ struct Segments {
 
 impl Segments {
     /// For a block of `k`; `widths`: elements from one of `k` to the next, where rows and columns are copied.
-    fn fill(&mut self, axes: &[ContractAxis], k: std::ops::Range<usize>, n: usize, widths: [Option<usize>; 2]) {
+    fn fill(
+        &mut self,
+        axes: &[ContractAxis],
+        k: std::ops::Range<usize>,
+        n: usize,
+        widths: [Option<usize>; 2],
+    ) {
         let (outer, inner) = parted(axes);
         let (length, stride) = (inner.extent.len_for(n).max(1), (inner.a as isize, inner.b as isize));
         let [rows, columns] = widths.map(|width| width.map(|width| width as isize));
