@@ -3,6 +3,9 @@
 use super::tile::{Lanes, Place, Real, Segment};
 use super::variant::Job;
 
+/// Lanes of the longest vector of any variant.
+const MOST_LANES: usize = 16;
+
 /// The columns of one vector: `to[i * width + lane] = from[columns[lane].operand + at(segment) + i * stride]`.
 #[derive(Clone, Copy)]
 pub(super) struct Pack<'a, T> {
@@ -63,14 +66,17 @@ impl<T: Real> Pack<'_, T> {
                 }
                 return;
             }
-            let mut done = 0;
-            if self.stride == 1 && lanes == L::LANES {
-                while done + L::LANES <= len {
-                    L::transpose(from.add(done), self.columns, to.add(done * self.width), self.width);
-                    done += L::LANES;
+            if self.stride == 1 && len >= L::LANES {
+                // Squares, the last of which begins where it ends with the part; lanes that nobody asks for are the first.
+                let mut columns = [self.columns[0]; MOST_LANES];
+                columns[..lanes].copy_from_slice(self.columns);
+                for start in (0..len).step_by(L::LANES) {
+                    let at = start.min(len - L::LANES);
+                    L::transpose(from.add(at), &columns[..L::LANES], to.add(at * self.width), self.width);
                 }
+                return;
             }
-            for i in done..len {
+            for i in 0..len {
                 let (from, to) = (from.offset(i as isize * self.stride), to.add(i * self.width));
                 for (lane, place) in self.columns.iter().enumerate() {
                     *to.add(lane) = *from.offset(place.operand);
