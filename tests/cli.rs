@@ -238,8 +238,13 @@ fn copies_of_a_repeated_layer_print_once_with_their_count() {
     let model = folder.path().join("deep.nn").display().to_string();
     fs::write(&model, REPEATED).expect("it can be written");
     let (whole, folded) = (printed(&["grad", &model]), printed(&["grad", "--fold", &model]));
-    let said = "# stages.0, copy 3 of 3: the same lines as for stages.2.";
-    assert!(whole.contains(said) && folded.contains(said), "{whole}");
+    let said = "# stages.0, copy 3 of 3: the same lines as for stages.2";
+    assert!(whole.contains(&format!("{said}.")), "{whole}");
+    // What is read there is told, and which outputs are not shown.
+    assert!(folded.contains(&format!("{said}, with stages_0_y_bar for y_bar")), "{folded}");
+    assert!(folded.contains("# stages.2 stands for all 3 copies"), "{folded}");
+    assert!(folded.contains("# and those of 2 other copies"), "{folded}");
+    assert!(!folded.contains("output stages_0") && folded.contains("output stages_2"), "{folded}");
     let defined = |text: &str, name: &str| text.contains(&format!("  {name}["));
     assert!(defined(&whole, "stages_0_u_dense_W_bar") && defined(&whole, "stages_2_u_dense_W_bar"));
     assert!(

@@ -188,3 +188,20 @@ fn cases() {
         insta::assert_snapshot!(printed);
     });
 }
+
+/// What copies of a repeated layer share is printed once; what is different in one of them, by itself.
+#[test]
+fn folded() {
+    insta::glob!("cases/folded/*.nn", |path| {
+        let text = std::fs::read_to_string(path).expect("the case is there");
+        let case = read("folded", &text, path.parent().expect("a folder"));
+        let models = (&case.model(true), &case.model(false));
+        let request = nnc::listing::Request::default();
+        let program = &case.program;
+        let printed =
+            nnc::listing::requested_program(&program.sources, &program.file, models, &request, true);
+        let printed = printed.expect("the net has a loss");
+        let begin = printed.find("  # The gradient of the loss").expect("the lines are there");
+        insta::assert_snapshot!(&printed[begin..]);
+    });
+}

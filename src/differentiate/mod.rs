@@ -78,7 +78,7 @@ fn gradients(
         let (mut origin, mut derivation) = (*origin, derivation.clone());
         if uses.len() > 1 {
             origin.rule = Some(rules::USES);
-            let uses = uses.iter().map(|share| share.origin).collect();
+            let uses = uses.iter().flat_map(Share::uses).collect();
             derivation = Derivation { chain: vec![origin], uses };
         }
         circuit.set_origin(origin);
@@ -156,6 +156,17 @@ struct Share {
     term: Term,
     origin: Origin,
     derivation: Derivation,
+}
+
+impl Share {
+    /// The use that it comes from; of a sum over uses that is only passed on, as where a value is spread once for
+    /// several of them, each of those.
+    fn uses(&self) -> Vec<Origin> {
+        match self.derivation.uses.as_slice() {
+            uses @ [_, ..] if self.origin.rule == Some(rules::USES) => uses.to_vec(),
+            _ => vec![self.origin],
+        }
+    }
 }
 
 /// No derivation is told in more rules than these, its last.

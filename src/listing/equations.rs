@@ -19,8 +19,8 @@ pub(super) struct Writer<'a> {
     defined: ValueId,
 }
 
-/// `name[i, j] = ...`
-pub(super) fn equation(circuit: &Circuit, names: &Names, value: ValueId) -> Stmt {
+/// `name[i, j] = ...`, and the extents of the indices that it binds.
+pub(super) fn equation(circuit: &Circuit, names: &Names, value: ValueId) -> (Stmt, Vec<(String, u32)>) {
     let reference = names.get(value).expect("an equation is for a named value");
     equation_as(circuit, names, value, &reference.path.clone(), &reference.clone().indices)
 }
@@ -32,7 +32,7 @@ pub(super) fn equation_as(
     value: ValueId,
     name: &str,
     indices: &[String],
-) -> Stmt {
+) -> (Stmt, Vec<(String, u32)>) {
     let mut writer = Writer { circuit, names, scope: Scope::new(names), defined: value };
     let groups = Groups::wanted(circuit, names, value);
     let dims = groups.dims();
@@ -48,7 +48,7 @@ pub(super) fn equation_as(
     let right = writer.right_side(value, &env);
     let mut bound = writer.scope.indices(0).into_iter();
     let left = dims.iter().map(|parts| joined(bound.by_ref().take(parts.len()).collect())).collect();
-    build::define(name, left, right)
+    (build::define(name, left, right), writer.scope.extents())
 }
 
 /// `a * d + b` for the group `(a, b)`, each index with its extent.

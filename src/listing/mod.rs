@@ -9,7 +9,9 @@
 pub mod changes;
 mod cuts;
 mod equations;
+mod folding;
 mod groups;
+mod likeness;
 mod names;
 mod program;
 mod repeats;
@@ -56,6 +58,8 @@ pub struct Line {
     pub span: Option<Span>,
     /// If it is a sum over uses: the expression of each.
     pub uses: Vec<Span>,
+    /// Extents of the indices that the equation of a value binds, those of its sums too, with their names.
+    pub extents: Vec<(String, u32)>,
 }
 
 impl Line {
@@ -63,7 +67,7 @@ impl Line {
     fn new(circuit: &Circuit, stmt: Stmt, origin: Origin) -> Line {
         let rules = origin.rule.into_iter().collect();
         let span = origin.span.filter(|_| origin.rule.is_none());
-        Line { stmt, place: circuit.place(origin).cloned(), rules, span, uses: vec![] }
+        Line { stmt, place: circuit.place(origin).cloned(), rules, span, uses: vec![], extents: vec![] }
     }
 
     /// The line of a cotangent. The rules by which the lines that it reads came are told there.
@@ -111,11 +115,11 @@ pub fn backward(
     let defined = cuts::lines(circuit, &roots, &mut names, &forward);
     let reads = cuts::reads(circuit, &names, &defined.iter().copied().collect());
     let line = |&value: &ValueId| {
-        let stmt = equations::equation(circuit, &names, value);
+        let (stmt, extents) = equations::equation(circuit, &names, value);
         let path = names.get(value).map(|reference| reference.path.as_str());
         let read: Vec<Origin> = reads[&value].iter().map(|&read| circuit.origin(read)).collect();
         let named = path.and_then(|path| cotangents.get(path));
-        match (named, circuit.hint(value)) {
+        let line = match (named, circuit.hint(value)) {
             (Some(cotangent), _) => {
                 Line::derived(circuit, stmt, cotangent.origin, &cotangent.derivation, &read)
             }
@@ -124,7 +128,8 @@ pub fn backward(
                 Line { span: hint.of.span, ..line }
             }
             (None, None) => Line::new(circuit, stmt, circuit.origin(value)),
-        }
+        };
+        Line { extents, ..line }
     };
     let mut lines = sections::gathered(defined.iter().map(line).collect());
     let mut outputs = vec![];
@@ -201,7 +206,7 @@ pub fn circuit_listing(circuit: &Circuit, roots: &[ValueId]) -> String {
                 )
             }
             Node::Leaf(Leaf::Draw { .. }) => format!("v{} ~ uniform(0, 1)", value.0),
-            _ => stmt_to_string(&equations::equation(circuit, &names, value), 0)
+            _ => stmt_to_string(&equations::equation(circuit, &names, value).0, 0)
                 .trim_end()
                 .replace('\n', "\n  "),
         };

@@ -6,7 +6,7 @@ use crate::differentiate::rules;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Words of the language that name no value and no index.
-const RESERVED: &[&str] = &[
+pub(super) const RESERVED: &[&str] = &[
     "pi",
     "inf",
     "step",

@@ -1,129 +1,139 @@
-//! Copies of a repeated layer, whose lines differ in names only.
+//! Copies of a repeated layer, whose lines differ in names only, or in all but a few.
 
 use super::Line;
+use super::likeness::{Likeness, Read, likeness};
 use rustc_hash::FxHashMap;
 use std::ops::Range;
 
-/// Lines of one copy that are those of another but for the names.
+/// Lines side by side that belong to one copy of a repeated layer.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct Copies {
-    /// The copy: `blocks.0`.
+pub(super) struct Copy {
+    /// `blocks`
+    pub repeat: String,
+    /// `blocks.0`
     pub path: String,
-    /// The other: `blocks.1`.
-    pub like: String,
-    /// Which one it is in the order of the lines, from 1, and how many there are.
+    /// Which one it is in the order of the lines, from 1.
     pub number: usize,
     /// How many there are.
     pub of: usize,
     /// Its lines.
     pub rows: Range<usize>,
+    /// In which part of the listing: those under one condition, or those under none so far.
+    part: usize,
+    /// Which of the copy's runs of lines in that part.
+    run: usize,
 }
 
-/// Lines side by side that belong to one copy.
-struct Chunk {
-    /// `blocks`
-    repeat: String,
-    /// `0`
-    copy: String,
-    rows: Range<usize>,
+/// A copy whose lines are those of another.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Repeated {
+    /// The copy.
+    pub copy: Copy,
+    /// The other, which comes before.
+    pub like: Copy,
+    /// How they are alike.
+    pub likeness: Likeness,
 }
 
-/// Every copy whose lines are those of one before.
-pub(super) fn copies(lines: &[Option<(&Line, &str)>]) -> Vec<Copies> {
-    let chunks = chunks(lines);
-    let codes = |chunk: &Chunk| -> Vec<&str> {
-        lines[chunk.rows.clone()].iter().flatten().map(|(_, code)| *code).collect()
+impl Repeated {
+    /// The rows of the copy that are different all the same.
+    pub fn own(&self) -> impl Iterator<Item = usize> {
+        self.likeness.own.iter().map(|k| self.copy.rows.start + k)
+    }
+
+    /// Whether the copy right after this one is told by the same words with other numbers.
+    pub fn goes_on(&self, next: &Repeated) -> bool {
+        let is_next = self.copy.rows.end == next.copy.rows.start && self.like == next.like;
+        let whole = self.likeness.own.is_empty() && next.likeness.own.is_empty();
+        let (ours, theirs) = (&self.likeness.names, &next.likeness.names);
+        let alike =
+            ours.iter().zip(theirs).all(|((a, of), (b, other))| of == other && are_next(a, b, self, next));
+        is_next && whole && ours.len() == theirs.len() && alike
+    }
+}
+
+/// Whether two names differ in numbers only, and in those by as much as the copies do.
+fn are_next(a: &str, b: &str, this: &Repeated, next: &Repeated) -> bool {
+    let parts = |name: &str| -> Vec<String> {
+        let chars: Vec<char> = name.chars().collect();
+        chars.chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit()).map(String::from_iter).collect()
     };
+    let number = |part: &str| part.parse::<i64>().ok();
+    let of = |copy: &Copy| copy.path.rsplit('.').next().and_then(number);
+    let by = of(&next.copy).zip(of(&this.copy)).map(|(next, this)| next - this);
+    let (a, b) = (parts(a), parts(b));
+    a.len() == b.len()
+        && a.iter()
+            .zip(&b)
+            .all(|(a, b)| a == b || by.is_some() && number(b).zip(number(a)).map(|(b, a)| b - a) == by)
+}
+
+/// Every copy whose lines are those of one before that is printed itself.
+pub(super) fn repeated(lines: &[Option<(&Line, &str)>]) -> Vec<Repeated> {
+    let copies = copies(lines);
+    let read = |copy: &Copy| -> Vec<Read<'_>> {
+        lines[copy.rows.clone()]
+            .iter()
+            .flatten()
+            .map(|(line, code)| Read::of(line, code, &copy.path))
+            .collect()
+    };
+    let reads: Vec<Vec<Read<'_>>> = copies.iter().map(read).collect();
+    let mut whole: Vec<usize> = vec![];
     let mut found = vec![];
-    for (k, chunk) in chunks.iter().enumerate() {
-        let of = |other: &&Chunk| other.repeat == chunk.repeat;
-        let like = chunks[..k].iter().filter(of).find(|other| are_alike(&codes(other), &codes(chunk)));
-        let Some(like) = like else { continue };
-        found.push(Copies {
-            path: format!("{}.{}", chunk.repeat, chunk.copy),
-            like: format!("{}.{}", like.repeat, like.copy),
-            number: chunks[..=k].iter().filter(of).count(),
-            of: chunks.iter().filter(of).count(),
-            rows: chunk.rows.clone(),
-        });
+    for (k, copy) in copies.iter().enumerate() {
+        let likeness = |&other: &usize| {
+            let like = &copies[other];
+            let same = like.repeat == copy.repeat && (like.part, like.run) == (copy.part, copy.run);
+            Some((other, likeness(&reads[k], &reads[other]).filter(|_| same)?))
+        };
+        match whole.iter().filter_map(likeness).min_by_key(|(_, likeness)| likeness.own.len()) {
+            Some((like, likeness)) => {
+                found.push(Repeated { copy: copy.clone(), like: copies[like].clone(), likeness })
+            }
+            None => whole.push(k),
+        }
     }
     found
 }
 
 /// Neighbouring lines by the copy that they belong to: the first part of their path that is a number.
-fn chunks(lines: &[Option<(&Line, &str)>]) -> Vec<Chunk> {
-    let mut chunks: Vec<Chunk> = vec![];
+fn copies(lines: &[Option<(&Line, &str)>]) -> Vec<Copy> {
+    let mut copies: Vec<Copy> = vec![];
+    let mut part = 0;
     for (k, line) in lines.iter().enumerate() {
+        part += usize::from(line.is_none());
         let owner = line.and_then(|(line, _)| line.place.as_ref()).map(|place| place.owner.as_str());
-        let Some((repeat, copy)) = owner.and_then(copy_of) else { continue };
-        match chunks.last_mut() {
-            Some(last) if last.rows.end == k && last.repeat == repeat && last.copy == copy => {
-                last.rows.end = k + 1
+        let Some((repeat, path)) = owner.and_then(copy_of) else { continue };
+        match copies.last_mut() {
+            Some(last) if last.rows.end == k && last.path == path => last.rows.end = k + 1,
+            _ => {
+                let run = copies.iter().filter(|other| other.path == path && other.part == part).count();
+                copies.push(Copy { repeat, path, number: 0, of: 0, rows: k..k + 1, part, run });
             }
-            _ => chunks.push(Chunk { repeat, copy, rows: k..k + 1 }),
         }
     }
-    chunks
+    number(&mut copies);
+    copies
 }
 
-/// `blocks.0.u.attention` as `blocks` and `0`.
+/// Numbers the copies of each repeat, however many runs of lines each of them has.
+fn number(copies: &mut [Copy]) {
+    let mut numbers: FxHashMap<String, Vec<String>> = FxHashMap::default();
+    for copy in copies.iter_mut() {
+        let paths = numbers.entry(copy.repeat.clone()).or_default();
+        let known = paths.iter().position(|path| *path == copy.path);
+        copy.number = 1 + known.unwrap_or(paths.len());
+        if known.is_none() {
+            paths.push(copy.path.clone());
+        }
+    }
+    copies.iter_mut().for_each(|copy| copy.of = numbers[&copy.repeat].len());
+}
+
+/// `blocks.0.u.attention` as `blocks` and `blocks.0`.
 fn copy_of(path: &str) -> Option<(String, String)> {
     let parts: Vec<&str> = path.split('.').collect();
     let at = parts.iter().position(|part| part.bytes().all(|byte| byte.is_ascii_digit()))?;
-    Some((parts[..at].join("."), parts[at].to_string()))
-}
-
-/// Whether lines are others with other names: what one of them defines is called alike in all of them, the rest alike
-/// within each line.
-fn are_alike(ours: &[&str], theirs: &[&str]) -> bool {
-    let defined = |lines: &[&str]| -> Vec<String> {
-        lines.iter().filter_map(|line| words(line).next().map(String::from)).collect()
-    };
-    let (our_names, their_names) = (defined(ours), defined(theirs));
-    let mut all: FxHashMap<&str, &str> = FxHashMap::default();
-    all.extend(our_names.iter().map(String::as_str).zip(their_names.iter().map(String::as_str)));
-    let back: FxHashMap<&str, &str> = all.iter().map(|(&a, &b)| (b, a)).collect();
-    ours.len() == theirs.len()
-        && ours.iter().zip(theirs).all(|(ours, theirs)| {
-            let (mut there, mut here) = (all.clone(), back.clone());
-            let (ours, theirs): (Vec<&str>, Vec<&str>) = (words(ours).collect(), words(theirs).collect());
-            ours.len() == theirs.len()
-                && ours.iter().zip(&theirs).all(|(&a, &b)| {
-                    let is_name = |word: &str| word.starts_with(|c: char| c.is_alphabetic() || c == '_');
-                    if is_name(a) && is_name(b) {
-                        *there.entry(a).or_insert(b) == b && *here.entry(b).or_insert(a) == a
-                    } else {
-                        a == b
-                    }
-                })
-        })
-}
-
-/// The words and signs of a line: a path is one word.
-fn words(line: &str) -> impl Iterator<Item = &str> {
-    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
-    let mut rest = line.trim_start();
-    std::iter::from_fn(move || {
-        let first = rest.chars().next()?;
-        let end =
-            if is_word(first) { rest.find(|c| !is_word(c)).unwrap_or(rest.len()) } else { first.len_utf8() };
-        let (word, after) = rest.split_at(end);
-        rest = after.trim_start();
-        Some(word)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_are_alike_but_for_names() {
-        let ours = ["b_1_u_bar[t] = b_1_v_bar[t] * b.1.w", "b_1_v_bar[t] = y_bar[t] + 2 * b_1_u_bar[t]"];
-        let theirs = ["b_0_u_bar[i] = b_0_v_bar[i] * b.0.w", "b_0_v_bar[t] = x_bar[t] + 2 * b_0_u_bar[t]"];
-        assert!(are_alike(&ours, &theirs));
-        assert!(!are_alike(&ours, &[theirs[0], "b_0_v_bar[t] = x_bar[t] + 3 * b_0_u_bar[t]"]));
-        assert!(!are_alike(&ours, &[theirs[0], "b_0_v_bar[t] = x_bar[t] + 2 * b_0_v_bar[t]"]));
-        assert!(!are_alike(&ours, &theirs[..1]));
-    }
+    Some((parts[..at].join("."), parts[..=at].join(".")))
 }

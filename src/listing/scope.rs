@@ -70,6 +70,15 @@ impl<'n> Scope<'n> {
         self.variables[first..].iter().enumerate().filter_map(index).collect()
     }
 
+    /// Every index that was bound, with its extent.
+    pub fn extents(&self) -> Vec<(String, u32)> {
+        let index = |variable: &Variable| match variable {
+            Variable::Index { name, extent } => Some((name.clone(), *extent)),
+            Variable::Integer(_) => None,
+        };
+        self.variables.iter().filter_map(index).collect()
+    }
+
     fn variable(&self, k: usize) -> Expr {
         match &self.variables[k] {
             Variable::Index { name, .. } => build::name(name),

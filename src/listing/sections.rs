@@ -1,7 +1,7 @@
 //! The lines of a derived program in sections, one a statement of the model, each line with the rule that it comes from.
 
-use super::Line;
-use super::repeats::{Copies, copies};
+use super::repeats::{Repeated, repeated};
+use super::{Line, folding};
 use crate::circuit::Place;
 use crate::diagnostic::{FileId, Sources, Span};
 use crate::differentiate::rules;
@@ -18,6 +18,7 @@ pub(super) struct Sections<'a> {
 }
 
 /// What stands in the text.
+#[derive(Clone)]
 enum Row<'a> {
     /// A line, so far in.
     Line { line: &'a Line, code: String, indent: usize },
@@ -31,9 +32,10 @@ const LONG: usize = 84;
 /// Nor is a line with its remark longer than this.
 const WIDE: usize = 150;
 
-/// How much of the model's text a remark or a section's head shows.
+/// How much of the model's text a remark or a section's head shows, and of each of several uses at least.
 const SHOWN: usize = 60;
 const HEAD: usize = 100;
+const LEAST: usize = 24;
 
 impl Sections<'_> {
     /// The lines of both programs: first what they share, then what is different, then the outputs.
@@ -73,53 +75,92 @@ impl Sections<'_> {
             }
         }
         rows.append(&mut choice);
-        let mut text = self.sections(&rows);
-        text.push('\n');
-        for (line, _) in inference.iter().zip(&ours).filter(|(line, text)| is_result(line, text)) {
-            text.push_str(&stmt_to_string(&line.stmt, 2));
-        }
-        text
-    }
-
-    /// Rows with the head of each section, and what is said of copies of a repeated layer.
-    fn sections(&self, rows: &[Row<'_>]) -> String {
         let lines: Vec<Option<(&Line, &str)>> = (rows.iter())
             .map(|row| match row {
                 Row::Line { line, code, .. } => Some((*line, code.as_str())),
                 Row::Text(_) => None,
             })
             .collect();
-        let copies = copies(&lines);
+        let repeated = repeated(&lines);
+        let mut text = self.sections(&rows, &repeated);
+        text.push('\n');
+        let results: Vec<&Line> = (inference.iter().zip(&ours))
+            .filter_map(|(line, text)| is_result(line, text).then_some(line))
+            .collect();
+        if self.folded {
+            text.push_str(&folding::outputs(&results, &repeated));
+        } else {
+            text.extend(results.iter().map(|line| stmt_to_string(&line.stmt, 2)));
+        }
+        text
+    }
+
+    /// Rows with the head of each section, and what is said of copies of a repeated layer.
+    fn sections(&self, rows: &[Row<'_>], repeated: &[Repeated]) -> String {
         let mut text = String::new();
         let mut at = 0;
+        let mut is_told = false;
         while at < rows.len() {
-            let (line, indent) = match &rows[at] {
-                Row::Line { line, indent, .. } => (line, " ".repeat(*indent)),
+            let indent = match &rows[at] {
+                Row::Line { indent, .. } => " ".repeat(*indent),
                 Row::Text(row) => {
                     text.push_str(&format!("{row}\n"));
                     at += 1;
                     continue;
                 }
             };
-            // A block begins without an empty line.
-            if !text.ends_with("{\n") {
+            let found = repeated.iter().find(|repeated| repeated.copy.rows.start == at);
+            // A block begins without an empty line; copies of which nothing is printed follow one another.
+            let follows = text.ends_with("{\n") || is_told && found.is_some();
+            if !follows {
                 text.push('\n');
             }
-            if let Some(copy) = copies.iter().find(|copy| copy.rows.start == at) {
-                text.push_str(&format!("{indent}# {}\n", told(copy)));
-                if self.folded {
-                    at = copy.rows.end;
-                    continue;
-                }
-                text.push('\n');
+            is_told = false;
+            if let Some(first) = found.filter(|_| self.folded) {
+                let own = self.own(rows, first);
+                text.push_str(&folding::told(first, &indent));
+                text.push_str(&own);
+                is_told = own.is_empty();
+                let others = folding::going_on(repeated, first);
+                text.extend(folding::likewise(&others).map(|said| format!("{indent}# {said}\n")));
+                at = others.last().map_or(first, |last| last).copy.rows.end;
+                continue;
             }
-            if let Some(place) = &line.place {
-                text.push_str(&format!("{indent}# {}\n", self.head(place)));
-            }
-            let stop = copies.iter().map(|copy| copy.rows.start).find(|&start| start > at);
+            let stands_for = || folding::stands_for(repeated, at).filter(|_| self.folded);
+            let said = found.map(|repeated| told(repeated, rows)).or_else(stands_for);
+            text.extend(said.map(|said| format!("{indent}# {said}\n\n")));
+            let stop = repeated.iter().map(|repeated| repeated.copy.rows.start).find(|&start| start > at);
             let end = end_of_section(rows, at, stop.unwrap_or(rows.len()));
-            text.push_str(&self.aligned(&rows[at..end]));
+            text.push_str(&self.section(&rows[at..end]));
             at = end;
+        }
+        text
+    }
+
+    /// Lines of one statement under it.
+    fn section(&self, rows: &[Row<'_>]) -> String {
+        let mut text = String::new();
+        if let Some(Row::Line { line: Line { place: Some(place), .. }, indent, .. }) = rows.first() {
+            text.push_str(&format!("{}# {}\n", " ".repeat(*indent), self.head(place)));
+        }
+        text.push_str(&self.aligned(rows));
+        text
+    }
+
+    /// The lines of a copy that are not those of another, in sections.
+    fn own(&self, rows: &[Row<'_>], repeated: &Repeated) -> String {
+        let own: Vec<Row<'_>> = repeated.own().map(|k| rows[k].clone()).collect();
+        let mut text = String::new();
+        let mut at = 0;
+        while at < own.len() {
+            let end = end_of_section(&own, at, own.len());
+            text.push_str(&format!("\n{}", self.section(&own[at..end])));
+            at = end;
+        }
+        for &k in &repeated.likeness.resized {
+            if let Row::Line { line, indent, .. } = &rows[repeated.copy.rows.start + k] {
+                text.push_str(&format!("{}# {}\n", " ".repeat(*indent), folding::resized(line)));
+            }
         }
         text
     }
@@ -183,7 +224,7 @@ impl Sections<'_> {
     /// `line 16, y = tanh(a): a_bar = y_bar * (1 - y * y)`
     fn remark(&self, line: &Line) -> Option<String> {
         let number = line.place.as_ref().map(|place| place.line).or(line.span).map(|span| self.line(span))?;
-        let expression = |span: &Span| self.written(*span, SHOWN / line.uses.len().max(1));
+        let expression = |span: &Span| self.written(*span, (SHOWN / line.uses.len().max(1)).max(LEAST));
         let own = line.span.as_ref().map(expression);
         if line.rules.is_empty() {
             return Some(format!("{number}, again: {}", own.unwrap_or_default()));
@@ -206,10 +247,16 @@ fn row(line: &Line, indent: usize) -> Row<'_> {
     Row::Line { line, code: stmt_to_string(&line.stmt, indent).trim_end().to_string(), indent }
 }
 
-/// That the lines of a copy of a repeated layer are those of another.
-fn told(copy: &Copies) -> String {
-    let Copies { path, like, number, of, .. } = copy;
-    format!("{path}, copy {number} of {of}: the same lines as for {like}.")
+/// That the lines of a copy of a repeated layer, which follow, are those of another.
+fn told(repeated: &Repeated, rows: &[Row<'_>]) -> String {
+    let Repeated { copy, like, .. } = repeated;
+    let own = repeated.own().filter_map(|k| match &rows[k] {
+        Row::Line { line, .. } => defined(line),
+        Row::Text(_) => None,
+    });
+    let own: Vec<&str> = own.collect();
+    let but = if own.is_empty() { String::new() } else { format!(", but for {}", folding::listed(&own)) };
+    format!("{}, copy {} of {}: the same lines as for {}{but}.", copy.path, copy.number, copy.of, like.path)
 }
 
 /// Where the run of lines of one statement ends that begins at `begin`, not beyond `stop`.
@@ -249,7 +296,7 @@ pub(super) fn gathered(mut lines: Vec<Line>) -> Vec<Line> {
 }
 
 /// The name that a line defines.
-fn defined(line: &Line) -> Option<&str> {
+pub(super) fn defined(line: &Line) -> Option<&str> {
     match &line.stmt.kind {
         StmtKind::Define { targets, .. } => targets.first().map(|target| target.name.text.as_str()),
         _ => None,

@@ -34,7 +34,7 @@ pub fn path<'a>(parts: impl IntoIterator<Item = &'a str>) -> Expr {
 }
 
 /// A number that reads back as it: in the fewest digits, `0.1`, `1e-7`, `-(3)`; as what it is where that is shorter,
-/// `1 / 64`, `sqrt(32)`, `pi`; `inf`, and `inf - inf` for NaN.
+/// `1 / 64`, `2 / 3`, `sqrt(32)`, `pi`, `2 / sqrt(pi)`; `inf`, and `inf - inf` for NaN.
 pub fn number(value: f64) -> Expr {
     if value.is_nan() {
         return binary(BinaryOp::Sub, name("inf"), name("inf"));
@@ -53,12 +53,26 @@ pub fn number(value: f64) -> Expr {
     if text.len() > 6 && part > 1.0 && part < 1e9 && 1.0 / part == value {
         return binary(BinaryOp::Div, number(1.0), number(part));
     }
+    if let Some((above, below)) = fraction(value).filter(|_| text.len() > 6) {
+        return binary(BinaryOp::Div, number(above), number(below));
+    }
+    if value == 2.0 / std::f64::consts::PI.sqrt() {
+        // Of the derivative of erf.
+        return binary(BinaryOp::Div, number(2.0), call(name("sqrt"), [name("pi")]));
+    }
     let square = (value * value).round();
     if text.len() > 6 && square < 1e6 && square.sqrt() == value {
         return call(name("sqrt"), [number(square)]);
     }
     let text = text.strip_suffix(".0").unwrap_or(&text).to_string();
     expr(ExprKind::Number { value, text })
+}
+
+/// The quotient of two small whole numbers that a number is, if it is one.
+fn fraction(value: f64) -> Option<(f64, f64)> {
+    const LARGEST: u32 = 100;
+    let quotient = |below: u32| ((value * f64::from(below)).round(), f64::from(below));
+    (2..=LARGEST).map(quotient).find(|(above, below)| *above <= f64::from(LARGEST) && above / below == value)
 }
 
 /// `-x`
