@@ -38,7 +38,9 @@ pub enum Reach {
     One,
     /// As many as there are lanes.
     All,
-    /// As many as the [`Mask`] of the loop around says.
+    /// The first so many.
+    First(u8),
+    /// As many as sixteen leave of the count that the loop around runs to: [`Trips::RestOf`].
     Rest,
     /// So many, of elements that lie `step` apart.
     Strided { step: u8, lanes: u8 },
@@ -137,10 +139,8 @@ pub enum Opcode {
     },
     /// Writes memory.
     Store(Place, Reach),
-    /// Changes `to`; with a mask the other lanes stay.
-    Assign {
-        masked: bool,
-    },
+    /// Changes so many lanes of `to`; the others stay.
+    Assign(Reach),
     /// An integer, that in the lanes goes on by steps.
     Integer(Affine, i32),
 }
@@ -150,6 +150,34 @@ impl Opcode {
     pub fn commutes(&self) -> bool {
         use Opcode::*;
         matches!(self, Add | Mul | Fma | And | Or | Xor | IntAdd | IntMul)
+    }
+
+    /// Where it reads or writes memory.
+    fn place(&self) -> Option<Place> {
+        use Opcode::*;
+        match self {
+            Load(place, _) | LoadWhen(place, ..) | LoadRow { at: place, .. } | Store(place, _) => {
+                Some(*place)
+            }
+            _ => None,
+        }
+    }
+
+    fn place_mut(&mut self) -> Option<&mut Place> {
+        use Opcode::*;
+        match self {
+            Load(place, _) | LoadWhen(place, ..) | LoadRow { at: place, .. } | Store(place, _) => Some(place),
+            _ => None,
+        }
+    }
+
+    /// The integers that it computes.
+    fn affines_mut(&mut self) -> Vec<&mut Affine> {
+        match self {
+            Opcode::LoadWhen(_, _, within, _) => within.iter_mut().map(|within| &mut within.e).collect(),
+            Opcode::Integer(affine, _) => vec![affine],
+            _ => vec![],
+        }
     }
 }
 
@@ -186,15 +214,6 @@ pub enum Trips {
     RestOf(Counter),
 }
 
-/// Which lanes stand for iterations.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Mask {
-    /// The first so many.
-    First(u8),
-    /// As many as sixteen leave of a count.
-    RestOf(Counter),
-}
-
 /// An address that moves with a loop.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Moving {
@@ -220,12 +239,65 @@ pub struct Counting {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Loop {
     pub trips: Trips,
-    /// Set when the loop begins.
-    pub mask: Option<Mask>,
     /// In an order in which each begins at one before it, or at one of a loop around.
     pub pointers: Vec<Moving>,
     pub counters: Vec<Counting>,
     pub body: Vec<Item>,
+}
+
+impl Loop {
+    /// The operations of a loop that runs once and has no loop inside, with addresses and integers as they are there;
+    /// the loop itself where it is another one.
+    pub fn once(self) -> Result<Vec<Item>, Loop> {
+        let known = |start: Start| matches!(start, Start::Known(_));
+        let straight = self.body.iter().all(|item| matches!(item, Item::Operation(_)))
+            && self.pointers.iter().all(|moving| known(moving.start))
+            && self.counters.iter().all(|counting| known(counting.start));
+        if self.trips != Trips::Known(1) || !straight {
+            return Err(self);
+        }
+        let placed = |opcode: &Opcode| opcode.place().is_none_or(|place| self.outside(place).is_some());
+        let operations = || self.body.iter().filter_map(Item::operation);
+        if !operations().all(|operation| placed(&operation.opcode)) {
+            return Err(self);
+        }
+        let moved = |operation: &Operation| {
+            let mut operation = operation.clone();
+            if let Some(place) = operation.opcode.place_mut() {
+                *place = self.outside(*place).expect("all places were looked at");
+            }
+            operation.opcode.affines_mut().into_iter().for_each(|affine| self.count_outside(affine));
+            Item::Operation(operation)
+        };
+        Ok(operations().map(moved).collect())
+    }
+
+    /// A place in the first iteration, as it is outside; none where that is too far.
+    fn outside(&self, place: Place) -> Option<Place> {
+        let Some(moving) = self.pointers.iter().find(|moving| moving.pointer == place.pointer) else {
+            return Some(place);
+        };
+        let Start::Known(start) = moving.start else { return None };
+        let bytes = i32::try_from(i64::from(place.bytes) + start).ok()?;
+        // A pointer may begin at another one of the loop.
+        self.outside(Place { pointer: moving.from, bytes })
+    }
+
+    /// An affine function in the first iteration, by the counters outside.
+    fn count_outside(&self, affine: &mut Affine) {
+        while let Some(at) = affine
+            .terms
+            .iter()
+            .position(|term| self.counters.iter().any(|counting| counting.counter == term.0))
+        {
+            let (counter, times) = affine.terms.remove(at);
+            let counting = self.counters.iter().find(|counting| counting.counter == counter);
+            let counting = counting.expect("it was found above");
+            let Start::Known(start) = counting.start else { unreachable!("all starts were looked at") };
+            affine.offset += times * start;
+            affine.terms.extend(counting.from.map(|from| (from, times)));
+        }
+    }
 }
 
 /// What stands in a body.
@@ -233,6 +305,15 @@ pub struct Loop {
 pub enum Item {
     Operation(Operation),
     Loop(Loop),
+}
+
+impl Item {
+    fn operation(&self) -> Option<&Operation> {
+        match self {
+            Item::Operation(operation) => Some(operation),
+            Item::Loop(_) => None,
+        }
+    }
 }
 
 /// A function.
@@ -299,7 +380,7 @@ fn drop_unread(body: &mut Vec<Item>, reads: &mut [u32]) {
         match &mut body[at] {
             Item::Loop(inner) => drop_unread(&mut inner.body, reads),
             Item::Operation(operation) => {
-                let assigns = matches!(operation.opcode, Opcode::Assign { .. });
+                let assigns = matches!(operation.opcode, Opcode::Assign(_));
                 let read = operation.to.is_none_or(|to| assigns || reads[to.0 as usize] > 0);
                 if !read {
                     vectors(&operation.args).for_each(|vector| reads[vector.0 as usize] -= 1);

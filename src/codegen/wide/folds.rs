@@ -47,24 +47,24 @@ impl Lowering<'_> {
         let sum = self.variable(folded.with.identity());
         self.open(Some(Along { var: *var, start: Start::Known(0), step: length.into() }));
         let block = self.part(folded, Part { start: 0, extent: Extent::Fixed(length) })?;
-        self.combine_into(sum, folded.with, block, false);
-        self.close(Trips::Known(blocks as i64 - 1), None);
+        self.combine_into(sum, folded.with, block, Reach::All);
+        self.close(Trips::Known(blocks as i64 - 1));
         let done = (blocks as u32 - 1) * length;
         let last = Part { start: done.into(), extent: Extent::Fixed(extent - done) };
         let block = self.part(folded, last)?;
-        self.combine_into(sum, folded.with, block, false);
+        self.combine_into(sum, folded.with, block, Reach::All);
         Some(Operand::Vector(sum))
     }
 
     /// A vector that loops change.
     fn variable(&mut self, first: f64) -> Vector {
         let to = self.fresh();
-        self.assign(to, Operand::Bits((first as f32).to_bits()), false);
+        self.assign(to, Operand::Bits((first as f32).to_bits()), Reach::All);
         to
     }
 
-    fn assign(&mut self, to: Vector, value: Operand, masked: bool) {
-        self.emit(Operation { opcode: Opcode::Assign { masked }, to: Some(to), args: vec![value] });
+    fn assign(&mut self, to: Vector, value: Operand, reach: Reach) {
+        self.emit(Operation { opcode: Opcode::Assign(reach), to: Some(to), args: vec![value] });
     }
 
     fn combine(&mut self, with: Monoid, a: Operand, b: Operand) -> Operand {
@@ -72,9 +72,9 @@ impl Lowering<'_> {
         self.gate(gate, &[a, b])
     }
 
-    fn combine_into(&mut self, sum: Vector, with: Monoid, element: Operand, masked: bool) {
+    fn combine_into(&mut self, sum: Vector, with: Monoid, element: Operand, reach: Reach) {
         let combined = self.combine(with, Operand::Vector(sum), element);
-        self.assign(sum, combined, masked);
+        self.assign(sum, combined, reach);
     }
 
     fn part(&mut self, folded: Folded, part: Part) -> Option<Operand> {
@@ -101,8 +101,8 @@ impl Lowering<'_> {
         };
         self.open(Some(Along { var: folded.var, start: Start::Known(part.start), step: 1 }));
         let element = self.element(folded)?;
-        self.combine_into(sum, folded.with, element, false);
-        self.close(trips, None);
+        self.combine_into(sum, folded.with, element, Reach::All);
+        self.close(trips);
         Some(Operand::Vector(sum))
     }
 
@@ -114,12 +114,12 @@ impl Lowering<'_> {
         }
         self.loop_over(folded.var, part.extent.into(), true, &mut |l| {
             let element = l.element(folded)?;
-            let masked = l.spread.is_some_and(|spread| spread.reach == Reach::Rest);
-            l.combine_into(sum, folded.with, element, masked);
+            let reach = l.spread.map_or(Reach::All, |spread| spread.reach);
+            l.combine_into(sum, folded.with, element, reach);
             Some(())
         })?;
         if part.start != 0 {
-            self.close(Trips::Known(1), None);
+            self.close(Trips::Known(1));
         }
         let mut lanes = Operand::Vector(sum);
         for half in [8, 4, 2, 1] {
@@ -142,7 +142,7 @@ impl Lowering<'_> {
         if times > 0 {
             self.open(Some(Along { var: folded.var, start: Start::Known(part.start), step: LANES }));
             self.one_each(folded, &lanes, 0)?;
-            self.close(Trips::Known(times), None);
+            self.close(Trips::Known(times));
         }
         self.one_each(folded, &lanes[..rest as usize], part.start + times * LANES)?;
         let mut sums: Vec<Operand> = lanes.into_iter().map(Operand::Vector).collect();
@@ -166,8 +166,8 @@ impl Lowering<'_> {
             let along = Along { var: folded.var, start: Start::Known(start + k as i64), step: 0 };
             self.open(Some(along));
             let element = self.element(folded)?;
-            self.combine_into(lane, folded.with, element, false);
-            self.close(Trips::Known(1), None);
+            self.combine_into(lane, folded.with, element, Reach::All);
+            self.close(Trips::Known(1));
         }
         Some(())
     }
@@ -197,11 +197,11 @@ impl Lowering<'_> {
         let takes = self.op(Opcode::Or, &[beats, first_nan]);
         let element = self.op(Opcode::Choose, &[takes, element, best_now]);
         let chosen = self.op(Opcode::Choose, &[takes, here, position_now]);
-        self.assign(best, element, false);
-        self.assign(position, chosen, false);
+        self.assign(best, element, Reach::All);
+        self.assign(position, chosen, Reach::All);
         let next = self.op(Opcode::Add, &[here, Operand::Bits(1f32.to_bits())]);
-        self.assign(now, next, false);
-        self.close(trips, None);
+        self.assign(now, next, Reach::All);
+        self.close(trips);
         Some(position_now)
     }
 }

@@ -46,6 +46,7 @@ pub fn emit(code: &Code, listing: bool) -> Option<(Vec<u8>, String)> {
         depth: 0,
         pinned: FxHashMap::default(),
         addresses: FxHashMap::default(),
+        masks: vec![],
         stretch: 0,
         unread: 0,
         held: [None; VECTORS],
@@ -161,7 +162,7 @@ impl Emission<'_> {
     fn repeat(&mut self, around: &Loop) {
         let innermost = !around.body.iter().any(|item| matches!(item, Item::Loop(_)));
         let skip = self.trips(around.trips);
-        self.mask(around.mask);
+        self.mask(around.trips);
         if innermost {
             self.pin(around);
         }
@@ -237,25 +238,15 @@ impl Emission<'_> {
         }
     }
 
-    fn mask(&mut self, mask: Option<Mask>) {
-        match mask {
-            None => return,
-            Some(Mask::First(lanes)) => {
-                self.asm.ri(X86::Mov_r32_imm32, Register::ECX, (1 << lanes) - 1);
-            }
-            // What is left is in the scratch register: see `trips`.
-            Some(Mask::RestOf(_)) => {
-                self.asm.ri(X86::Mov_r32_imm32, Register::ECX, -1);
-                let bzhi = Instruction::with3(
-                    X86::VEX_Bzhi_r32_rm32_r32,
-                    Register::ECX,
-                    Register::ECX,
-                    Register::EAX,
-                );
-                self.asm.put(made(bzhi));
-            }
+    /// Sets the mask of a loop over what is left, which is in the scratch register: see `trips`.
+    fn mask(&mut self, trips: Trips) {
+        if !matches!(trips, Trips::RestOf(_)) {
+            return;
         }
-        self.asm.rr(X86::VEX_Kmovw_kr_r32, LOOP_MASK, Register::ECX);
+        let (mask, left) = (Register::ECX, Register::EAX);
+        self.asm.ri(X86::Mov_r32_imm32, mask, -1);
+        self.asm.put(made(Instruction::with3(X86::VEX_Bzhi_r32_rm32_r32, mask, mask, left)));
+        self.asm.rr(X86::VEX_Kmovw_kr_r32, LOOP_MASK, mask);
     }
 
     /// `to = from + start`
@@ -334,6 +325,7 @@ impl Emission<'_> {
                 Item::Loop(_) => unreachable!("it is an innermost loop"),
             })
         };
+        self.keep_masks(ops());
         let carried = carried(around);
         let inside: Vec<Vector> = ops().filter_map(|op| op.to).filter(|to| !carried.contains(to)).collect();
         let mut outside: Vec<(Vector, usize)> = vec![];
@@ -383,6 +375,7 @@ impl Emission<'_> {
         }
         self.pinned.clear();
         self.addresses.clear();
+        self.masks.clear();
     }
 
     /// A vector's place on the stack.
@@ -397,7 +390,7 @@ impl Emission<'_> {
 fn carried(around: &Loop) -> Vec<Vector> {
     let mut carried: Vec<Vector> = vec![];
     for item in &around.body {
-        if let Item::Operation(Operation { opcode: Opcode::Assign { .. }, to: Some(to), .. }) = item
+        if let Item::Operation(Operation { opcode: Opcode::Assign(_), to: Some(to), .. }) = item
             && !carried.contains(to)
         {
             carried.push(*to);

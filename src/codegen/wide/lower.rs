@@ -105,7 +105,7 @@ pub fn lower(
     let element = within.map(|var| Along { var, start: Start::Given(Code::ELEMENT, 1), step: 0 });
     lowering.open(element);
     lowering.block(body)?;
-    let whole = lowering.closed(Trips::Known(1), None);
+    let whole = lowering.closed(Trips::Known(1));
     let Lowering { bases, vectors, pointers, counters, .. } = lowering;
     let shared = sharing.is_some();
     Some(Code { bases, whole, shared, vectors, pointers, counters }.without_unread())
@@ -147,15 +147,19 @@ impl Lowering<'_> {
         self.levels.push(Level { along, counter: None, pointers: vec![], items: vec![] });
     }
 
-    fn closed(&mut self, trips: Trips, mask: Option<Mask>) -> Loop {
+    fn closed(&mut self, trips: Trips) -> Loop {
         let level = self.levels.pop().expect("it was opened");
         let pointers = level.pointers.into_iter().map(|moved| moved.moving).collect();
-        Loop { trips, mask, pointers, counters: level.counter.into_iter().collect(), body: level.items }
+        Loop { trips, pointers, counters: level.counter.into_iter().collect(), body: level.items }
     }
 
-    pub fn close(&mut self, trips: Trips, mask: Option<Mask>) {
-        let closed = self.closed(trips, mask);
-        self.levels.last_mut().expect("a loop stands in the function").items.push(Item::Loop(closed));
+    pub fn close(&mut self, trips: Trips) {
+        let closed = self.closed(trips);
+        let items = &mut self.levels.last_mut().expect("a loop stands in the function").items;
+        match closed.once() {
+            Ok(operations) => items.extend(operations),
+            Err(closed) => items.push(Item::Loop(closed)),
+        }
     }
 
     pub fn block(&mut self, body: &[Stmt]) -> Option<()> {
@@ -171,7 +175,7 @@ impl Lowering<'_> {
                     Some(_) => {
                         self.open(Some(Along { var: *var, start: Start::Given(Code::BEGIN, 1), step: 0 }));
                         self.loop_over(*var, Length::Given(Code::COUNT), in_lanes, &mut |l| l.block(body))?;
-                        self.close(Trips::Known(1), None);
+                        self.close(Trips::Known(1));
                     }
                 }
             }
@@ -225,19 +229,19 @@ impl Lowering<'_> {
                 Length::Known(length) => Trips::Known(length),
                 Length::Given(count) => Trips::All(count),
             };
-            self.close(trips, None);
+            self.close(trips);
             return Some(());
         }
-        let (whole, rest, start, mask) = match length {
+        let (whole, rest, start, reach) = match length {
             Length::Known(length) => {
                 let (whole, rest) = (length / LANES, length % LANES);
                 let rest_trips = (rest > 0).then_some(Trips::Known(1));
                 let whole_trips = (whole > 0).then_some(Trips::Known(whole));
-                (whole_trips, rest_trips, Start::Known(whole * LANES), Mask::First(rest as u8))
+                (whole_trips, rest_trips, Start::Known(whole * LANES), Reach::First(rest as u8))
             }
             Length::Given(count) => {
                 let (whole, rest) = (Trips::WholeOf(count), Trips::RestOf(count));
-                (Some(whole), Some(rest), Start::WholeOf(count, 1), Mask::RestOf(count))
+                (Some(whole), Some(rest), Start::WholeOf(count, 1), Reach::Rest)
             }
         };
         let around = self.spread;
@@ -245,14 +249,14 @@ impl Lowering<'_> {
             self.spread = Some(Spread { var, reach: Reach::All, lanes: Some(LANES as u8) });
             self.open(Some(Along { var, start: Start::Known(0), step: LANES }));
             body(self)?;
-            self.close(trips, None);
+            self.close(trips);
         }
         if let Some(trips) = rest {
-            let lanes = if let Mask::First(lanes) = mask { Some(lanes) } else { None };
-            self.spread = Some(Spread { var, reach: Reach::Rest, lanes });
+            let lanes = if let Reach::First(lanes) = reach { Some(lanes) } else { None };
+            self.spread = Some(Spread { var, reach, lanes });
             self.open(Some(Along { var, start, step: LANES }));
             body(self)?;
-            self.close(trips, Some(mask));
+            self.close(trips);
         }
         self.spread = around;
         Some(())

@@ -11,6 +11,35 @@ use iced_x86::{Code as X86, Instruction, MemoryOperand, Register};
 pub const LOOP_MASK: Register = Register::K1;
 /// The mask of one operation.
 pub const MASK: Register = Register::K2;
+/// Masks that an innermost loop keeps.
+const KEPT_MASKS: [Register; 5] = [Register::K3, Register::K4, Register::K5, Register::K6, Register::K7];
+
+/// The first so many lanes.
+fn first(lanes: u8) -> u16 {
+    ((1u32 << lanes) - 1) as u16
+}
+
+/// The masks that an operation asks for.
+fn masks(opcode: &Opcode) -> Vec<u16> {
+    let (Opcode::Load(_, reach)
+    | Opcode::LoadWhen(_, reach, ..)
+    | Opcode::LoadRow { reach, .. }
+    | Opcode::Store(_, reach)
+    | Opcode::Assign(reach)) = *opcode
+    else {
+        return vec![];
+    };
+    match (reach, opcode) {
+        (Reach::First(lanes), _) => vec![first(lanes)],
+        (Reach::Strided { step, lanes }, Opcode::Store(..)) => {
+            Part::of(step, lanes).map(|part| part.elements).collect()
+        }
+        (Reach::Strided { step, lanes }, _) => {
+            Part::of(step, lanes).flat_map(|part| [part.elements, part.lanes]).collect()
+        }
+        (Reach::One | Reach::All | Reach::Rest, _) => vec![],
+    }
+}
 
 /// Sixteen neighbours, some of which are elements that lie a step apart.
 struct Part {
@@ -107,14 +136,14 @@ impl Emission<'_> {
     fn read(&mut self, register: usize, from: MemoryOperand, reach: Reach, spare: [usize; 2]) {
         let code = match reach {
             Reach::One => X86::EVEX_Vbroadcastss_zmm_k1z_xmmm32,
-            Reach::All | Reach::Rest => X86::EVEX_Vmovups_zmm_k1z_zmmm512,
+            Reach::All | Reach::First(_) | Reach::Rest => X86::EVEX_Vmovups_zmm_k1z_zmmm512,
             Reach::Strided { step, lanes } => {
                 return self.read_strided(register, from, [step, lanes], spare);
             }
         };
         let mut instruction = made(Instruction::with2(code, zmm(register), from));
-        if reach == Reach::Rest {
-            instruction.set_op_mask(LOOP_MASK);
+        if let Some(mask) = self.mask_of(reach) {
+            instruction.set_op_mask(mask);
             instruction.set_zeroing_masking(true);
         }
         self.asm.put(instruction);
@@ -130,22 +159,22 @@ impl Emission<'_> {
         [neighbours, order]: [usize; 2],
     ) {
         for (k, part) in Part::of(step, lanes).enumerate() {
-            self.set_mask(part.elements);
+            let mask = self.mask_of_lanes(part.elements);
             let moved = memory(from.base, from.displacement + part.first * 4);
             let mut load =
                 made(Instruction::with2(X86::EVEX_Vmovups_zmm_k1z_zmmm512, zmm(neighbours), moved));
-            load.set_op_mask(MASK);
+            load.set_op_mask(mask);
             load.set_zeroing_masking(true);
             self.asm.put(load);
             let lanes = self.asm.lanes(std::array::from_fn(|lane| {
                 (lane as u32 * u32::from(step)).wrapping_sub(part.first as u32)
             }));
             self.asm.rm(X86::EVEX_Vmovups_zmm_k1z_zmmm512, zmm(order), lanes);
-            self.set_mask(part.lanes);
+            let mask = self.mask_of_lanes(part.lanes);
             let code = X86::EVEX_Vpermps_zmm_k1z_zmm_zmmm512b32;
             let (to, order, neighbours) = (zmm(register), zmm(order), zmm(neighbours));
             let mut moved = made(Instruction::with3(code, to, order, neighbours));
-            moved.set_op_mask(MASK);
+            moved.set_op_mask(mask);
             moved.set_zeroing_masking(k == 0);
             self.asm.put(moved);
         }
@@ -163,19 +192,55 @@ impl Emission<'_> {
             self.asm.rm(X86::EVEX_Vmovups_zmm_k1z_zmmm512, zmm(order), from);
             let code = X86::EVEX_Vpermps_zmm_k1z_zmm_zmmm512b32;
             self.asm.put(made(Instruction::with3(code, zmm(neighbours), zmm(order), zmm(value))));
-            self.set_mask(part.elements);
+            let mask = self.mask_of_lanes(part.elements);
             let moved = memory(to.base, to.displacement + part.first * 4);
             let code = X86::EVEX_Vmovups_zmmm512_k1z_zmm;
             let mut store = made(Instruction::with2(code, moved, zmm(neighbours)));
-            store.set_op_mask(MASK);
+            store.set_op_mask(mask);
             self.asm.put(store);
         }
     }
 
-    /// Sets the mask of one operation.
-    fn set_mask(&mut self, bits: u16) {
-        self.asm.ri(X86::Mov_r32_imm32, Register::ECX, bits.into());
-        self.asm.rr(X86::VEX_Kmovw_kr_r32, MASK, Register::ECX);
+    /// The mask of some lanes: one that an innermost loop keeps, or the mask of one operation.
+    fn mask_of_lanes(&mut self, lanes: u16) -> Register {
+        let kept = self.masks.iter().position(|&kept| kept == lanes);
+        let mask = kept.map_or(MASK, |kept| KEPT_MASKS[kept]);
+        if kept.is_none() {
+            self.set_mask(mask, lanes);
+        }
+        mask
+    }
+
+    /// Sets a mask.
+    fn set_mask(&mut self, mask: Register, lanes: u16) {
+        self.asm.ri(X86::Mov_r32_imm32, Register::ECX, lanes.into());
+        self.asm.rr(X86::VEX_Kmovw_kr_r32, mask, Register::ECX);
+    }
+
+    /// The mask of those lanes that an operation reaches; none for all, or for one.
+    pub fn mask_of(&mut self, reach: Reach) -> Option<Register> {
+        match reach {
+            Reach::Rest => Some(LOOP_MASK),
+            Reach::First(lanes) => Some(self.mask_of_lanes(first(lanes))),
+            Reach::One | Reach::All | Reach::Strided { .. } => None,
+        }
+    }
+
+    /// Sets the masks that the operations of an innermost loop need most often, for all of its iterations.
+    pub fn keep_masks<'o>(&mut self, ops: impl Iterator<Item = &'o Operation>) {
+        let mut wanted: Vec<(u16, usize)> = vec![];
+        for mask in ops.flat_map(|op| masks(&op.opcode)) {
+            match wanted.iter_mut().find(|known| known.0 == mask) {
+                Some(known) => known.1 += 1,
+                None => wanted.push((mask, 1)),
+            }
+        }
+        wanted.sort_by_key(|known| std::cmp::Reverse(known.1));
+        wanted.truncate(KEPT_MASKS.len());
+        for (&(lanes, _), mask) in wanted.iter().zip(KEPT_MASKS) {
+            self.set_mask(mask, lanes);
+        }
+        self.masks = wanted.into_iter().map(|known| known.0).collect();
     }
 
     /// Jumps where a condition does not hold.
@@ -233,8 +298,8 @@ impl Emission<'_> {
             _ => (X86::EVEX_Vmovups_zmmm512_k1z_zmm, zmm(value)),
         };
         let mut instruction = made(Instruction::with2(code, place, value));
-        if reach == Reach::Rest {
-            instruction.set_op_mask(LOOP_MASK);
+        if let Some(mask) = self.mask_of(reach) {
+            instruction.set_op_mask(mask);
         }
         self.asm.put(instruction);
     }

@@ -2,7 +2,7 @@
 
 use super::assembler::{POOL, made};
 use super::code::{self, *};
-use super::memory::{LOOP_MASK, MASK};
+use super::memory::MASK;
 use super::registers::{Emission, Source, xmm, zmm};
 use iced_x86::{Code as X86, Instruction};
 
@@ -10,7 +10,7 @@ impl Emission<'_> {
     pub fn op(&mut self, op: &Operation) {
         match (&op.opcode, op.to) {
             (Opcode::Store(at, reach), _) => self.store(*at, *reach, &op.args),
-            (Opcode::Assign { masked }, Some(to)) => self.assign(to, op.args[0], *masked, &op.args),
+            (Opcode::Assign(reach), Some(to)) => self.assign(to, op.args[0], *reach, &op.args),
             (opcode, Some(to)) => {
                 let register = self.computed(opcode, to, &op.args);
                 self.finish(to, register);
@@ -39,7 +39,7 @@ impl Emission<'_> {
             Spread => self.spread(to, args),
             Load(..) | LoadWhen(..) | LoadRow { .. } => self.load(opcode, to, args),
             Integer(affine, step) => self.integer(affine, *step, to),
-            Store(..) | Assign { .. } => unreachable!("they give no new vector"),
+            Store(..) | Assign(_) => unreachable!("they give no new vector"),
             _ => self.two(two_operands(opcode), opcode.commutes(), to, args),
         }
     }
@@ -243,7 +243,7 @@ impl Emission<'_> {
         register
     }
 
-    fn assign(&mut self, to: Vector, value: Operand, masked: bool, args: &[Operand]) {
+    fn assign(&mut self, to: Vector, value: Operand, reach: Reach, args: &[Operand]) {
         let value = self.in_register(value, &mut vec![]);
         self.release(args);
         let mut instruction = made(match self.pinned.get(&to) {
@@ -256,8 +256,8 @@ impl Emission<'_> {
                 Instruction::with2(X86::EVEX_Vmovups_zmmm512_k1z_zmm, home, zmm(value))
             }
         });
-        if masked {
-            instruction.set_op_mask(LOOP_MASK);
+        if let Some(mask) = self.mask_of(reach) {
+            instruction.set_op_mask(mask);
         }
         self.asm.put(instruction);
     }

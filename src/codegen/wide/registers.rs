@@ -41,7 +41,7 @@ impl Reads {
                     }
                     if let Some(to) = op.to {
                         made[to.0 as usize] = *stretch;
-                        self.far[to.0 as usize] |= matches!(op.opcode, Opcode::Assign { .. });
+                        self.far[to.0 as usize] |= matches!(op.opcode, Opcode::Assign(_));
                     }
                 }
                 Item::Loop(inner) => {
@@ -74,6 +74,8 @@ pub struct Emission<'c> {
     /// In an innermost loop: vectors that keep a register, and addresses.
     pub pinned: FxHashMap<Vector, usize>,
     pub addresses: FxHashMap<Pointer, Register>,
+    /// There too: the lanes of the masks that are kept.
+    pub masks: Vec<u16>,
     /// The operation of the present stretch.
     pub stretch: usize,
     /// The first operation of the stretch that has yet to read operands: the present one until it lets go of them.
