@@ -109,20 +109,8 @@ impl Pulse {
         for (layer, ranges) in &mut self.layers {
             let mut sums = [0.0; 3];
             for range in ranges.iter().filter(|range| inside(range, before) && inside(range, after)) {
-                let gradient = gradients.filter(|gradients| inside(range, gradients));
-                let mut lanes = [[0.0; 3]; LANES];
-                for start in range.clone().step_by(LANES) {
-                    for (lane, at) in lanes.iter_mut().zip(start..range.end) {
-                        let (old, new) = (before.get(at), after.get(at));
-                        let slope = gradient.map_or(0.0, |gradients| gradients.get(at));
-                        lane[0] += slope * slope;
-                        lane[1] += (new - old) * (new - old);
-                        lane[2] += old * old;
-                    }
-                }
-                for lane in lanes {
-                    (0..3).for_each(|k| sums[k] += lane[k]);
-                }
+                let squares = squares_in(range, before, after, gradients);
+                (0..3).for_each(|k| sums[k] += squares[k]);
             }
             let [gradient, update, weight] = sums.map(f64::sqrt);
             layer.readings.retain(|(taken, _)| *taken < step);
@@ -138,6 +126,48 @@ impl Pulse {
         findings.extend(exploding(&layers, &self.spans));
         Health { layers, findings }
     }
+}
+
+/// The squares of gradients (0 if there are none), of changes and of weights before, summed over a range.
+fn squares_in(
+    range: &std::ops::Range<usize>,
+    before: &Numbers,
+    after: &Numbers,
+    gradients: Option<&Numbers>,
+) -> [f64; 3] {
+    match (before, after) {
+        (Numbers::F32(old), Numbers::F32(new)) => {
+            let slopes = gradients.and_then(|numbers| match numbers {
+                Numbers::F32(slopes) => slopes.get(range.clone()),
+                Numbers::F64(_) => None,
+            });
+            squares(&old[range.clone()], &new[range.clone()], slopes)
+        }
+        (Numbers::F64(old), Numbers::F64(new)) => {
+            let slopes = gradients.and_then(|numbers| match numbers {
+                Numbers::F64(slopes) => slopes.get(range.clone()),
+                Numbers::F32(_) => None,
+            });
+            squares(&old[range.clone()], &new[range.clone()], slopes)
+        }
+        _ => unreachable!("the numbers of a run are of one type"),
+    }
+}
+
+fn squares<T: Copy + Into<f64>>(old: &[T], new: &[T], slopes: Option<&[T]>) -> [f64; 3] {
+    let mut lanes = [[0.0; LANES]; 3];
+    // Without gradients the weights stand for them, and are not counted.
+    let places = old.chunks(LANES).zip(new.chunks(LANES)).zip(slopes.unwrap_or(old).chunks(LANES));
+    for ((old, new), slopes) in places {
+        for (lane, ((&old, &new), &slope)) in old.iter().zip(new).zip(slopes).enumerate() {
+            let (old, new, slope): (f64, f64, f64) = (old.into(), new.into(), slope.into());
+            lanes[0][lane] += slope * slope;
+            lanes[1][lane] += (new - old) * (new - old);
+            lanes[2][lane] += old * old;
+        }
+    }
+    let [gradient, update, weight] = lanes.map(|lanes| lanes.iter().sum());
+    [slopes.map_or(0.0, |_| gradient), update, weight]
 }
 
 /// A layer is starved whose gradient, element by element, is mostly less than this part of that of the best fed one.
