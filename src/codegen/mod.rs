@@ -42,8 +42,9 @@ mod tests;
 pub use call::{Call, Epochs, Workspace};
 pub use laps::Laps;
 
-use crate::circuit::{Dtype, expansions, machine};
+use crate::circuit::Dtype;
 use crate::kernels::Task;
+use crate::plan::cost::expanded;
 use crate::plan::memory::Room;
 use crate::plan::schedule::*;
 use call::Frame;
@@ -230,8 +231,7 @@ fn nest_weight(nest: &Nest) -> usize {
     let mut sum = 0;
     walk::statements(&nest.body, &mut |stmt| {
         sum += match stmt {
-            Stmt::Let { op: Op::Gate(gate), .. } => machine::program(*gate).ops.len(),
-            Stmt::Let { op: Op::Draw { .. }, .. } => expansions::uniform().ops.len(),
+            Stmt::Let { op, .. } => expanded(op).unwrap_or(5),
             _ => 5,
         };
     });

@@ -8,7 +8,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 /// Whether the body of a loop over `var` can run for several iterations at once.
 pub fn possible(schedule: &Schedule, var: Var, extent: Extent, body: &[Stmt]) -> bool {
     let mut varying = FxHashSet::default();
-    statements_fit(var, body, &mut varying) && accesses_commute(schedule, var, extent, body)
+    statements_fit(var, body, &mut varying) && accesses_commute(schedule, var, extent, body, false)
 }
 
 /// Whether each statement has a form for several iterations. `varying`: registers that differ between iterations.
@@ -42,8 +42,14 @@ fn mark(varying: &mut FxHashSet<Reg>, reg: Reg, varies: bool) {
     }
 }
 
-/// Whether no iteration touches what another writes.
-fn accesses_commute(schedule: &Schedule, var: Var, extent: Extent, body: &[Stmt]) -> bool {
+/// Whether no iteration touches what another writes. `straight`: the body has no loops, so that nothing but `var` moves.
+pub fn accesses_commute(
+    schedule: &Schedule,
+    var: Var,
+    extent: Extent,
+    body: &[Stmt],
+    straight: bool,
+) -> bool {
     let (mut reads, mut writes) = (vec![], vec![]);
     walk::statements(body, &mut |stmt| match stmt {
         Stmt::Load { at, .. } => reads.push((at.clone(), true)),
@@ -53,7 +59,7 @@ fn accesses_commute(schedule: &Schedule, var: Var, extent: Extent, body: &[Stmt]
     });
     let apart = |one: &(Address, bool), other: &(Address, bool)| {
         !overlap(schedule, one.0.buffer, other.0.buffer)
-            || (one.1 && other.1 && iterations_apart(schedule, var, extent, &one.0, &other.0))
+            || (one.1 && other.1 && iterations_apart(schedule, var, extent, [&one.0, &other.0], straight))
     };
     writes.iter().enumerate().all(|(k, write)| {
         reads.iter().all(|read| apart(write, read)) && writes[k + 1..].iter().all(|other| apart(write, other))
@@ -61,15 +67,22 @@ fn accesses_commute(schedule: &Schedule, var: Var, extent: Extent, body: &[Stmt]
 }
 
 /// Whether two accesses to overlapping memory meet only within one iteration, or never: the same element each time,
-/// or elements further apart than the loop runs while nothing else moves.
-fn iterations_apart(schedule: &Schedule, var: Var, extent: Extent, one: &Address, other: &Address) -> bool {
+/// or elements that a step does not join, or further apart than the loop runs, while nothing else moves.
+fn iterations_apart(
+    schedule: &Schedule,
+    var: Var,
+    extent: Extent,
+    [one, other]: [&Address; 2],
+    straight: bool,
+) -> bool {
     let first = |at: &Address| i64::from(schedule.buffers[at.buffer.0 as usize].offset) + at.at.offset;
     if one.at.terms != other.at.terms {
         return false;
     }
-    let distance = (first(one) - first(other)).abs();
-    let alone = one.at.terms.iter().all(|term| term.0 == var);
-    distance == 0 || (alone && distance >= extent.len_for(schedule.capacity as usize) as i64)
+    let (step, distance) = (one.at.coefficient(var), (first(one) - first(other)).abs());
+    let alone = straight || one.at.terms.iter().all(|term| term.0 == var);
+    let length = extent.len_for(schedule.capacity as usize) as i64;
+    distance == 0 || (alone && (distance % step != 0 || distance / step >= length))
 }
 
 /// Whether two buffers share memory.

@@ -1,10 +1,7 @@
 //! Columns, or rows, copied to lie side by side, in the order in which tiles read them.
 
-use super::tile::{Lanes, Place, Real, Segment};
+use super::tile::{Lanes, MOST_LANES, Place, Real, Segment};
 use super::variant::Job;
-
-/// Lanes of the longest vector of any variant.
-const MOST_LANES: usize = 16;
 
 /// The columns of one vector: `to[i * width + lane] = from[columns[lane].operand + at(segment) + i * stride]`.
 #[derive(Clone, Copy)]

@@ -66,7 +66,7 @@ impl Rows {
         &self.copied.as_ref().unwrap_or(&self.places)[rows]
     }
 
-    /// Copies some rows for a block of `k`.
+    /// Copies some rows for a block of `k`, if rows are copied.
     ///
     /// # Safety
     /// The processor can run the variant; the rows, at every element of the segments, are inside `from`; `to` has room for
@@ -79,16 +79,15 @@ impl Rows {
         (segments, stride): (&[Segment], isize),
         to: *mut T,
     ) {
+        let Some(copied) = &self.copied else { return };
         let mut first = rows.start;
         while first < rows.end {
             // Up to where the next rows side by side begin.
             let end = (first / self.lanes * self.lanes + self.lanes).min(rows.end);
             let columns = &self.places[first..end];
-            let together = columns.windows(2).all(|pair| pair[1].operand == pair[0].operand + 1);
-            let at = first / self.lanes * self.length * self.lanes + first % self.lanes;
             // What is copied in whole vectors would reach beyond its own lanes from another lane on.
-            let together = together && first.is_multiple_of(self.lanes);
-            let (to, width) = (to.wrapping_add(at), self.lanes);
+            let together = Place::are_neighbours(columns) && first.is_multiple_of(self.lanes);
+            let (to, width) = (to.wrapping_offset(copied[first].operand), self.lanes);
             let job = Pack { from, columns, together, segments, at: |segment| segment.a, stride, to, width };
             // SAFETY: inside the operand; the copy has so many elements for each element of `k`.
             unsafe { variant.run(job) };

@@ -3,7 +3,7 @@
 use super::pack::Pack;
 use super::pool::Pool;
 use super::rows::Rows;
-use super::tile::{Place, ROWS, Real, Segment, Tile, TileArgs, VECTORS};
+use super::tile::{MOST_LANES, Place, ROWS, Real, Segment, Tile, TileArgs, VECTORS};
 use super::variant::Variant;
 use super::walk::Walk;
 use super::{count, even_blocks, offsets};
@@ -17,7 +17,7 @@ const NONE: ContractAxis = ContractAxis { extent: Extent::Fixed(1), a: 0, b: 0, 
 /// a thread may take some to come.
 const LONG: usize = 1_500_000;
 /// Columns of the widest tile of any variant.
-const WIDEST: usize = VECTORS * 16;
+const WIDEST: usize = VECTORS * MOST_LANES;
 
 /// A contraction made ready to run many times.
 ///
@@ -132,7 +132,7 @@ impl Columns {
         let places = if packed || scattered { places(axes, capacity) } else { vec![] };
         for vector in vectors.iter_mut().filter(|_| packed) {
             let columns = &places[vector.first..][..vector.count];
-            vector.together = columns.windows(2).all(|pair| pair[1].operand == pair[0].operand + 1);
+            vector.together = Place::are_neighbours(columns);
         }
         Columns { vectors, places, packed, scattered }
     }

@@ -296,6 +296,13 @@ pub struct Place {
     pub out: isize,
 }
 
+impl Place {
+    /// Whether each place is next to the one before in the operand.
+    pub fn are_neighbours(places: &[Place]) -> bool {
+        places.windows(2).all(|pair| pair[1].operand == pair[0].operand + 1)
+    }
+}
+
 /// A part of the chain over `k` along which both operands have one stride each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Segment {
@@ -307,6 +314,8 @@ pub struct Segment {
     pub len: usize,
 }
 
+/// Lanes of the longest vector of any variant.
+pub const MOST_LANES: usize = 16;
 /// Vectors side by side in the widest tile.
 pub const VECTORS: usize = 4;
 /// Rows of the highest tile.

@@ -51,10 +51,7 @@ fn count(schedule: &Schedule, step: &Step, times: u64, n: usize, total: &mut Cos
 }
 
 fn body(statements: &[Stmt], times: u64, n: usize, total: &mut Cost) {
-    let length = |extent: &Extent| match extent {
-        Extent::Fixed(extent) => u64::from(*extent),
-        Extent::Batch => n as u64,
-    };
+    let length = |extent: &Extent| extent.len_for(n) as u64;
     for statement in statements {
         match statement {
             Stmt::For { extent, body: inner, .. } => body(inner, times * length(extent), n, total),
@@ -78,6 +75,15 @@ fn contraction(contract: &Contract, times: u64, n: usize, total: &mut Cost) {
 /// How long the groups of axes of a contraction are: batch, m, n and k.
 fn extents(contract: &Contract, n: usize) -> [u64; 4] {
     [&contract.batch, &contract.m, &contract.n, &contract.k].map(|axes| contraction::count(axes, n) as u64)
+}
+
+/// The machine operations that a gate or a draw expands into; none of what is only put into a register.
+pub fn expanded(op: &Op) -> Option<usize> {
+    match op {
+        Op::Gate(gate) => Some(machine::program(*gate).ops.len()),
+        Op::Draw { .. } => Some(expansions::uniform().ops.len()),
+        _ => None,
+    }
 }
 
 /// The machine operations of one of the schedule's steps for a batch of `n`, by the value that they are done for: a
@@ -126,9 +132,10 @@ impl<F: FnMut(Option<ValueId>, u64)> Work<'_, F> {
                     self.tell(*acc, times);
                     continue;
                 }
-                Stmt::Let { reg, op: Op::Gate(gate), .. } => (reg, machine::program(*gate).ops.len()),
-                Stmt::Let { reg, op: Op::Draw { .. }, .. } => (reg, expansions::uniform().ops.len()),
-                Stmt::Let { .. } => continue,
+                Stmt::Let { reg, op, .. } => match expanded(op) {
+                    Some(operations) => (reg, operations),
+                    None => continue,
+                },
                 Stmt::Load { reg, when, .. } => (reg, 1 + when.len()),
                 Stmt::LoadAt { reg, .. } => (reg, 2),
                 Stmt::Store { value, .. } => (value, 1),

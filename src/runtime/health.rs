@@ -6,7 +6,7 @@
 
 use super::layout::Layout;
 use crate::circuit::graph::reachable;
-use crate::circuit::{Circuit, Leaf, Node, Numbers, SlotRole, ValueId, gates};
+use crate::circuit::{Circuit, Dtype, Leaf, Node, Numbers, SlotRole, ValueId, gates};
 use crate::diagnostic::{Diagnostic, Span, codes};
 use crate::elaborate::model::Model;
 use crate::interpret::{Bindings, Element, evaluate};
@@ -109,7 +109,11 @@ impl Pulse {
         for (layer, ranges) in &mut self.layers {
             let mut sums = [0.0; 3];
             for range in ranges.iter().filter(|range| inside(range, before) && inside(range, after)) {
-                let squares = squares_in(range, before, after, gradients);
+                let gradients = gradients.filter(|gradients| inside(range, gradients));
+                let squares = match before.dtype() {
+                    Dtype::F32 => squares::<f32>(range, before, after, gradients),
+                    Dtype::F64 => squares::<f64>(range, before, after, gradients),
+                };
                 (0..3).for_each(|k| sums[k] += squares[k]);
             }
             let [gradient, update, weight] = sums.map(f64::sqrt);
@@ -129,45 +133,27 @@ impl Pulse {
 }
 
 /// The squares of gradients (0 if there are none), of changes and of weights before, summed over a range.
-fn squares_in(
+fn squares<T: Element>(
     range: &std::ops::Range<usize>,
     before: &Numbers,
     after: &Numbers,
     gradients: Option<&Numbers>,
 ) -> [f64; 3] {
-    match (before, after) {
-        (Numbers::F32(old), Numbers::F32(new)) => {
-            let slopes = gradients.and_then(|numbers| match numbers {
-                Numbers::F32(slopes) => slopes.get(range.clone()),
-                Numbers::F64(_) => None,
-            });
-            squares(&old[range.clone()], &new[range.clone()], slopes)
-        }
-        (Numbers::F64(old), Numbers::F64(new)) => {
-            let slopes = gradients.and_then(|numbers| match numbers {
-                Numbers::F64(slopes) => slopes.get(range.clone()),
-                Numbers::F32(_) => None,
-            });
-            squares(&old[range.clone()], &new[range.clone()], slopes)
-        }
-        _ => unreachable!("the numbers of a run are of one type"),
-    }
-}
-
-fn squares<T: Copy + Into<f64>>(old: &[T], new: &[T], slopes: Option<&[T]>) -> [f64; 3] {
+    let part = |numbers| &T::slice(Numbers::slice(numbers))[range.clone()];
     let mut lanes = [[0.0; LANES]; 3];
     // Without gradients the weights stand for them, and are not counted.
-    let places = old.chunks(LANES).zip(new.chunks(LANES)).zip(slopes.unwrap_or(old).chunks(LANES));
-    for ((old, new), slopes) in places {
-        for (lane, ((&old, &new), &slope)) in old.iter().zip(new).zip(slopes).enumerate() {
-            let (old, new, slope): (f64, f64, f64) = (old.into(), new.into(), slope.into());
+    let [old, new, slopes] =
+        [before, after, gradients.unwrap_or(before)].map(part).map(|part| part.chunks(LANES));
+    for ((old, new), slopes) in old.zip(new).zip(slopes) {
+        for (lane, ((old, new), slope)) in old.iter().zip(new).zip(slopes).enumerate() {
+            let (old, new, slope) = (old.get(), new.get(), slope.get());
             lanes[0][lane] += slope * slope;
             lanes[1][lane] += (new - old) * (new - old);
             lanes[2][lane] += old * old;
         }
     }
     let [gradient, update, weight] = lanes.map(|lanes| lanes.iter().sum());
-    [slopes.map_or(0.0, |_| gradient), update, weight]
+    [gradients.map_or(0.0, |_| gradient), update, weight]
 }
 
 /// A layer is starved whose gradient, element by element, is mostly less than this part of that of the best fed one.

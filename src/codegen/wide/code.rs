@@ -153,7 +153,7 @@ impl Opcode {
     }
 
     /// Where it reads or writes memory.
-    fn place(&self) -> Option<Place> {
+    pub fn place(&self) -> Option<Place> {
         use Opcode::*;
         match self {
             Load(place, _) | LoadWhen(place, ..) | LoadRow { at: place, .. } | Store(place, _) => {
@@ -246,33 +246,30 @@ pub struct Loop {
 }
 
 impl Loop {
-    /// The operations of a loop that runs once and has no loop inside, with addresses and integers as they are there;
+    /// The operations of a loop that runs once and has no loop inside, with addresses and integers as they are outside;
     /// the loop itself where it is another one.
     pub fn once(self) -> Result<Vec<Item>, Loop> {
-        let known = |start: Start| matches!(start, Start::Known(_));
-        let straight = self.body.iter().all(|item| matches!(item, Item::Operation(_)))
-            && self.pointers.iter().all(|moving| known(moving.start))
-            && self.counters.iter().all(|counting| known(counting.start));
-        if self.trips != Trips::Known(1) || !straight {
-            return Err(self);
-        }
-        let placed = |opcode: &Opcode| opcode.place().is_none_or(|place| self.outside(place).is_some());
-        let operations = || self.body.iter().filter_map(Item::operation);
-        if !operations().all(|operation| placed(&operation.opcode)) {
-            return Err(self);
-        }
-        let moved = |operation: &Operation| {
-            let mut operation = operation.clone();
-            if let Some(place) = operation.opcode.place_mut() {
-                *place = self.outside(*place).expect("all places were looked at");
-            }
-            operation.opcode.affines_mut().into_iter().for_each(|affine| self.count_outside(affine));
-            Item::Operation(operation)
+        let straight = match self.trips {
+            Trips::Known(1) => self.body.iter().map(|item| self.item_outside(item)).collect(),
+            _ => None,
         };
-        Ok(operations().map(moved).collect())
+        straight.ok_or(self)
     }
 
-    /// A place in the first iteration, as it is outside; none where that is too far.
+    /// An operation in the first iteration, as it is outside.
+    fn item_outside(&self, item: &Item) -> Option<Item> {
+        let Item::Operation(operation) = item else { return None };
+        let mut operation = operation.clone();
+        if let Some(place) = operation.opcode.place_mut() {
+            *place = self.outside(*place)?;
+        }
+        for affine in operation.opcode.affines_mut() {
+            self.count_outside(affine)?;
+        }
+        Some(Item::Operation(operation))
+    }
+
+    /// A place in the first iteration, as it is outside; none where that is not known, or too far.
     fn outside(&self, place: Place) -> Option<Place> {
         let Some(moving) = self.pointers.iter().find(|moving| moving.pointer == place.pointer) else {
             return Some(place);
@@ -283,20 +280,17 @@ impl Loop {
         self.outside(Place { pointer: moving.from, bytes })
     }
 
-    /// An affine function in the first iteration, by the counters outside.
-    fn count_outside(&self, affine: &mut Affine) {
-        while let Some(at) = affine
-            .terms
-            .iter()
-            .position(|term| self.counters.iter().any(|counting| counting.counter == term.0))
-        {
-            let (counter, times) = affine.terms.remove(at);
-            let counting = self.counters.iter().find(|counting| counting.counter == counter);
-            let counting = counting.expect("it was found above");
-            let Start::Known(start) = counting.start else { unreachable!("all starts were looked at") };
-            affine.offset += times * start;
-            affine.terms.extend(counting.from.map(|from| (from, times)));
+    /// Changes an affine function to what it is in the first iteration, by the counters outside, if that is known.
+    fn count_outside(&self, affine: &mut Affine) -> Option<()> {
+        for counting in self.counters.iter().rev() {
+            while let Some(at) = affine.terms.iter().position(|term| term.0 == counting.counter) {
+                let Start::Known(start) = counting.start else { return None };
+                let (_, times) = affine.terms.remove(at);
+                affine.offset += times * start;
+                affine.terms.extend(counting.from.map(|from| (from, times)));
+            }
         }
+        Some(())
     }
 }
 
@@ -305,15 +299,6 @@ impl Loop {
 pub enum Item {
     Operation(Operation),
     Loop(Loop),
-}
-
-impl Item {
-    fn operation(&self) -> Option<&Operation> {
-        match self {
-            Item::Operation(operation) => Some(operation),
-            Item::Loop(_) => None,
-        }
-    }
 }
 
 /// A function.

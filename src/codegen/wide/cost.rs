@@ -1,6 +1,7 @@
 //! About how long a nest takes in vectors of four numbers and of sixteen.
 
-use crate::circuit::{expansions, machine};
+use crate::circuit::machine;
+use crate::plan::cost::expanded;
 use crate::plan::schedule::*;
 
 /// Cycles, about, for a whole batch.
@@ -69,9 +70,8 @@ fn of_statement(schedule: &Schedule, stmt: &Stmt, spread: Option<Var>) -> Cost {
             };
             repeated(schedule, *var, *extent, *hint, body, spread).plus(combining)
         }
-        Stmt::Let { op: Op::Gate(gate), .. } => Cost::of(machine::program(*gate).ops.len()),
-        Stmt::Let { op: Op::Draw { .. }, .. } => Cost::of(expansions::uniform().ops.len()),
-        Stmt::Let { .. } | Stmt::LoadAt { .. } => Cost::of(1),
+        Stmt::Let { op, .. } => Cost::of(expanded(op).unwrap_or(1)),
+        Stmt::LoadAt { .. } => Cost::of(1),
         Stmt::Load { at, .. } | Stmt::Store { at, .. } => {
             // Strided ones are as many accesses, each with a permutation.
             let step = spread.map_or(0, |var| at.at.coefficient(var)).unsigned_abs() as usize;

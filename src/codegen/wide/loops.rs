@@ -346,14 +346,7 @@ impl Emission<'_> {
             self.asm.rm(X86::EVEX_Vmovups_zmm_k1z_zmmm512, zmm(register), home);
             self.pinned.insert(vector, register);
         }
-        for op in ops() {
-            let (Opcode::Load(at, _)
-            | Opcode::LoadWhen(at, ..)
-            | Opcode::LoadRow { at, .. }
-            | Opcode::Store(at, _)) = op.opcode.clone()
-            else {
-                continue;
-            };
+        for at in ops().filter_map(|op| op.opcode.place()) {
             if self.addresses.len() < ADDRESSES.len() && !self.addresses.contains_key(&at.pointer) {
                 let register = ADDRESSES[self.addresses.len()];
                 self.addresses.insert(at.pointer, register);

@@ -115,12 +115,17 @@ impl Emission<'_> {
 
     /// The operation that reads a vector next, after the present one.
     pub fn next_read(&self, vector: Vector) -> Option<usize> {
-        self.coming.get(&vector)?.iter().rev().copied().find(|&at| at > self.stretch)
+        self.read_from(vector, self.stretch + 1)
     }
 
     /// The operation that has yet to read a vector: the present one too.
     fn needed(&self, vector: Vector) -> Option<usize> {
-        self.coming.get(&vector)?.iter().rev().copied().find(|&at| at >= self.unread)
+        self.read_from(vector, self.unread)
+    }
+
+    /// The first operation from one on that reads a vector.
+    fn read_from(&self, vector: Vector, from: usize) -> Option<usize> {
+        self.coming.get(&vector)?.iter().rev().copied().find(|&at| at >= from)
     }
 
     /// A register that is free, or that of the vector which is read again latest; `locked` ones stay.

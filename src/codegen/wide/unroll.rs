@@ -281,48 +281,16 @@ pub fn possible(schedule: &Schedule, var: Var, extent: Extent, body: &[Stmt]) ->
 }
 
 fn strided(schedule: &Schedule, var: Var, extent: Extent, body: &[Stmt]) -> bool {
-    let Extent::Fixed(length) = extent else { return false };
-    let mut varying: Vec<Reg> = vec![];
-    let (mut reads, mut writes): (Vec<&Address>, Vec<&Address>) = (vec![], vec![]);
-    for stmt in body {
-        match stmt {
-            Stmt::For { .. } | Stmt::Fold { .. } => return false,
-            Stmt::Let { reg, op, args } => {
-                if args.iter().any(|arg| varying.contains(arg)) || op.reads(var) {
-                    varying.push(*reg);
-                }
-            }
-            Stmt::Load { reg, at, when, .. } => {
-                let by_condition = when.iter().any(|condition| condition.e.coefficient(var) != 0);
-                if by_condition || !(0..=MOST_STRIDE).contains(&at.at.coefficient(var)) {
-                    return false;
-                }
-                if at.at.coefficient(var) != 0 {
-                    varying.push(*reg);
-                }
-                reads.push(at);
-            }
-            Stmt::LoadAt { .. } => return false,
-            Stmt::Store { at, .. } => {
-                if !(1..=MOST_STRIDE).contains(&at.at.coefficient(var)) {
-                    return false;
-                }
-                writes.push(at);
-            }
+    let fits = |stmt: &Stmt| match stmt {
+        Stmt::For { .. } | Stmt::Fold { .. } | Stmt::LoadAt { .. } => false,
+        Stmt::Let { .. } => true,
+        Stmt::Load { at, when, .. } => {
+            (0..=MOST_STRIDE).contains(&at.at.coefficient(var))
+                && when.iter().all(|condition| condition.e.coefficient(var) == 0)
         }
-    }
-    let apart = |one: &Address, other: &Address| {
-        !vectorise::overlap(schedule, one.buffer, other.buffer)
-            || iterations_apart(schedule, var, length.into(), one, other)
+        Stmt::Store { at, .. } => (1..=MOST_STRIDE).contains(&at.at.coefficient(var)),
     };
-    writes.iter().enumerate().all(|(k, write)| {
-        reads.iter().all(|read| apart(write, read)) && writes[k + 1..].iter().all(|other| apart(write, other))
-    })
-}
-
-/// Whether two accesses of a straight body to overlapping memory meet only within one iteration, or never.
-fn iterations_apart(schedule: &Schedule, var: Var, length: i64, one: &Address, other: &Address) -> bool {
-    let first = |at: &Address| i64::from(schedule.buffers[at.buffer.0 as usize].offset) + at.at.offset;
-    let (step, distance) = (one.at.coefficient(var), (first(one) - first(other)).abs());
-    one.at.terms == other.at.terms && (distance == 0 || distance % step != 0 || distance / step >= length)
+    matches!(extent, Extent::Fixed(_))
+        && body.iter().all(fits)
+        && vectorise::accesses_commute(schedule, var, extent, body, true)
 }
