@@ -60,7 +60,10 @@ impl Equipment {
         let scratch = self.scratch.as_mut_ptr().cast();
         match &mut self.pool {
             Some(pool) if pool.threads() > 1 => {
-                self.gains.run(piece, length, |together| work(scratch, together.then_some(pool)));
+                self.gains.run(piece, length, |together| {
+                    work(scratch, together.then_some(&mut *pool));
+                    together.then(|| pool.alone())
+                });
             }
             _ => work(scratch, None),
         }

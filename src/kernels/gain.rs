@@ -1,5 +1,8 @@
 //! Whether threads gain by sharing a piece of work: told by the clock, as it depends on how soon a thread comes, on what
 //! else the machine does, and on where the operands lie.
+//!
+//! What is short is tried both ways. A long run by all tells itself what one thread alone would have taken: the time in
+//! which the caller did its own parts, by the share that these were.
 
 use rustc_hash::FxHashMap;
 use std::time::Instant;
@@ -10,7 +13,7 @@ const FIRST: u32 = 4;
 const RUNS: u32 = 64;
 const SECONDS: f64 = 0.1;
 const AGAIN: u32 = 2;
-/// Of what takes so many seconds, one run tells enough.
+/// Of what takes so many seconds, one run tells enough: alone, that it was slower; by all, both.
 const LONG: f64 = 1e-3;
 /// How far a new time moves what is expected; a run that was held up counts as no more than twice that.
 const WEIGHT: f64 = 0.25;
@@ -49,11 +52,13 @@ impl Default for Gain {
 impl Gains {
     /// Runs a piece of work, by all threads if that is faster: `work` is told. The piece has a number of its own, as its
     /// address, and is as long each time it comes with the same `length`.
-    pub fn run(&mut self, piece: usize, length: u64, work: impl FnOnce(bool)) {
+    ///
+    /// It returns, if all threads worked, the seconds that the caller would have taken alone.
+    pub fn run(&mut self, piece: usize, length: u64, work: impl FnOnce(bool) -> Option<f64>) {
         let gain = self.pieces.entry((piece, length)).or_default();
         let start = Instant::now();
-        work(gain.is_by_all());
-        gain.took(start.elapsed().as_secs_f64());
+        let alone = work(gain.is_by_all());
+        gain.took(start.elapsed().as_secs_f64(), alone);
     }
 }
 
@@ -66,9 +71,15 @@ impl Gain {
         }
     }
 
-    /// Goes on after a run that took so long.
-    fn took(&mut self, seconds: f64) {
+    /// Goes on after a run that took so long, and would have taken `alone`.
+    fn took(&mut self, seconds: f64, alone: Option<f64>) {
         let by_all = self.is_by_all();
+        if let Some(alone) = alone.filter(|_| by_all && seconds >= LONG) {
+            let moved = |from: f64, to: f64| if from.is_finite() { from + WEIGHT * (to - from) } else { to };
+            (self.alone, self.together) = (moved(self.alone, alone), moved(self.together, seconds));
+            self.stage = Stage::Chosen { runs: 0, seconds: 0.0 };
+            return;
+        }
         let expected = if by_all { &mut self.together } else { &mut self.alone };
         *expected = match self.stage {
             Stage::Trial { run: 0, .. } => seconds,
@@ -99,7 +110,7 @@ mod tests {
     fn by_all(gain: &mut Gain, runs: u32, [alone, together]: [f64; 2]) -> u32 {
         let run = |_: u32| {
             let by_all = gain.is_by_all();
-            gain.took(if by_all { together } else { alone });
+            gain.took(if by_all { together } else { alone }, None);
             u32::from(by_all)
         };
         (0..runs).map(run).sum()
@@ -128,7 +139,27 @@ mod tests {
     fn a_run_that_was_held_up_changes_nothing() {
         let mut gain = Gain::default();
         by_all(&mut gain, 2, [3.0, 2.0]);
-        gain.took(1000.0);
+        gain.took(1000.0, None);
         assert_eq!(by_all(&mut gain, RUNS / 2, [3.0, 2.0]), RUNS / 2);
+    }
+
+    #[test]
+    fn a_long_run_by_all_tells_what_one_alone_would_take() {
+        let mut gain = Gain::default();
+        for _ in 0..10 * RUNS {
+            assert!(gain.is_by_all());
+            gain.took(1.0, Some(1.9));
+        }
+        // A worker that is held up, again and again: seldom asked.
+        let held_up = |gain: &mut Gain| {
+            let by_all = gain.is_by_all();
+            if by_all {
+                gain.took(3.0, Some(2.0))
+            } else {
+                gain.took(2.0, None)
+            }
+            u32::from(by_all)
+        };
+        assert!((0..4 * RUNS).map(|_| held_up(&mut gain)).sum::<u32>() < 10);
     }
 }

@@ -4,19 +4,23 @@
 //! then [`contract`] runs it each step. Every [`Variant`] follows the definition of bits in
 //! [`crate::plan::schedule`], as does the slow [`reference`]: they agree exactly.
 //!
-//! - [`task`]: what is decided before the first step.
-//! - `pack`, `transpose`: columns copied side by side before they are read. `rows`: rows, where they lie or copied.
+//! - [`task`]: what is decided before the first step. `run`: how it then runs.
+//! - `pack`, `transpose`: columns copied side by side before they are read. `scatter`: and back, where they are written. `rows`: rows, where they lie or copied.
+//! - `ahead`: what is asked for before it is needed.
 //! - [`Equipment`], `pool`, `gain`: memory and threads to work with, where they gain.
 //! - `variant`: the instructions by which all of this is run.
 //! - [`peak`](peak()): what the processor could do at most.
 //! - [`tile`]: the register-blocked inner product, for each vector width.
 
+mod ahead;
 mod equipment;
 mod gain;
 mod pack;
 mod peak;
 mod pool;
 mod rows;
+mod run;
+mod scatter;
 pub mod task;
 mod tile;
 #[cfg(target_arch = "x86_64")]
@@ -35,7 +39,6 @@ pub use tile::Real;
 pub use variant::Variant;
 
 use crate::plan::contraction::{count, offsets};
-use task::Arrays;
 
 /// Runs a prepared contraction.
 ///
@@ -56,7 +59,7 @@ pub unsafe extern "C" fn contract<T: Real>(
     let (equipment, made) = unsafe { (&mut *equipment, &*task) };
     let work = |scratch, pool: Option<&mut pool::Pool>| {
         // SAFETY: handed on from the caller.
-        unsafe { made.run(Arrays { a, b, out, scratch }, n as usize, pool) }
+        unsafe { made.run([a, b], out, scratch, n as usize, pool) }
     };
     match made.is_long(n as usize) {
         true => equipment.shared(task.addr(), n, work),

@@ -1,14 +1,18 @@
 //! Columns, or rows, copied to lie side by side, in the order in which tiles read them.
 
+use super::ahead::will_write;
 use super::tile::{Lanes, MOST_LANES, Place, Real, Segment};
 use super::variant::Job;
 
-/// The columns of one vector: `to[i * width + lane] = from[columns[lane].operand + at(segment) + i * stride]`.
+/// Elements of `k` by which memory that is written is asked for ahead.
+const AHEAD: usize = 8;
+
+/// The columns of one vector, or of several if they are neighbours: `to[i * width + lane] = from[columns[lane].operand + at(segment) + i * stride]`.
 #[derive(Clone, Copy)]
 pub(super) struct Pack<'a, T> {
     /// The operand.
     pub from: *const T,
-    /// Where each column is; as many as lanes take part.
+    /// Where each column is; as many as lanes take part in one vector, or in more of them.
     pub columns: &'a [Place],
     /// Whether the columns are neighbours in the operand.
     pub together: bool,
@@ -22,6 +26,8 @@ pub(super) struct Pack<'a, T> {
     pub to: *mut T,
     /// Elements from one element of `k` to the next in the panel.
     pub width: usize,
+    /// Elements from one vector to the next there.
+    pub apart: usize,
 }
 
 impl<T: Real> Job for Pack<'_, T> {
@@ -30,7 +36,7 @@ impl<T: Real> Job for Pack<'_, T> {
 
     /// # Safety
     /// All that is described is inside the operand; the panel has `width` elements for each element of `k`, of which
-    /// a whole vector from `to` on are this one's.
+    /// whole vectors from `to` on are theirs.
     #[inline(always)]
     unsafe fn run<L: Lanes<Real = T>>(self) {
         let mut to = self.to;
@@ -55,11 +61,19 @@ impl<T: Real> Pack<'_, T> {
         unsafe {
             if self.together {
                 let from = from.offset(self.columns[0].operand);
-                let mask = L::mask(lanes);
+                let (whole, rest) = (lanes / L::LANES * L::LANES, lanes % L::LANES);
+                let mask = L::mask(rest);
                 for i in 0..len {
-                    let at = from.offset(i as isize * self.stride);
-                    let row = if lanes == L::LANES { L::load(at) } else { L::load_part(at, mask) };
-                    row.store(to.add(i * self.width));
+                    let (at, to) = (from.offset(i as isize * self.stride), to.add(i * self.width));
+                    for (v, first) in (0..whole).step_by(L::LANES).enumerate() {
+                        let to = to.add(v * self.apart);
+                        will_write(to.wrapping_add(AHEAD * self.width));
+                        L::load(at.add(first)).store(to);
+                    }
+                    if rest > 0 {
+                        let to = to.add(whole / L::LANES * self.apart);
+                        L::load_part(at.add(whole), mask).store(to);
+                    }
                 }
                 return;
             }
@@ -69,6 +83,7 @@ impl<T: Real> Pack<'_, T> {
                 columns[..lanes].copy_from_slice(self.columns);
                 for start in (0..len).step_by(L::LANES) {
                     let at = start.min(len - L::LANES);
+
                     L::transpose(from.add(at), &columns[..L::LANES], to.add(at * self.width), self.width);
                 }
                 return;

@@ -7,6 +7,7 @@ use std::hint::spin_loop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
 use std::thread::{self, JoinHandle, Thread};
+use std::time::Instant;
 
 /// Rounds of waiting awake: some tens of microseconds, about what it takes to be woken.
 const AWAKE: u32 = 20_000;
@@ -18,6 +19,8 @@ type Work = dyn Fn(usize, usize) + Sync;
 pub struct Pool {
     shared: Arc<Shared>,
     workers: Vec<(Thread, JoinHandle<()>)>,
+    /// Seconds that the caller alone would have taken for what was done since it last asked.
+    alone: f64,
 }
 
 /// What the threads know of each other. A thread that comes late finds nothing to do, and nobody waits for it.
@@ -63,12 +66,18 @@ impl Pool {
             handle.ok().map(|handle| (handle.thread().clone(), handle))
         };
         let workers = (0..count).map_while(worker).collect();
-        Pool { shared, workers }
+        Pool { shared, workers, alone: 0.0 }
     }
 
     /// How many threads work.
     pub fn threads(&self) -> usize {
         self.workers.len() + 1
+    }
+
+    /// The seconds that the caller alone would have taken for all that was done since this was last asked: as long as it
+    /// took for its own parts, and as much more as there were others; if it had none, all that the threads took.
+    pub fn alone(&mut self) -> f64 {
+        std::mem::take(&mut self.alone)
     }
 
     /// Has each of so many parts done by some thread, and returns when all are. Nobody else may ask meanwhile: that is
@@ -77,7 +86,8 @@ impl Pool {
     /// # Panics
     /// If `work` does.
     pub fn run(&mut self, parts: usize, work: &(dyn Fn(usize, usize) + Sync)) {
-        let shared = &*self.shared;
+        let threads = self.threads();
+        let Pool { shared, workers, alone } = self;
         // SAFETY: no part is taken between rounds. The lifetime is longer than it should be only until `left` is 0
         // again, which is waited for below, also if `work` panics here.
         unsafe {
@@ -87,18 +97,24 @@ impl Pool {
         shared.left.store(parts, Relaxed);
         let round = (shared.open.load(Relaxed) >> 32).wrapping_add(1);
         shared.open.store(round << 32 | parts as u64, SeqCst);
-        for ((thread, _), asleep) in self.workers.iter().zip(&shared.asleep) {
+        for ((thread, _), asleep) in workers.iter().zip(&shared.asleep) {
             if asleep.swap(false, SeqCst) {
                 thread.unpark();
             }
         }
+        let start = Instant::now();
+        let own = shared.work_on(0);
+        let worked = start.elapsed().as_secs_f64();
         let mut rounds = 0u32;
-        shared.work_on(0);
         while shared.left.load(Acquire) > 0 {
             rounds += 1;
             // A worker may have lost its processor to another program: then ours is worth more to it than to us.
             if rounds.is_multiple_of(AWAKE) { thread::yield_now() } else { spin_loop() }
         }
+        *alone += match own {
+            0 => start.elapsed().as_secs_f64() * threads as f64,
+            own => worked * parts as f64 / own as f64,
+        };
         assert!(!shared.broken.load(Relaxed), "a part of the work panicked");
     }
 }
@@ -112,8 +128,9 @@ impl Shared {
         }
     }
 
-    /// Takes parts until there are none.
-    fn work_on(&self, thread: usize) {
+    /// Takes parts until there are none, and tells how many.
+    fn work_on(&self, thread: usize) -> usize {
+        let mut done = 0;
         while let Some(part) = self.take() {
             // SAFETY: a part is taken: what was written for the round stays until it is done.
             let work = unsafe { (*self.work.get()).map(|work| &*work) };
@@ -122,7 +139,9 @@ impl Shared {
                 self.broken.store(true, Relaxed);
             }
             self.left.fetch_sub(1, Release);
+            done += 1;
         }
+        done
     }
 
     /// The number of a part that nobody has taken.

@@ -5,7 +5,8 @@
 //! are copied once, as many as a vector has lanes side by side, so that they are read in order.
 
 use super::pack::Pack;
-use super::tile::{Place, Real, Segment};
+use super::run::Segments;
+use super::tile::{Place, Real, VECTORS};
 use super::variant::Variant;
 use crate::plan::schedule::ContractAxis;
 use std::ops::Range;
@@ -13,7 +14,7 @@ use std::ops::Range;
 /// Elements from which on a stride is far.
 const FAR: u64 = 256;
 /// Panels from which on copying is worth it.
-const LEAST_PANELS: usize = 4;
+const LEAST_PANELS: usize = 2;
 /// Bytes of the longest copy.
 const LONGEST: usize = 1 << 23;
 
@@ -76,19 +77,37 @@ impl Rows {
         variant: Variant,
         from: *const T,
         rows: Range<usize>,
-        (segments, stride): (&[Segment], isize),
+        segments: &Segments,
         to: *mut T,
     ) {
         let Some(copied) = &self.copied else { return };
         let mut first = rows.start;
         while first < rows.end {
-            // Up to where the next rows side by side begin.
-            let end = (first / self.lanes * self.lanes + self.lanes).min(rows.end);
+            // Some vectors at once, as each line of memory is then read by few passes; what is copied in whole vectors
+            // would reach beyond its own lanes from another lane on.
+            let group =
+                |vectors: usize| (first / self.lanes * self.lanes + vectors * self.lanes).min(rows.end);
+            let is_together = |end: usize| Place::are_neighbours(&self.places[first..end]);
+            let aligned = first.is_multiple_of(self.lanes);
+            let (end, together) = match group(VECTORS) {
+                end if aligned && is_together(end) => (end, true),
+                _ => (group(1), aligned && is_together(group(1))),
+            };
             let columns = &self.places[first..end];
-            // What is copied in whole vectors would reach beyond its own lanes from another lane on.
-            let together = Place::are_neighbours(columns) && first.is_multiple_of(self.lanes);
             let (to, width) = (to.wrapping_offset(copied[first].operand), self.lanes);
-            let job = Pack { from, columns, together, segments, at: |segment| segment.a, stride, to, width };
+            let (list, stride) = (&segments.list, segments.stride.0);
+            let apart = self.length * self.lanes;
+            let job = Pack {
+                from,
+                columns,
+                together,
+                segments: list,
+                at: |segment| segment.a,
+                stride,
+                to,
+                width,
+                apart,
+            };
             // SAFETY: inside the operand; the copy has so many elements for each element of `k`.
             unsafe { variant.run(job) };
             first = end;

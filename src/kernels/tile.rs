@@ -346,6 +346,23 @@ pub struct TileArgs<'a, T> {
     pub divisor: T,
 }
 
+/// Does something for each row, or vector, of a tile, of whose number it makes a constant: written out, so that what is indexed by it is in
+/// registers from the first pass of the compiler on. A loop is unrolled too late for that.
+macro_rules! for_each {
+    ($index:ident < ROWS: $body:expr) => {
+        for_each!($index < ROWS: $body; 0 1 2 3 4 5 6 7)
+    };
+    ($index:ident < COLUMNS: $body:expr) => {
+        for_each!($index < COLUMNS: $body; 0 1 2 3)
+    };
+    ($index:ident < $end:ident: $body:expr; $($value:literal)*) => {$(
+        if $value < $end {
+            const $index: usize = $value;
+            $body
+        }
+    )*};
+}
+
 /// One tile. `WHOLE`: every lane is there.
 ///
 /// # Safety
@@ -357,22 +374,26 @@ unsafe fn tile<L: Lanes, const ROWS: usize, const COLUMNS: usize, const WHOLE: b
 ) {
     // SAFETY: by the contract above, every address below is inside its array and `L` is available.
     unsafe {
-        let masks: [L::Mask; COLUMNS] = std::array::from_fn(|v| L::mask(args.lanes[v]));
-        let load = |v: usize, from| if WHOLE { L::load(from) } else { L::load_part(from, masks[v]) };
-        let a: [*const L::Real; ROWS] = std::array::from_fn(|i| args.a.wrapping_offset(args.rows[i].operand));
-        let mut sums = [[L::splat(L::Real::of(0.0)); COLUMNS]; ROWS];
+        let zero = L::splat(L::Real::of(0.0));
+        let mut sums = [[zero; VECTORS]; self::ROWS];
+        let mut a = [args.a; self::ROWS];
+        let mut masks = [L::mask(0); VECTORS];
+        for_each!(V < COLUMNS: masks[V] = L::mask(args.lanes[V]));
+        for_each!(I < ROWS: a[I] = args.a.wrapping_offset(args.rows.get_unchecked(I).operand));
         let mut segments = args.segments.iter();
         if let Some(&Segment { a: mut at_a, b: mut at_b, len: mut left }) = segments.next() {
             // One loop through all parts: with a loop inside a loop the compiler moves every sum to another register
             // and back at each turn.
             loop {
-                let row: [L; COLUMNS] = std::array::from_fn(|v| load(v, args.b[v].wrapping_offset(at_b)));
-                for (a, sums) in a.iter().zip(&mut sums) {
-                    let x = L::splat(*a.wrapping_offset(at_a));
-                    for (sum, &y) in sums.iter_mut().zip(&row) {
-                        *sum = x.fma(y, *sum);
-                    }
-                }
+                let mut row = [zero; VECTORS];
+                for_each!(V < COLUMNS: {
+                    let from = args.b[V].wrapping_offset(at_b);
+                    row[V] = if WHOLE { L::load(from) } else { L::load_part(from, masks[V]) };
+                });
+                for_each!(I < ROWS: {
+                    let x = L::splat(*a[I].wrapping_offset(at_a));
+                    for_each!(V < COLUMNS: sums[I][V] = x.fma(row[V], sums[I][V]));
+                });
                 (at_a, at_b, left) = (at_a + args.a_k, at_b + args.b_k, left - 1);
                 if left == 0 {
                     let Some(next) = segments.next() else { break };
@@ -380,15 +401,21 @@ unsafe fn tile<L: Lanes, const ROWS: usize, const COLUMNS: usize, const WHOLE: b
                 }
             }
         }
-        for (place, sums) in args.rows.iter().zip(&sums) {
-            for (v, &sum) in sums.iter().enumerate() {
-                let to = args.out[v].wrapping_offset(place.out);
-                let sum = if args.add { load(v, to).add(sum) } else { sum };
-                let one = L::Real::of(1.0);
-                let sum = if args.divisor != one { sum.div(L::splat(args.divisor)) } else { sum };
-                if WHOLE { sum.store(to) } else { sum.store_part(to, masks[v]) }
-            }
-        }
+        let one = L::Real::of(1.0);
+        for_each!(I < ROWS: {
+            let row = args.rows.get_unchecked(I).out;
+            for_each!(V < COLUMNS: {
+                let to = args.out[V].wrapping_offset(row);
+                let mut sum = sums[I][V];
+                if args.add {
+                    sum = if WHOLE { L::load(to) } else { L::load_part(to, masks[V]) }.add(sum);
+                }
+                if args.divisor != one {
+                    sum = sum.div(L::splat(args.divisor));
+                }
+                if WHOLE { sum.store(to) } else { sum.store_part(to, masks[V]) }
+            });
+        });
     }
 }
 

@@ -1,0 +1,407 @@
+//! How a prepared contraction runs: block after block of the chain over `k`, panel after panel of columns, each in tiles.
+
+use super::ahead::will_write;
+use super::pack::Pack;
+use super::pool::Pool;
+use super::scatter::Scatter;
+use super::task::{Task, Vector, WIDEST, parted};
+use super::tile::{MOST_LANES, Place, ROWS, Real, Segment, Tile, TileArgs, VECTORS};
+use super::walk::Walk;
+use super::{count, even_blocks, offsets};
+use crate::plan::schedule::ContractAxis;
+use std::ops::Range;
+
+impl Task {
+    /// See [`super::contract`]; `scratch` has [`Task::scratch_len`] elements for the threads of the pool.
+    ///
+    /// # Safety
+    /// As there.
+    pub(super) unsafe fn run<T: Real>(
+        &self,
+        [a, b]: [*const T; 2],
+        out: *mut T,
+        scratch: *mut T,
+        n: usize,
+        pool: Option<&mut Pool>,
+    ) {
+        let (a, b) = if self.exchanged { (b, a) } else { (a, b) };
+        let threads = pool.as_ref().map_or(1, |pool| pool.threads());
+        let panels = scratch.wrapping_add(self.copies(threads) * self.rows.copy_len());
+        let arrays = Arrays { a, b, out, panel: panels, copy: scratch };
+        let chain = Chain::new(count(&self.k, n), self.k_block);
+        let blocks = 0..chain.blocks;
+        let Some(pool) = pool else {
+            // SAFETY: handed on.
+            return unsafe { self.part(arrays, n, Part::WHOLE, chain, blocks, false) };
+        };
+        let [rows, columns] = self.counts.map(|count| count.for_examples(n));
+        let products = self.panels(columns) * count(&self.batch, n);
+        // Several parts a thread, so that none waits long for another; but panels that rows share are packed by each.
+        let by_rows = products < 2 * threads && rows >= 2 * threads * ROWS;
+        let of = if by_rows { threads } else { products.min(4 * threads) };
+        let part = |number| Part { number, of, by_rows };
+        let own =
+            |thread: usize, copy: usize| arrays.moved(thread * self.panel_len(), copy * self.rows.copy_len());
+        if self.copies(threads) > 1 {
+            // SAFETY: handed on; no two parts write the same element of the result, no two threads the same scratch
+            // memory.
+            let work = |thread, number| unsafe {
+                self.part(own(thread, thread), n, part(number), chain, blocks.clone(), false)
+            };
+            return pool.run(of, &work);
+        }
+        for block in blocks {
+            if self.rows.width().is_some() {
+                // SAFETY: handed on; parts copy rows apart from each other's.
+                let copy = |_, number| unsafe {
+                    self.copy_rows(own(0, 0), n, Part { number, of: 2 * threads, by_rows }, chain, block)
+                };
+                pool.run(2 * threads, &copy);
+            }
+            // SAFETY: as above; all rows are copied.
+            let work = |thread, number| unsafe {
+                self.part(own(thread, 0), n, part(number), chain, block..block + 1, true)
+            };
+            pool.run(of, &work);
+        }
+    }
+
+    /// Copies a share of the rows for a block of the chain over `k`.
+    ///
+    /// # Safety
+    /// As of [`Task::run`]: there are no products apart from each other.
+    unsafe fn copy_rows<T: Real>(&self, arrays: Arrays<T>, n: usize, part: Part, chain: Chain, block: usize) {
+        let mut segments = Segments::default();
+        self.fill::<T>(&mut segments, chain, block, n);
+        let (rows, lanes) = (self.counts[0].for_examples(n), self.variant.lanes::<T>());
+        // Whole vectors: the last one's lanes are one share's.
+        let share = part.share(rows.div_ceil(lanes));
+        let rows = share.start * lanes..rows.min(share.end * lanes);
+        // SAFETY: handed on.
+        unsafe {
+            let a = arrays.a.offset(self.start[0] as isize);
+            self.rows.copy(self.variant, a, rows, &segments, arrays.copy);
+        }
+    }
+
+    /// Copies of rows that so many threads need: one, but for batches of products, of which each works on another.
+    pub(super) fn copies(&self, threads: usize) -> usize {
+        if self.batch.is_empty() || self.rows.width().is_none() { 1 } else { threads }
+    }
+
+    /// Vectors that so many columns begin.
+    fn vectors(&self, columns: usize) -> &[Vector] {
+        let vectors = &self.columns.vectors;
+        &vectors[..vectors.partition_point(|vector| vector.first < columns)]
+    }
+
+    /// Panels of so many columns.
+    fn panels(&self, columns: usize) -> usize {
+        self.vectors(columns).len().div_ceil(self.variant.vectors())
+    }
+
+    /// A part of some blocks of the chain over `k`: some panels, or some rows of all of them. Each element of the result
+    /// is computed by one thread in the way in which one alone computes it. The copy of rows may be there already.
+    ///
+    /// # Safety
+    /// As of [`Task::run`]; the panel is this part's alone, as is the copy, if it is not there.
+    unsafe fn part<T: Real>(
+        &self,
+        arrays: Arrays<T>,
+        n: usize,
+        part: Part,
+        chain: Chain,
+        blocks: Range<usize>,
+        is_copied: bool,
+    ) {
+        let [rows, columns] = self.counts.map(|count| count.for_examples(n));
+        let (vectors, panels) = (self.vectors(columns), self.panels(columns));
+        let products = panels * count(&self.batch, n);
+        let (own, rows) =
+            if part.by_rows { (0..products, part.share(rows)) } else { (part.share(products), 0..rows) };
+        let mut segments = Segments::default();
+        for block in blocks {
+            self.fill::<T>(&mut segments, chain, block, n);
+            let divisor = if self.mean && block + 1 == chain.blocks { T::of(n as f64) } else { T::of(1.0) };
+            let ends = Ends { add: block > 0, divisor };
+            let mut copied = is_copied.then_some(self.start[0] as isize);
+            for product in own.clone() {
+                let at = offsets(&self.batch, product / panels, n);
+                let [a, b, out] = std::array::from_fn(|which| (self.start[which] + at[which]) as isize);
+                let panel = product % panels * self.variant.vectors();
+                let panel = &vectors[panel..vectors.len().min(panel + self.variant.vectors())];
+                // SAFETY: offsets of axes inside their extents stay inside the buffers, by the caller's contract.
+                unsafe {
+                    let mut moved = Arrays {
+                        a: arrays.a.offset(a),
+                        b: arrays.b.offset(b),
+                        out: arrays.out.offset(out),
+                        ..arrays
+                    };
+                    if self.rows.width().is_some() {
+                        if copied.replace(a) != Some(a) {
+                            self.rows.copy(self.variant, moved.a, rows.clone(), &segments, arrays.copy);
+                        }
+                        moved.a = arrays.copy;
+                    }
+                    self.panel(moved, self.rows.read(rows.clone()), panel, columns, &segments, ends);
+                }
+            }
+        }
+    }
+
+    /// The parts of a block of the chain over `k`.
+    fn fill<T: Real>(&self, segments: &mut Segments, chain: Chain, block: usize, n: usize) {
+        let packed = self.columns.packed.then_some(self.variant.vectors() * self.variant.lanes::<T>());
+        segments.fill(&self.k, chain.block(block), n, [self.rows.width(), packed]);
+    }
+
+    /// One block of the chain over `k`, for some rows and the columns of a panel.
+    ///
+    /// # Safety
+    /// As of [`Task::run`]: all rows and columns, at every element of `k`, are inside the arrays.
+    unsafe fn panel<T: Real>(
+        &self,
+        Arrays { a, b, out, panel: scratch, .. }: Arrays<T>,
+        rows: &[Place],
+        panel: &[Vector],
+        columns: usize,
+        segments: &Segments,
+        ends: Ends<T>,
+    ) {
+        let lanes = self.variant.lanes::<T>();
+        let mut args = TileArgs {
+            segments: &segments.read,
+            a,
+            a_k: segments.read_stride.0,
+            rows,
+            b: [b; VECTORS],
+            b_k: segments.read_stride.1,
+            out: [out; VECTORS],
+            lanes: [0; VECTORS],
+            add: ends.add,
+            divisor: ends.divisor,
+        };
+        for (v, vector) in panel.iter().enumerate() {
+            args.b[v] = b.wrapping_offset(vector.place.operand);
+            args.out[v] = out.wrapping_offset(vector.place.out);
+            args.lanes[v] = vector.count.min(columns - vector.first);
+        }
+        if self.columns.packed {
+            // SAFETY: the operand reaches as far; `scratch_len` has room for a panel.
+            unsafe { self.pack(b, panel, &args, segments, scratch) };
+            args.b = std::array::from_fn(|v| scratch.wrapping_add(v * lanes).cast_const());
+        }
+        // SAFETY: rows and columns are inside what `args` points to: the operands or the packed panel, and the
+        // result.
+        unsafe { self.column_of_tiles(args, panel, out) };
+    }
+
+    /// All rows of one panel of columns, in tiles of about the same height.
+    ///
+    /// # Safety
+    /// What `args` describes is inside the operands, or the packed panel; the columns of the panel, from `out` on, are
+    /// inside the result.
+    unsafe fn column_of_tiles<T: Real>(&self, args: TileArgs<T>, panel: &[Vector], out: *mut T) {
+        // SAFETY: handed on.
+        unsafe {
+            match self.columns.scattered {
+                true => self.scattered(args, panel, out),
+                false => self.tiles(args, panel.len()),
+            }
+        }
+    }
+
+    /// Rows and columns in tiles.
+    ///
+    /// # Safety
+    /// What `args` describes is inside its arrays.
+    unsafe fn tiles<T: Real>(&self, args: TileArgs<T>, vectors: usize) {
+        let (rows, lanes) = (args.rows, self.variant.lanes::<T>());
+        let whole = args.lanes[..vectors].iter().all(|&count| count == lanes);
+        let tiles = rows.len().div_ceil(self.variant.height(vectors));
+        for tile in 0..tiles {
+            let rows = &rows[rows.len() * tile / tiles..rows.len() * (tile + 1) / tiles];
+            if self.far && !self.columns.scattered {
+                // It comes while the sums are made: stores would wait for one line after the other.
+                for place in rows {
+                    args.out[..vectors].iter().for_each(|out| will_write(out.wrapping_offset(place.out)));
+                }
+            }
+            // SAFETY: handed on.
+            unsafe { self.variant.run(Tile { args: TileArgs { rows, ..args }, vectors, whole }) };
+        }
+    }
+
+    /// Rows whose columns are no neighbours in the result, as many at a time as a vector has lanes.
+    ///
+    /// # Safety
+    /// As of [`Task::column_of_tiles`].
+    unsafe fn scattered<T: Real>(&self, args: TileArgs<T>, panel: &[Vector], out: *mut T) {
+        let lanes = self.variant.lanes::<T>();
+        let mut sums = [T::of(0.0); MOST_LANES * WIDEST];
+        let first = sums.as_mut_ptr();
+        let TileArgs { add, divisor, .. } = args;
+        for rows in args.rows.chunks(lanes) {
+            let mut apart = [Place { operand: 0, out: 0 }; MOST_LANES];
+            for (k, (apart, place)) in apart.iter_mut().zip(rows).enumerate() {
+                *apart = Place { operand: place.operand, out: (k * WIDEST) as isize };
+            }
+            let to = std::array::from_fn(|v| first.wrapping_add(v * lanes));
+            let (rows_apart, divisor_apart) = (&apart[..rows.len()], T::of(1.0));
+            let args = TileArgs { rows: rows_apart, out: to, add: false, divisor: divisor_apart, ..args };
+            // SAFETY: handed on; there is a row of the widest tile for each row.
+            unsafe { self.tiles(args, panel.len()) };
+            for (v, vector) in panel.iter().enumerate() {
+                let columns = &self.columns.places[vector.first..][..args.lanes[v]];
+                let sums = to[v].cast_const();
+                // SAFETY: rows and columns are inside the result.
+                unsafe { self.variant.run(Scatter { sums, rows, columns, out, add, divisor }) };
+            }
+        }
+    }
+
+    /// Copies the columns of a panel to `to[k, vector, lane]`.
+    ///
+    /// # Safety
+    /// The columns are inside the operand at every element of `k`; `to` has room for a panel.
+    unsafe fn pack<T: Real>(
+        &self,
+        b: *const T,
+        panel: &[Vector],
+        args: &TileArgs<T>,
+        segments: &Segments,
+        to: *mut T,
+    ) {
+        let lanes = self.variant.lanes::<T>();
+        let places = |v: usize, count: usize| &self.columns.places[panel[v].first..][..count];
+        let pack = |columns, together, v: usize| {
+            let job = Pack {
+                from: b,
+                columns,
+                together,
+                segments: &segments.list,
+                at: |segment| segment.b,
+                stride: segments.stride.1,
+                to: to.wrapping_add(v * lanes),
+                width: self.variant.vectors() * lanes,
+                apart: lanes,
+            };
+            // SAFETY: inside the operand; each element of `k` has a row of `width` in the panel.
+            unsafe { self.variant.run(job) }
+        };
+        let all = places(0, args.lanes[..panel.len()].iter().sum());
+        if panel.iter().all(|vector| vector.together) && Place::are_neighbours(all) {
+            return pack(all, true, 0);
+        }
+        for (v, vector) in panel.iter().enumerate() {
+            pack(places(v, args.lanes[v]), vector.together, v);
+        }
+    }
+}
+
+/// The chain over `k`, in blocks.
+#[derive(Clone, Copy)]
+struct Chain {
+    extent: usize,
+    blocks: usize,
+    length: usize,
+}
+
+impl Chain {
+    fn new(extent: usize, longest: usize) -> Chain {
+        let (blocks, length) = even_blocks(extent, longest);
+        Chain { extent, blocks, length }
+    }
+
+    /// The elements of a block.
+    fn block(self, number: usize) -> Range<usize> {
+        number * self.length..self.extent.min((number + 1) * self.length)
+    }
+}
+
+/// The parts of a block of the chain over `k`.
+#[derive(Default)]
+pub(super) struct Segments {
+    pub list: Vec<Segment>,
+    /// Strides within a part, in the rows' and the columns' operand.
+    pub stride: (isize, isize),
+    /// The same as tiles read them: in copies of rows, in a panel of packed columns.
+    read: Vec<Segment>,
+    read_stride: (isize, isize),
+}
+
+impl Segments {
+    /// For a block of `k`; `widths`: elements from one of `k` to the next, where rows and columns are copied.
+    fn fill(&mut self, axes: &[ContractAxis], k: Range<usize>, n: usize, widths: [Option<usize>; 2]) {
+        let (outer, inner) = parted(axes);
+        let (length, stride) = (inner.extent.len_for(n).max(1), (inner.a as isize, inner.b as isize));
+        let [rows, columns] = widths.map(|width| width.map(|width| width as isize));
+        self.stride = stride;
+        self.read_stride = (rows.unwrap_or(stride.0), columns.unwrap_or(stride.1));
+        self.list.clear();
+        self.read.clear();
+        let mut at = k.start;
+        let mut walk = Walk::new(outer, if outer.is_empty() { 0 } else { at / length }, n);
+        while at < k.end {
+            let [a, b, _] = walk.next().expect("a walk has no end").map(|offset| offset as isize);
+            let i = if outer.is_empty() { at } else { at % length };
+            let len = (if outer.is_empty() { k.end } else { at - i + length }).min(k.end) - at;
+            let (a, b) = (a + i as isize * stride.0, b + i as isize * stride.1);
+            self.list.push(Segment { a, b, len });
+            let done = (at - k.start) as isize;
+            let (a, b) = (rows.map_or(a, |width| done * width), columns.map_or(b, |width| done * width));
+            self.read.push(Segment { a, b, len });
+            at += len;
+        }
+    }
+}
+
+/// The arrays of a product.
+#[derive(Clone, Copy)]
+struct Arrays<T> {
+    a: *const T,
+    b: *const T,
+    out: *mut T,
+    /// Memory for a panel of packed columns, and for a copy of the rows.
+    panel: *mut T,
+    copy: *mut T,
+}
+
+impl<T> Arrays<T> {
+    /// The same with other memory to work with: so many elements further on.
+    fn moved(self, panel: usize, copy: usize) -> Self {
+        Arrays { panel: self.panel.wrapping_add(panel), copy: self.copy.wrapping_add(copy), ..self }
+    }
+}
+
+// SAFETY: pointers that threads use by the contract of [`Task::run`]: they read operands, and write each its own part.
+unsafe impl<T> Sync for Arrays<T> {}
+// SAFETY: as above.
+unsafe impl<T> Send for Arrays<T> {}
+
+/// Which of how many parts.
+#[derive(Clone, Copy)]
+struct Part {
+    number: usize,
+    of: usize,
+    /// Whether it is some rows of all panels, rather than all rows of some.
+    by_rows: bool,
+}
+
+impl Part {
+    /// There is only one.
+    const WHOLE: Part = Part { number: 0, of: 1, by_rows: false };
+
+    /// Its share of so many.
+    fn share(self, count: usize) -> Range<usize> {
+        count * self.number / self.of..count * (self.number + 1) / self.of
+    }
+}
+
+/// How the end of a block is written.
+#[derive(Clone, Copy)]
+struct Ends<T> {
+    add: bool,
+    divisor: T,
+}
