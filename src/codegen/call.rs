@@ -39,6 +39,8 @@ pub struct Workspace {
 pub struct Call<'a, T> {
     /// The memory of every region of the schedule but arena and inputs: see [`Module::run`] for lengths.
     pub regions: Vec<(Region, &'a mut [T])>,
+    /// The memory of regions that no step writes: in place of such a one above.
+    pub lent: Vec<(Region, &'a [T])>,
     /// The columns of the data, each as long as there are examples times the elements of one.
     pub columns: &'a [&'a [T]],
     /// Numbers of the examples to go through, in batches of the schedule's capacity; the last of an epoch may be
@@ -149,11 +151,16 @@ impl Module {
         let examples = call.order.len();
         let pointer = |room: &Room| {
             let own = workspace.regions.iter_mut().find(|held| held.0 == room.region);
-            let (length, pointer) = match own {
-                Some((_, lines)) => {
+            let lent = call.lent.iter().find(|lent| lent.0 == room.region);
+            let (length, pointer) = match (own, lent) {
+                (Some((_, lines)), _) => {
                     (lines.len() * CacheLine::SIZE / size_of::<T>(), lines.as_mut_ptr().cast())
                 }
-                None => {
+                (None, Some((region, memory))) => {
+                    assert!(!self.writes(*region), "{region:?} is written");
+                    (memory.len(), memory.as_ptr().cast_mut().cast())
+                }
+                (None, None) => {
                     let given = call.regions.iter_mut().find(|held| held.0 == room.region);
                     let (_, memory) = given.unwrap_or_else(|| panic!("no memory for {:?}", room.region));
                     (memory.len(), memory.as_mut_ptr().cast())

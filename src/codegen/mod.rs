@@ -114,6 +114,8 @@ pub struct Module {
     capacity: usize,
     record_len: usize,
     rooms: Vec<Room>,
+    /// Regions that some step writes.
+    written: Vec<Region>,
     /// Columns of the data that are read, with the elements of one example.
     columns: Vec<(usize, usize)>,
     clif: String,
@@ -124,6 +126,11 @@ impl Module {
     /// The code as given to Cranelift, if it was kept.
     pub fn clif(&self) -> &str {
         &self.clif
+    }
+
+    /// Whether some step writes a region.
+    pub fn writes(&self, region: Region) -> bool {
+        self.written.contains(&region)
     }
 
     /// The time spent in each step, if it is taken.
@@ -191,6 +198,7 @@ pub fn compile(schedule: &Schedule, options: Options) -> Result<Module, String> 
         capacity: schedule.capacity as usize,
         record_len: record_len(schedule),
         rooms: schedule.rooms(),
+        written: written(schedule),
         columns: columns(schedule),
         clif,
         asm,
@@ -204,6 +212,27 @@ fn columns(schedule: &Schedule) -> Vec<(usize, usize)> {
         _ => None,
     };
     schedule.regions().into_iter().filter_map(row).collect()
+}
+
+/// The regions that some step writes.
+fn written(schedule: &Schedule) -> Vec<Region> {
+    let mut buffers = vec![];
+    for step in &schedule.steps {
+        step.for_each_leaf(&mut |step| match step {
+            Step::Nest(nest) => walk::statements(&nest.body, &mut |stmt| {
+                if let Stmt::Store { at, .. } = stmt {
+                    buffers.push(at.buffer);
+                }
+            }),
+            Step::Contract(contract) => buffers.push(contract.out.buffer),
+            Step::Scatter(scatter) => buffers.push(scatter.out),
+            Step::Recur(_) => unreachable!("no leaf"),
+        });
+    }
+    let mut regions: Vec<Region> = buffers.iter().map(|id| schedule.buffers[id.0 as usize].region).collect();
+    regions.sort();
+    regions.dedup();
+    regions
 }
 
 /// Operations up to which a whole schedule is one function.

@@ -116,8 +116,12 @@ pub fn evaluate<T: Element>(circuit: &Circuit, roots: &[ValueId], bindings: &Bin
             });
         }
     }
-    let root = |root: &ValueId| values[root.index()].clone().expect("a root is kept to the end");
-    roots.iter().map(root).collect()
+    let mut result = |(k, root): (usize, &ValueId)| {
+        let value = &mut values[root.index()];
+        let value = if roots[k + 1..].contains(root) { value.clone() } else { value.take() };
+        value.expect("a root is kept to the end")
+    };
+    roots.iter().enumerate().map(&mut result).collect()
 }
 
 /// Evaluates the members of a recurrence. Whole arrays, again and again: whatever the lags read at first, after one

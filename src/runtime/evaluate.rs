@@ -102,9 +102,6 @@ impl Evaluator {
     fn before(&self, weights: &Weights, data: &Dataset, order: &[u32]) -> Vec<Numbers> {
         let schedule = &self.built.schedule;
         let steps = order.len().div_ceil(schedule.capacity as usize);
-        let mut store = Store::new(&self.built, steps, order.len());
-        store.put(Region::Params, &weights.params);
-        store.put(Region::States, &weights.states);
         let mut records = vec![];
         for _ in 0..steps {
             // Evaluation uses a fixed step.
@@ -112,7 +109,7 @@ impl Evaluator {
         }
         let columns = named_columns(&self.inputs, data);
         data.advise(false);
-        store.run(&self.built, &columns, order, &records);
+        let store = Store::of_weights(&self.built, weights, &columns, order, &records);
         let result = |k| store.numbers(Region::Output(k as u16)).cloned().unwrap_or_default();
         (0..self.cut.before.len()).map(result).collect()
     }

@@ -247,14 +247,10 @@ fn whole(
     let stage = Stage { circuit: circuit.clone(), homes, wanted };
     let built = build(vec![stage], Setup { capacity: 1, seed, dtype, recompute: false })
         .expect("Cranelift compiles what the planner makes");
-    let mut store = Store::new(&built, 1, 1);
-    store.put(Region::Params, &weights.params);
-    store.put(Region::States, &weights.states);
     let mut records = vec![];
     built.records.push(Moment::EVALUATION, &mut records);
     let columns: Vec<Slice> = columns.iter().map(Numbers::slice).collect();
-    store.run(&built, &columns, &[0], &records);
-    scores_in(&store)
+    scores_in(&Store::of_weights(&built, weights, &columns, &[0], &records))
 }
 
 /// The scores that a run left.

@@ -3,7 +3,7 @@
 
 use super::layout::{Layout, Piece};
 use super::weights::Weights;
-use crate::circuit::{Dtype, ValueId};
+use crate::circuit::Dtype;
 use crate::elaborate::model::Model;
 use crate::interpret::{Bindings, Element, evaluate};
 
@@ -19,10 +19,11 @@ pub fn initial_values(model: &Model, params: &Layout, states: &Layout, seed: u64
 fn initial<T: Element>(model: &Model, params: &Layout, states: &Layout, seed: u64) -> Weights {
     let zeros = |layout: &Layout| vec![T::of(0.0); layout.len];
     let (mut flat_params, mut flat_states) = (zeros(params), zeros(states));
-    let values: Vec<ValueId> = model.initial_values.iter().map(|&(_, value)| value).collect();
     let bindings = Bindings::<T> { seed, step: 0, ..Bindings::new(1) };
-    let arrays = evaluate(&model.initial, &values, &bindings);
-    for (&(slot, _), mut array) in model.initial_values.iter().zip(arrays) {
+    for &(slot, value) in &model.initial_values {
+        // One after the other: what all of them are made from would be there at once.
+        let [mut array] =
+            <[_; 1]>::try_from(evaluate(&model.initial, &[value], &bindings)).expect("one root");
         if model.orthogonal.contains(&slot) {
             let rows = model.circuit.slot(slot).shape.dims[0] as usize;
             orthonormalise(&mut array.data, rows);

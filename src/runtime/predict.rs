@@ -205,9 +205,6 @@ impl Predictor {
     pub fn run(&self, weights: &Weights, data: &Dataset, rows: &[u32]) -> Vec<Tensor> {
         let schedule = &self.built.schedule;
         let steps = rows.len().div_ceil(schedule.capacity as usize);
-        let mut store = Store::new(&self.built, steps, rows.len());
-        store.put(Region::Params, &weights.params);
-        store.put(Region::States, &weights.states);
         let mut records = vec![];
         (0..steps).for_each(|_| self.built.records.push(Moment::EVALUATION, &mut records));
         let nothing: Vec<Numbers> =
@@ -218,7 +215,7 @@ impl Predictor {
                 data.column(name).map_or(nothing.slice(), |column| column.data.slice())
             })
             .collect();
-        store.run(&self.built, &columns, rows, &records);
+        let store = Store::of_weights(&self.built, weights, &columns, rows, &records);
         let tensor = |(k, asked): (usize, &Asked)| {
             let numbers = store.numbers(Region::Output(k as u16));
             let dims = std::iter::once(rows.len()).chain(self.dims[k].iter().map(|&extent| extent as usize));

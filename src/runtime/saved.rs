@@ -13,6 +13,7 @@ use crate::data::Dataset;
 use crate::diagnostic::{Diagnostic, codes};
 use serde_json::{Value, json};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What all tensors of a run begin with, that are no result.
@@ -126,11 +127,13 @@ pub fn resumed(loaded: &Loaded, trainer: &Trainer, dtype: Dtype) -> Result<RunSt
     };
     let text = checkpoint::entry(loaded, TRAINING).ok_or_else(no_run)?;
     let told: Value = serde_json::from_str(text).map_err(|_| no_run())?;
-    let result = Weights::from_file(loaded, &trainer.params, &trainer.states, dtype)?;
+    let of =
+        |loaded: &Loaded| Weights::from_file(loaded, &trainer.params, &trainer.states, dtype).map(Arc::new);
+    let result = of(loaded)?;
     let kept = told["kept"].as_u64().map(|epoch| epoch as u32);
     let weights = match kept {
-        Some(_) => Weights::from_file(&below(loaded, "now/"), &trainer.params, &trainer.states, dtype)?,
-        None => result.clone(),
+        Some(_) => of(&below(loaded, "now/"))?,
+        None => Arc::clone(&result),
     };
     let pieces = trainer.moment_pieces();
     let moments = pieces.iter().map(|pieces| moment(loaded, pieces, dtype)).collect::<Result<_, _>>()?;

@@ -1,6 +1,7 @@
 //! The memory of a run that outlives a step: parameters, gradients, moments, states, results and the log.
 
 use super::build::Built;
+use super::weights::Weights;
 use crate::circuit::{Dtype, Numbers, Slice};
 use crate::codegen::{Call, Epochs, Workspace};
 use crate::interpret::Element;
@@ -17,7 +18,39 @@ pub struct Store {
 impl Store {
     /// Zeros, long enough for so many steps over so many examples in one call.
     pub fn new(built: &Built, steps: usize, rows: usize) -> Store {
-        let own = |room: &Room| !matches!(room.region, Region::Arena | Region::Input(_));
+        Store::without(built, steps, rows, &[])
+    }
+
+    /// What is left of a run over some rows with given weights, which are read where they lie.
+    ///
+    /// # Panics
+    /// As [`Store::run`].
+    pub fn of_weights(
+        built: &Built,
+        weights: &Weights,
+        columns: &[Slice<'_>],
+        order: &[u32],
+        records: &[u32],
+    ) -> Store {
+        let given = [(Region::Params, &weights.params), (Region::States, &weights.states)];
+        // Weights of another type, and states that steps change, are copied.
+        let (lent, own): (Vec<_>, Vec<_>) = given.into_iter().partition(|(region, numbers)| {
+            numbers.dtype() == built.schedule.dtype && !built.module.writes(*region)
+        });
+        let regions: Vec<Region> = lent.iter().map(|lent| lent.0).collect();
+        let epochs = Epochs::one(order.len());
+        let steps = epochs.steps(order.len(), built.schedule.capacity as usize);
+        let mut store = Store::without(built, steps, order.len(), &regions);
+        own.into_iter().for_each(|(region, numbers)| store.put(region, numbers));
+        store.run_lent(built, columns, order, epochs, records, &lent);
+        store
+    }
+
+    /// As [`Store::new`], without some regions, which are lent for each call.
+    fn without(built: &Built, steps: usize, rows: usize, lent: &[Region]) -> Store {
+        let own = |room: &Room| {
+            !matches!(room.region, Region::Arena | Region::Input(_)) && !lent.contains(&room.region)
+        };
         let zeros = |room: Room| (room, Numbers::zeros(built.schedule.dtype, room.len_for(steps, rows)));
         let regions = built.schedule.rooms().into_iter().filter(own).map(zeros).collect();
         Store { regions, workspace: built.module.workspace() }
@@ -40,6 +73,13 @@ impl Store {
     pub fn put(&mut self, region: Region, values: &Numbers) {
         if let Some((_, held)) = self.regions.iter_mut().find(|held| held.0.region == region) {
             held.put(0, values);
+        }
+    }
+
+    /// Gives the memory of a region back; of its contents zeros are left when steps run again.
+    pub fn forget(&mut self, region: Region) {
+        if let Some((_, held)) = self.regions.iter_mut().find(|held| held.0.region == region) {
+            *held = Numbers::zeros(held.dtype(), 0);
         }
     }
 
@@ -70,9 +110,22 @@ impl Store {
         epochs: Epochs,
         records: &[u32],
     ) {
+        self.run_lent(built, columns, order, epochs, records, &[]);
+    }
+
+    /// As [`Store::run_epochs`], where some regions are lent.
+    fn run_lent(
+        &mut self,
+        built: &Built,
+        columns: &[Slice<'_>],
+        order: &[u32],
+        epochs: Epochs,
+        records: &[u32],
+        lent: &[(Region, &Numbers)],
+    ) {
         match built.schedule.dtype {
-            Dtype::F32 => self.run_in::<f32>(built, columns, order, epochs, records),
-            Dtype::F64 => self.run_in::<f64>(built, columns, order, epochs, records),
+            Dtype::F32 => self.run_in::<f32>(built, columns, order, epochs, records, lent),
+            Dtype::F64 => self.run_in::<f64>(built, columns, order, epochs, records, lent),
         }
     }
 
@@ -83,6 +136,7 @@ impl Store {
         order: &[u32],
         epochs: Epochs,
         records: &[u32],
+        lent: &[(Region, &Numbers)],
     ) {
         let steps = epochs.steps(order.len(), built.schedule.capacity as usize);
         for (room, held) in &mut self.regions {
@@ -90,6 +144,8 @@ impl Store {
         }
         let regions = self.regions.iter_mut().map(|(room, held)| (room.region, T::slice_mut(held))).collect();
         let columns: Vec<&[T]> = columns.iter().map(|&column| T::slice(column)).collect();
-        built.module.run(&mut self.workspace, Call { regions, columns: &columns, order, epochs, records });
+        let lent = lent.iter().map(|&(region, numbers)| (region, T::slice(numbers.slice()))).collect();
+        let call = Call { regions, lent, columns: &columns, order, epochs, records };
+        built.module.run(&mut self.workspace, call);
     }
 }

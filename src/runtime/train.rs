@@ -22,6 +22,7 @@ use crate::data::{Column, Dataset};
 use crate::diagnostic::Diagnostic;
 use crate::elaborate::model::{Best, Group, Model, Part, Training, Update};
 use crate::plan::schedule::Region;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// About how long native code runs before it comes back to report.
@@ -44,8 +45,8 @@ pub struct Trainer<'a> {
     columns: Vec<Slice<'a>>,
     /// Those of them that lie in mapped files.
     mapped: Vec<&'a Column>,
-    /// What stands where no step reads or writes.
-    initial: Weights,
+    /// What stands where no step reads or writes; nothing, where the store holds all.
+    beyond: Weights,
     /// Steps done.
     step: u64,
     /// What is run, to go over it again when a number is no longer finite.
@@ -131,7 +132,7 @@ pub struct Epoch {
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// The weights that are kept.
-    pub weights: Weights,
+    pub weights: Arc<Weights>,
     /// The epoch that they come from; 0: before the first.
     pub kept: u32,
     /// Epochs done.
@@ -191,8 +192,7 @@ impl<'a> Trainer<'a> {
         let evaluator = Evaluator::new(inference, &params, &states, seed, dtype)?;
         let mut store = Store::new(&built, 1, capacity as usize);
         let weights = initial_values(model, &params, &states, seed, dtype);
-        store.put(Region::Params, &weights.params);
-        store.put(Region::States, &weights.states);
+        let beyond = put(&mut store, &weights);
         for (k, moment) in update.moments().enumerate() {
             store.fill(Region::Moments(k as u16), moment.initial);
         }
@@ -204,7 +204,7 @@ impl<'a> Trainer<'a> {
         let watch = Watch {
             best: Record::new(training.keep.as_ref()),
             patience: Record::new(training.stop.as_ref().map(|stop| &stop.best)),
-            kept: (0, weights.clone()),
+            kept: Default::default(),
             stopped: false,
         };
         Ok(Trainer {
@@ -217,7 +217,7 @@ impl<'a> Trainer<'a> {
             states,
             columns,
             mapped,
-            initial: weights,
+            beyond,
             step: 0,
             model: model.clone(),
             update: update.clone(),
@@ -253,9 +253,13 @@ impl<'a> Trainer<'a> {
 
     /// The weights as they stand.
     pub fn weights(&self) -> Weights {
+        let standing = |beyond: &Numbers, region, len| match self.store.numbers(region) {
+            Some(held) if beyond.is_empty() => held.part(0..len),
+            held => overlaid(beyond, held),
+        };
         Weights {
-            params: overlaid(&self.initial.params, self.store.numbers(Region::Params)),
-            states: overlaid(&self.initial.states, self.store.numbers(Region::States)),
+            params: standing(&self.beyond.params, Region::Params, self.params.len),
+            states: standing(&self.beyond.states, Region::States, self.states.len),
         }
     }
 
@@ -264,9 +268,7 @@ impl<'a> Trainer<'a> {
     /// # Panics
     /// If their lengths are not those of the layouts.
     pub fn set_weights(&mut self, weights: &Weights) {
-        self.initial = weights.clone();
-        self.store.put(Region::Params, &weights.params);
-        self.store.put(Region::States, &weights.states);
+        self.beyond = put(&mut self.store, weights);
     }
 
     /// The optimizers' states: the name of each, and where its part for a parameter lies in its region.
@@ -295,8 +297,8 @@ impl<'a> Trainer<'a> {
         self.spent = Spent { from: self.step, ..Spent::default() };
         let before = self.before;
         let mut training_time = Duration::ZERO;
-        if self.step == 0 {
-            self.watch.kept.1 = self.weights();
+        if self.step == 0 && self.training.keep.is_some() {
+            self.watch.kept.1 = Arc::new(self.weights());
         }
         let mut done = (self.step / self.steps_per_epoch().max(1)) as u32;
         while done < self.training.epochs && !self.watch.stopped && !observer.interrupted() {
@@ -320,13 +322,17 @@ impl<'a> Trainer<'a> {
             }
             self.spent.observer += clock.elapsed();
         }
+        // What is only needed between steps makes room for what follows.
+        self.snapshot = None;
+        self.store.forget(Region::Gradients);
         let state = self.state(before + began.elapsed());
-        if self.training.keep.is_some() {
-            self.set_weights(&self.watch.kept.1.clone());
-        } else {
-            self.watch.kept = (done, self.weights());
-        }
-        let (kept, weights) = self.watch.kept.clone();
+        let (kept, weights) = match state.kept.clone() {
+            Some((epoch, weights)) => {
+                self.set_weights(&weights);
+                (epoch, weights)
+            }
+            None => (done, Arc::clone(&state.weights)),
+        };
         let parts = [Part::Train, Part::Validation, Part::Test];
         let clock = Instant::now();
         let figures = parts.into_iter().filter_map(|part| self.figures(&weights, part)).collect();
@@ -382,7 +388,7 @@ impl<'a> Trainer<'a> {
             watch.stopped = number - watch.patience.at >= epochs;
         }
         if best {
-            watch.kept = (number, weights);
+            watch.kept = (number, Arc::new(weights));
         }
         (figures, best && is_kept)
     }
@@ -437,7 +443,10 @@ impl<'a> Trainer<'a> {
             let until = if looked_at { 1 } else { due.saturating_sub(self.step + 1).max(1) };
             let count = chunk.min(steps - done).min(until);
             let clock = Instant::now();
-            let before = self.store.numbers(Region::Params).filter(|_| looked_at).cloned();
+            // What is kept to go back to is also what the step is compared with.
+            if looked_at {
+                self.take_snapshot();
+            }
             self.spent.health += clock.elapsed();
             if self.watchful {
                 self.keep_snapshot();
@@ -475,8 +484,10 @@ impl<'a> Trainer<'a> {
                 return Err(self.not_finite(self.step, None));
             }
             let clock = Instant::now();
-            if let (Some(before), Some(after)) = (before, self.store.numbers(Region::Params)) {
-                self.pulse.take(self.step, &before, after, self.store.numbers(Region::Gradients));
+            if let (true, Some(before), Some(after)) =
+                (looked_at, &self.snapshot, self.store.numbers(Region::Params))
+            {
+                self.pulse.take(self.step, before.params(), after, self.store.numbers(Region::Gradients));
                 observer.health(&|| self.pulse.health());
             }
             self.spent.health += clock.elapsed();
@@ -520,6 +531,16 @@ impl<'a> Trainer<'a> {
     }
 }
 
+/// Puts weights into the regions that hold them; those of a region that does not hold all of them are given back.
+fn put(store: &mut Store, weights: &Weights) -> Weights {
+    let mut put = |region, numbers: &Numbers| {
+        store.put(region, numbers);
+        let all = store.numbers(region).is_some_and(|held| held.len() >= numbers.len());
+        numbers.part(0..if all { 0 } else { numbers.len() })
+    };
+    Weights { params: put(Region::Params, &weights.params), states: put(Region::States, &weights.states) }
+}
+
 /// `values` with what is held put over its beginning.
 fn overlaid(values: &Numbers, held: Option<&Numbers>) -> Numbers {
     let mut out = values.clone();
@@ -538,7 +559,7 @@ struct Watch {
     best: Record,
     patience: Record,
     /// The best parameters, and the epoch that they come from.
-    kept: (u32, Weights),
+    kept: (u32, Arc<Weights>),
     /// Whether `stop` ends the run.
     stopped: bool,
 }

@@ -237,7 +237,8 @@ impl<T: Element> Case<T> {
         let columns: Vec<&[T]> = self.columns.iter().map(Vec::as_slice).collect();
         let regions = results.iter_mut().map(|(region, held)| (*region, held.as_mut_slice())).collect();
         let epochs = Epochs::one(self.order.len());
-        let call = Call { regions, columns: &columns, order: &self.order, epochs, records: &records };
+        let call =
+            Call { regions, lent: vec![], columns: &columns, order: &self.order, epochs, records: &records };
         module.run(&mut module.workspace(), call);
     }
 

@@ -24,12 +24,26 @@ pub(super) struct Snapshot {
     taken: Instant,
 }
 
+impl Snapshot {
+    /// The parameters.
+    pub fn params(&self) -> &Numbers {
+        &self.params
+    }
+}
+
 impl Trainer<'_> {
     /// Keeps what stands now, if what is kept is old.
     pub(super) fn keep_snapshot(&mut self) {
         if self.snapshot.as_ref().is_none_or(|snapshot| snapshot.taken.elapsed() > AGE) {
-            self.snapshot = Some(self.taken());
+            self.take_snapshot();
         }
+    }
+
+    /// Keeps what stands now.
+    pub(super) fn take_snapshot(&mut self) {
+        // There is room for one of them.
+        self.snapshot = None;
+        self.snapshot = Some(self.taken());
     }
 
     fn taken(&self) -> Snapshot {

@@ -4,6 +4,7 @@ use super::{Record, Trainer, Watch};
 use crate::circuit::Numbers;
 use crate::plan::schedule::Region;
 use crate::runtime::weights::Weights;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A run as it stands after some step.
@@ -12,7 +13,7 @@ pub struct RunState {
     /// Steps done.
     pub step: u64,
     /// Parameters and states as they stand.
-    pub weights: Weights,
+    pub weights: Arc<Weights>,
     /// The optimizers' states, in the order of [`Update::moments`](crate::elaborate::Update::moments).
     pub moments: Vec<Numbers>,
     /// Sum of the losses of the examples of the epoch in work.
@@ -21,7 +22,7 @@ pub struct RunState {
     pub records: [(Option<f64>, u32); 2],
     /// The weights that `keep` holds for the best so far, and the epoch that they come from; those that stand, without
     /// `keep`.
-    pub kept: Option<(u32, Weights)>,
+    pub kept: Option<(u32, Arc<Weights>)>,
     /// Time that the run has taken.
     pub elapsed: Duration,
 }
@@ -40,7 +41,7 @@ impl Trainer<'_> {
         let record = |record: &Record| (record.value, record.at);
         RunState {
             step: self.step,
-            weights: self.weights(),
+            weights: Arc::new(self.weights()),
             moments: (0..self.update.moments().count()).map(|k| numbers(Region::Moments(k as u16))).collect(),
             partial_loss: self.partial_loss,
             records: [record(&self.watch.best), record(&self.watch.patience)],
@@ -66,11 +67,12 @@ impl Trainer<'_> {
         let epochs = (state.step / self.steps_per_epoch().max(1)) as u32;
         let stop = self.training.stop.as_ref();
         let stopped = stop.is_some_and(|stop| epochs.saturating_sub(patience.1) >= stop.epochs);
+        let standing = if self.training.keep.is_some() { state.weights } else { Arc::default() };
         let record = |(value, at), record: &Record| Record { highest: record.highest, value, at };
         self.watch = Watch {
             best: record(best, &self.watch.best),
             patience: record(patience, &self.watch.patience),
-            kept: state.kept.unwrap_or((0, state.weights)),
+            kept: state.kept.unwrap_or((0, standing)),
             stopped,
         };
     }
