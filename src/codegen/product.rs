@@ -13,6 +13,8 @@ use cranelift_codegen::ir::{InstBuilder, Value};
 const MOST: usize = 4096;
 /// Vectors of an operand that are kept in registers.
 const KEPT: usize = 8;
+/// Results that are made at once: each is a chain whose every link waits for the one before.
+const TOGETHER: i64 = 4;
 /// Variables of contractions count from here, beyond those of any nest.
 const FIRST_VAR: u32 = 1 << 31;
 
@@ -116,6 +118,9 @@ impl Emitter<'_, '_> {
     fn product_rows(&mut self, product: &Product, divisor: Option<Value>) {
         product.places.iter().for_each(|place| self.prepare_pointer(place));
         let kept = product.kept();
+        if let (None, Some((&last, outer))) = (&kept, product.inner.split_last()) {
+            return self.loops(outer, &product.places, &mut |e| e.some_at_once(product, last, divisor));
+        }
         let vectors: Option<Vec<Value>> = kept.as_ref().map(|extents| {
             let positions = (0..extents.iter().product()).map(|flat| position(extents, flat));
             positions.map(|at| self.load(&fixed(&product.places[0], &product.k, &at), None)).collect()
@@ -130,11 +135,46 @@ impl Emitter<'_, '_> {
                         e.b.ins().fma(vector, other, sum)
                     })
                 }
-                _ => e.chain_along(&product.k, &product.places, zero),
+                _ => e.chains_along(&product.k, std::slice::from_ref(&product.places), &[zero])[0],
             };
-            let result = divisor.map_or(sum, |n| e.b.ins().fdiv(sum, n));
-            e.store(&product.places[2], result);
+            e.store_result(&product.places[2], sum, divisor);
         });
+    }
+
+    /// The loop over the last axis that the operand in vectors does not have, some results at a time.
+    fn some_at_once(&mut self, product: &Product, Axis { var, extent }: Axis, divisor: Option<Value>) {
+        let moved = |by: i64| {
+            product.places.each_ref().map(|place| {
+                let mut place = place.clone();
+                place.at.offset += by * place.at.coefficient(var);
+                place
+            })
+        };
+        let end = self.extent(extent);
+        // Of a number that is not known what is left is made one by one.
+        let (whole, left) = match end {
+            Index::Known(end) => (Index::Known(end / TOGETHER * TOGETHER), (end % TOGETHER).max(1)),
+            Index::Value(end) => (Index::Value(self.b.ins().band_imm_s(end, -TOGETHER)), 1),
+        };
+        for (range, count) in [([Index::Known(0), whole], TOGETHER), ([whole, end], left)] {
+            let places: Vec<[Address; 3]> = (0..count).map(moved).collect();
+            self.counted(range, count, &[], |e, i, _| {
+                e.bound(var, i, None, &mut |e| {
+                    places.iter().flatten().for_each(|place| e.prepare_pointer(place));
+                    let zeros = vec![e.number(0.0); places.len()];
+                    let sums = e.chains_along(&product.k, &places, &zeros);
+                    for (place, sum) in places.iter().zip(sums) {
+                        e.store_result(&place[2], sum, divisor);
+                    }
+                });
+                vec![]
+            });
+        }
+    }
+
+    fn store_result(&mut self, place: &Address, sum: Value, divisor: Option<Value>) {
+        let result = divisor.map_or(sum, |n| self.b.ins().fdiv(sum, n));
+        self.store(place, result);
     }
 
     /// Loops over axes, plainly.
@@ -146,22 +186,26 @@ impl Emitter<'_, '_> {
         });
     }
 
-    /// One chain of fused multiply-adds along the axes of `k`, the first outermost.
-    fn chain_along(&mut self, k: &[Axis], places: &[Address; 3], sum: Value) -> Value {
+    /// Chains of fused multiply-adds along the axes of `k`, the first outermost, which read the same vectors of the
+    /// first operand.
+    fn chains_along(&mut self, k: &[Axis], places: &[[Address; 3]], sums: &[Value]) -> Vec<Value> {
         let Some((&Axis { var, extent }, rest)) = k.split_first() else {
-            let [a, b] = [&places[0], &places[1]].map(|place| self.load(place, None));
-            return self.b.ins().fma(a, b, sum);
+            let vector = self.load(&places[0][0], None);
+            let link = |(place, &sum): (&[Address; 3], &Value)| {
+                let other = self.load(&place[1], None);
+                self.b.ins().fma(vector, other, sum)
+            };
+            return places.iter().zip(sums).map(link).collect();
         };
         let range = [Index::Known(0), self.extent(extent)];
-        let sums = self.counted(range, 1, &[sum], |e, i, sum| {
-            let mut next = sum[0];
+        self.counted(range, 1, sums, |e, i, sums| {
+            let mut next = vec![];
             e.bound(var, i, None, &mut |e| {
-                places.iter().for_each(|place| e.prepare_pointer(place));
-                next = e.chain_along(rest, places, next);
+                places.iter().flatten().for_each(|place| e.prepare_pointer(place));
+                next = e.chains_along(rest, places, sums);
             });
-            vec![next]
-        });
-        sums[0]
+            next
+        })
     }
 }
 
