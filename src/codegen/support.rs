@@ -39,15 +39,24 @@ fn symbols_for<T: Real>() -> Vec<(&'static str, *const u8)> {
 /// `examples` has `n` numbers; `column` has a row for each example up to the largest number; `out` has room for `n`
 /// rows.
 pub unsafe extern "C" fn gather(out: *mut u8, column: *const u8, examples: *const u32, n: u64, row: u64) {
-    let row = row as usize;
-    for k in 0..n as usize {
-        // SAFETY: within the bounds that the caller promises; a data set and a workspace do not overlap.
-        unsafe {
-            let from = column.add(*examples.add(k) as usize * row);
-            std::ptr::copy_nonoverlapping(from, out.add(k * row), row);
+    let (n, row) = (n as usize, row as usize);
+    // SAFETY: within the bounds that the caller promises.
+    let from = |k: usize| unsafe { column.add(*examples.add(k) as usize * row) };
+    for k in 0..n {
+        if k + 1 < n {
+            // Rows lie here and there: the next one comes while this one is copied.
+            let next = from(k + 1);
+            (0..row.min(ASKED))
+                .step_by(CacheLine::SIZE)
+                .for_each(|at| kernels::will_read(next.wrapping_add(at)));
         }
+        // SAFETY: as above; a data set and a workspace do not overlap.
+        unsafe { std::ptr::copy_nonoverlapping(from(k), out.add(k * row), row) }
     }
 }
+
+/// Bytes of a row that are asked for ahead: of those that follow in order the processor asks by itself.
+const ASKED: usize = 4096;
 
 /// See [`interpret::scatter`]; `divisor` 0 divides by nothing.
 ///

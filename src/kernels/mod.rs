@@ -5,8 +5,8 @@
 //! [`crate::plan::schedule`], as does the slow [`reference`]: they agree exactly.
 //!
 //! - [`task`]: what is decided before the first step. `run`: how it then runs.
-//! - `pack`, `transpose`: columns copied side by side before they are read. `scatter`: and back, where they are written. `rows`: rows, where they lie or copied.
-//! - `ahead`: what is asked for before it is needed.
+//! - `pack`, `transpose`: columns copied side by side before they are read. `rows`: rows, where they lie or copied.
+//!   `scatter`: sums copied to where they belong. `ahead`: memory asked for before it is needed.
 //! - [`Equipment`], `pool`, `gain`: memory and threads to work with, where they gain.
 //! - `variant`: the instructions by which all of this is run.
 //! - [`peak`](peak()): what the processor could do at most.
@@ -32,6 +32,7 @@ mod walk;
 mod tests;
 
 pub use crate::plan::contraction::{even_blocks, reference};
+pub use ahead::will_read;
 pub use equipment::{CacheLine, Equipment};
 pub use peak::peak;
 pub use task::Task;

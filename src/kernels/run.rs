@@ -42,7 +42,7 @@ impl Task {
         let part = |number| Part { number, of, by_rows };
         let own =
             |thread: usize, copy: usize| arrays.moved(thread * self.panel_len(), copy * self.rows.copy_len());
-        if self.copies(threads) > 1 {
+        if !self.shares_copy() {
             // SAFETY: handed on; no two parts write the same element of the result, no two threads the same scratch
             // memory.
             let work = |thread, number| unsafe {
@@ -51,13 +51,11 @@ impl Task {
             return pool.run(of, &work);
         }
         for block in blocks {
-            if self.rows.width().is_some() {
-                // SAFETY: handed on; parts copy rows apart from each other's.
-                let copy = |_, number| unsafe {
-                    self.copy_rows(own(0, 0), n, Part { number, of: 2 * threads, by_rows }, chain, block)
-                };
-                pool.run(2 * threads, &copy);
-            }
+            // SAFETY: as above; parts copy rows apart from each other's.
+            let copy = |_, number| unsafe {
+                self.copy_rows(own(0, 0), n, Part { number, of: 2 * threads, by_rows: true }, chain, block)
+            };
+            pool.run(2 * threads, &copy);
             // SAFETY: as above; all rows are copied.
             let work = |thread, number| unsafe {
                 self.part(own(thread, 0), n, part(number), chain, block..block + 1, true)
@@ -84,9 +82,14 @@ impl Task {
         }
     }
 
-    /// Copies of rows that so many threads need: one, but for batches of products, of which each works on another.
+    /// Whether threads read one copy of the rows: not of batches of products, of which each works on another.
+    fn shares_copy(&self) -> bool {
+        self.rows.width().is_some() && self.batch.is_empty()
+    }
+
+    /// Copies of rows that so many threads need.
     pub(super) fn copies(&self, threads: usize) -> usize {
-        if self.batch.is_empty() || self.rows.width().is_none() { 1 } else { threads }
+        if self.shares_copy() { 1 } else { threads }
     }
 
     /// Vectors that so many columns begin.
