@@ -293,8 +293,11 @@ impl Task {
             // SAFETY: inside the operand; each element of `k` has a row of `width` in the panel.
             unsafe { self.variant.run(job) }
         };
-        let all = places(0, args.lanes[..panel.len()].iter().sum());
-        if panel.iter().all(|vector| vector.together) && Place::are_neighbours(all) {
+        let counts = &args.lanes[..panel.len()];
+        let all = places(0, counts.iter().sum());
+        // A line of the result may end within a vector, which then has fewer columns.
+        let whole = counts.split_last().is_none_or(|(_, before)| before.iter().all(|&count| count == lanes));
+        if whole && Place::are_neighbours(all) {
             return pack(all, true, 0);
         }
         for (v, vector) in panel.iter().enumerate() {

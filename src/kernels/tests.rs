@@ -134,6 +134,19 @@ fn rows_far_along_k() {
     check(&contract, [300 * 3 * 20 + 100, 260 * 4 * 20, 2 * 70 * 260], 20, 20);
 }
 
+/// Columns that are neighbours in an operand far along `k`, but not in the result: lines with gaps, shorter than a vector.
+#[test]
+fn columns_in_short_lines_of_the_result() {
+    use Extent::Fixed;
+    for width in [10, 20] {
+        let (w, gap) = (i64::from(width), i64::from(width) + 6);
+        let rows = vec![axis(Fixed(200), 40, 0, 5 * gap)];
+        let columns = vec![axis(Fixed(5), 0, w, gap), axis(Fixed(width), 0, 1, 1)];
+        let contract = bare(rows, columns, vec![axis(Fixed(40), 1, 2000, 0)]);
+        check(&contract, [200 * 40, 2000 * 40, (200 * 5 * gap) as usize], 1, 1);
+    }
+}
+
 /// Rows per example, several axes in every group that do not join, a batch of products, and offsets.
 #[test]
 fn axes_that_do_not_join() {
