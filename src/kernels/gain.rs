@@ -50,10 +50,9 @@ impl Default for Gain {
 }
 
 impl Gains {
-    /// Runs a piece of work, by all threads if that is faster: `work` is told. The piece has a number of its own, as its
+    /// Runs a piece of work, by all threads if that is faster: `work` is told, and tells, if all threads worked, the
+    /// seconds that the caller would have taken alone. The piece has a number of its own, as its
     /// address, and is as long each time it comes with the same `length`.
-    ///
-    /// It returns, if all threads worked, the seconds that the caller would have taken alone.
     pub fn run(&mut self, piece: usize, length: u64, work: impl FnOnce(bool) -> Option<f64>) {
         let gain = self.pieces.entry((piece, length)).or_default();
         let start = Instant::now();
@@ -75,7 +74,6 @@ impl Gain {
     fn took(&mut self, seconds: f64, alone: Option<f64>) {
         let by_all = self.is_by_all();
         if let Some(alone) = alone.filter(|_| by_all && seconds >= LONG) {
-            let moved = |from: f64, to: f64| if from.is_finite() { from + WEIGHT * (to - from) } else { to };
             (self.alone, self.together) = (moved(self.alone, alone), moved(self.together, seconds));
             self.stage = Stage::Chosen { runs: 0, seconds: 0.0 };
             return;
@@ -84,7 +82,7 @@ impl Gain {
         *expected = match self.stage {
             Stage::Trial { run: 0, .. } => seconds,
             Stage::Trial { .. } => seconds.min(*expected),
-            Stage::Chosen { .. } => *expected + WEIGHT * (seconds.min(2.0 * *expected) - *expected),
+            Stage::Chosen { .. } => moved(*expected, seconds.min(2.0 * *expected)),
         };
         self.stage = match self.stage {
             Stage::Trial { together, run, of } if run + 1 < of && seconds < LONG => {
@@ -100,6 +98,11 @@ impl Gain {
             Stage::Chosen { .. } => Stage::Trial { together: !by_all, run: 0, of: AGAIN },
         };
     }
+}
+
+/// What is expected after a new time; that time, if nothing was known.
+fn moved(expected: f64, seconds: f64) -> f64 {
+    if expected.is_finite() { expected + WEIGHT * (seconds - expected) } else { seconds }
 }
 
 #[cfg(test)]

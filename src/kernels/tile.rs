@@ -346,8 +346,8 @@ pub struct TileArgs<'a, T> {
     pub divisor: T,
 }
 
-/// Does something for each row, or vector, of a tile, of whose number it makes a constant: written out, so that what is indexed by it is in
-/// registers from the first pass of the compiler on. A loop is unrolled too late for that.
+/// Does something for each row, or vector, of a tile, of whose number it makes a constant: written out, so that what is
+/// indexed by it is in registers from the first pass of the compiler on. A loop is unrolled too late for that.
 macro_rules! for_each {
     ($index:ident < ROWS: $body:expr) => {
         for_each!($index < ROWS: $body; 0 1 2 3 4 5 6 7)

@@ -42,7 +42,7 @@ impl Store {
         let steps = epochs.steps(order.len(), built.schedule.capacity as usize);
         let mut store = Store::without(built, steps, order.len(), &regions);
         own.into_iter().for_each(|(region, numbers)| store.put(region, numbers));
-        store.run_lent(built, columns, order, epochs, records, &lent);
+        store.run_epochs(built, columns, order, epochs, records, &lent);
         store
     }
 
@@ -95,26 +95,14 @@ impl Store {
     /// # Panics
     /// If a column is of another type than the schedule.
     pub fn run(&mut self, built: &Built, columns: &[Slice<'_>], order: &[u32], records: &[u32]) {
-        self.run_epochs(built, columns, order, Epochs::one(order.len()), records);
+        self.run_epochs(built, columns, order, Epochs::one(order.len()), records, &[]);
     }
 
-    /// As [`Store::run`], `order` being one epoch after another.
+    /// As [`Store::run`], `order` being one epoch after another; regions that the store is without are lent.
     ///
     /// # Panics
     /// As there, and if `order` ends within a batch.
     pub fn run_epochs(
-        &mut self,
-        built: &Built,
-        columns: &[Slice<'_>],
-        order: &[u32],
-        epochs: Epochs,
-        records: &[u32],
-    ) {
-        self.run_lent(built, columns, order, epochs, records, &[]);
-    }
-
-    /// As [`Store::run_epochs`], where some regions are lent.
-    fn run_lent(
         &mut self,
         built: &Built,
         columns: &[Slice<'_>],

@@ -464,7 +464,7 @@ impl<'a> Trainer<'a> {
             let epochs = Epochs { rows, begun: row(done) % rows };
             let part = &order[row(done)..row(done + count)];
             self.mapped.iter().for_each(|column| column.will_read(part));
-            self.store.run_epochs(&self.built, &self.columns, part, epochs, &records);
+            self.store.run_epochs(&self.built, &self.columns, part, epochs, &records, &[]);
             let taken = clock.elapsed();
             let mut sum = 0.0;
             let log = self.store.numbers(Region::Log).expect("the loss of each step is logged");
@@ -487,7 +487,7 @@ impl<'a> Trainer<'a> {
             if let (true, Some(before), Some(after)) =
                 (looked_at, &self.snapshot, self.store.numbers(Region::Params))
             {
-                self.pulse.take(self.step, before.params(), after, self.store.numbers(Region::Gradients));
+                self.pulse.take(self.step, &before.params, after, self.store.numbers(Region::Gradients));
                 observer.health(&|| self.pulse.health());
             }
             self.spent.health += clock.elapsed();

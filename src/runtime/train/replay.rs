@@ -18,17 +18,10 @@ const AGE: Duration = Duration::from_secs(1);
 /// Everything that steps change, as it stood after some step.
 pub(super) struct Snapshot {
     step: u64,
-    params: Numbers,
+    pub(super) params: Numbers,
     states: Numbers,
     moments: Vec<Numbers>,
     taken: Instant,
-}
-
-impl Snapshot {
-    /// The parameters.
-    pub fn params(&self) -> &Numbers {
-        &self.params
-    }
 }
 
 impl Trainer<'_> {
