@@ -126,8 +126,8 @@ impl Module {
         };
         self.laps.iter().for_each(|laps| laps.start());
         // SAFETY: every array that the code reads or writes was checked above to reach as far as the schedule's
-        // addresses do, for batches of at most its capacity; all of them are borrowed until it returns; the code
-        // lives as long as the module.
+        // addresses do, for batches of at most its capacity; all of them are borrowed until it returns; what is lent to
+        // be read is written by no step; the code lives as long as the module.
         unsafe { (self.entry)(&frame) }
     }
 
