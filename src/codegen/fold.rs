@@ -8,8 +8,6 @@ use cranelift_codegen::ir::condcodes::FloatCC;
 use cranelift_codegen::ir::types::{I32, I32X4, I64};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, StackSlot, StackSlotData, StackSlotKind, Value};
 
-/// Lanes of [`Order::Lanes`].
-const LANES: i64 = 16;
 /// Access to vectors on the stack.
 const LANE: MemFlagsData = MemFlagsData::new().with_notrap();
 
@@ -116,7 +114,7 @@ impl Emitter<'_, '_> {
         let (reals, lanes) = (self.reals(), self.new_slot(16));
         let identity = self.number(folded.with.identity());
         let first = self.b.ins().stack_addr(I64, lanes, 0);
-        for lane in 0..LANES as i32 {
+        for lane in 0..Order::LANES as i32 {
             self.b.ins().store(LANE, identity, first, lane * 16);
         }
         let base = self.index(start);
@@ -124,7 +122,7 @@ impl Emitter<'_, '_> {
             let element = e.element(folded, i, None);
             let i = e.index(i);
             let from_base = e.b.ins().isub(i, base);
-            let lane = e.b.ins().band_imm_s(from_base, LANES - 1);
+            let lane = e.b.ins().band_imm_s(from_base, Order::LANES - 1);
             let bytes = e.b.ins().ishl_imm_u(lane, 4);
             let at = e.b.ins().iadd(first, bytes);
             let sum = e.b.ins().load(reals, LANE, at, 0);
@@ -133,7 +131,7 @@ impl Emitter<'_, '_> {
             vec![]
         });
         let mut sums: Vec<Value> =
-            (0..LANES as i32).map(|lane| self.b.ins().load(reals, LANE, first, lane * 16)).collect();
+            (0..Order::LANES as i32).map(|lane| self.b.ins().load(reals, LANE, first, lane * 16)).collect();
         while sums.len() > 1 {
             let half = sums.len() / 2;
             sums = (0..half).map(|lane| self.combine(folded.with, sums[lane], sums[lane + half])).collect();
@@ -148,7 +146,7 @@ impl Emitter<'_, '_> {
     fn lanes_in_vectors(&mut self, folded: Folded, [start, end]: [Index; 2]) -> Value {
         let identity = self.number(folded.with.identity());
         let lanes = i64::from(self.lanes());
-        let count = (LANES / lanes) as usize;
+        let count = (Order::LANES / lanes) as usize;
         let length = self.distance(start, end);
         let whole = self.whole_vectors(length);
         let whole_end = self.sum(start, whole);
@@ -167,12 +165,12 @@ impl Emitter<'_, '_> {
                     vectors[turn] = self.partial(folded, vectors[turn], whole_end, rest);
                 }
                 // The others hold the identity still.
-                vectors.truncate((length.clamp(1, LANES) as usize).div_ceil(lanes as usize));
+                vectors.truncate((length.clamp(1, Order::LANES) as usize).div_ceil(lanes as usize));
                 return self.combine_lanes(folded.with, vectors, length);
             }
             _ => self.rest_one_by_one(folded, &sums, whole, [whole_end, end]),
         };
-        self.combine_lanes(folded.with, vectors, LANES)
+        self.combine_lanes(folded.with, vectors, Order::LANES)
     }
 
     /// Combines `rest` further iterations into the first lanes of a vector.
@@ -219,7 +217,7 @@ impl Emitter<'_, '_> {
 
     /// Where lane `i mod 16` lies.
     fn lane_address(&mut self, first: Value, i: Value) -> Value {
-        let lane = self.b.ins().band_imm_s(i, LANES - 1);
+        let lane = self.b.ins().band_imm_s(i, Order::LANES - 1);
         let size = self.size();
         let bytes = self.scaled(lane, size);
         self.b.ins().iadd(first, bytes)
@@ -228,7 +226,7 @@ impl Emitter<'_, '_> {
     /// `l + (l + 8)`, then `+ 4`, `+ 2`, `+ 1`; the result in all lanes. Lanes from `used` on, and vectors that are not
     /// there, hold the identity: to combine with it changes no bit of what was folded.
     fn combine_lanes(&mut self, with: Monoid, mut vectors: Vec<Value>, used: i64) -> Value {
-        let mut half = (LANES / i64::from(self.lanes())) as usize / 2;
+        let mut half = (Order::LANES / i64::from(self.lanes())) as usize / 2;
         while half > 0 {
             for k in half..vectors.len() {
                 vectors[k - half] = self.combine(with, vectors[k - half], vectors[k]);

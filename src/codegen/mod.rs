@@ -41,6 +41,7 @@ mod tests;
 
 pub use call::{Call, Epochs, Workspace};
 pub use laps::Laps;
+pub use wide::Instructions;
 
 use crate::circuit::Dtype;
 use crate::kernels::Task;
@@ -69,6 +70,8 @@ pub struct Options {
     pub without_fma: bool,
     /// How wide the vectors of nests are.
     pub width: Width,
+    /// What wide vectors are made by, if there are any: those of this machine, but in tests.
+    pub instructions: Option<Instructions>,
 }
 
 /// How many numbers the vectors of nests have.
@@ -76,9 +79,9 @@ pub struct Options {
 pub enum Width {
     /// As many as Cranelift's: four.
     Narrow,
-    /// Sixteen where that is faster.
+    /// As many as this machine's widest where that is faster.
     Chosen,
-    /// Sixteen wherever that is possible on this machine: to test it.
+    /// Those wherever that is possible: to test it.
     Wide,
 }
 
@@ -92,6 +95,7 @@ impl Default for Options {
             threads: 1,
             without_fma: false,
             width: Width::Chosen,
+            instructions: Instructions::best(),
         }
     }
 }

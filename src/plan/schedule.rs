@@ -280,6 +280,11 @@ pub enum Order {
     Lanes { block: u32 },
 }
 
+impl Order {
+    /// How many lanes [`Order::Lanes`] has, on any machine.
+    pub const LANES: i64 = 16;
+}
+
 /// What a [`Stmt::Let`] computes.
 #[derive(Clone, PartialEq, Debug)]
 #[allow(missing_docs)] // each variant says what its fields are

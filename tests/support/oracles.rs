@@ -6,7 +6,7 @@
 use super::rounding::{Bounded, DOUBLE, Precision, SINGLE, bounded};
 use nnc::circuit::verify::verify;
 use nnc::circuit::{Circuit, Dtype, Kind, Numbers, SlotId, ValueId, graph};
-use nnc::codegen::{Options, Width, compile};
+use nnc::codegen::{Instructions, Options, Width, compile};
 use nnc::data;
 use nnc::diagnostic::{Diagnostics, FileId, Sources, render_all};
 use nnc::differentiate::differences::{AMPLIFIED, compare, interpreted};
@@ -302,8 +302,10 @@ impl Case {
         let choose = |number: u64| self.seed / 4 % 5 == number;
         let width = if choose(3) || choose(4) { Width::Wide } else { Width::Chosen };
         let threads = if choose(4) { 2 } else { 1 };
-        let options =
-            Options { without_fma: choose(0), optimise: choose(1), width, threads, ..Options::default() };
+        let sets = Instructions::here();
+        let instructions = sets.get(self.seed as usize / 20 % sets.len().max(1)).copied();
+        let (without_fma, optimise) = (choose(0), choose(1));
+        let options = Options { without_fma, optimise, width, threads, instructions, ..Options::default() };
         let mut built = build(vec![self.raw.clone()], self.setup(Dtype::F32))?;
         let mut schedule = built.schedule.clone();
         if choose(2) {

@@ -263,14 +263,16 @@ pub fn checked() -> Options {
     Options { verify: true, ..Options::default() }
 }
 
-/// The same in wide vectors, wherever a nest has a form there.
-pub fn wide() -> Options {
-    Options { width: Width::Wide, ..checked() }
+/// The same in wide vectors, wherever a nest has a form there, by each set of instructions that this machine has.
+pub fn wide() -> Vec<Options> {
+    let by = |set| Options { width: Width::Wide, instructions: Some(set), ..checked() };
+    Instructions::here().into_iter().map(by).collect()
 }
 
-/// The same, by several threads wherever they can share a nest.
-pub fn shared() -> Options {
-    Options { threads: 3, ..wide() }
+/// The same, also by several threads wherever they can share a nest.
+pub fn wide_and_shared() -> Vec<Options> {
+    let by_threads = |options| Options { threads: 3, ..options };
+    wide().into_iter().flat_map(|options| [options, by_threads(options)]).collect()
 }
 
 /// Compares two runs.
@@ -306,14 +308,19 @@ fn check_in<T: Element>(schedule: &Schedule, rows: usize, seed: u64, value: fn(&
         &case.native(Options { optimise: !checked().optimise, ..checked() }),
         "other optimiser",
     );
-    compare(&case, &expected, &case.native(wide()), "in wide vectors");
-    compare(&case, &expected, &case.native(shared()), "in wide vectors, by threads");
+    for options in wide_and_shared() {
+        compare(&case, &expected, &case.native(options), &format!("{options:?}"));
+    }
     rehint(&mut case.schedule, Hint::Plain);
     compare(&case, &expected, &case.native(checked()), "plain");
-    compare(&case, &expected, &case.native(wide()), "plain, in wide vectors");
+    for options in wide() {
+        compare(&case, &expected, &case.native(options), &format!("plain, {options:?}"));
+    }
     rehint(&mut case.schedule, Hint::Vector);
     compare(&case, &expected, &case.native(checked()), "vectors wherever possible");
-    compare(&case, &expected, &case.native(wide()), "wide vectors wherever possible");
+    for options in wide() {
+        compare(&case, &expected, &case.native(options), &format!("wherever possible, {options:?}"));
+    }
 }
 
 /// Gives every loop the same hint.

@@ -247,8 +247,14 @@ fn compare_plans(seeds: std::ops::Range<u64>) {
             let case = Case::<f32>::new(&schedule, rows, seed, value);
             let expected = case.interpreted();
             compare(&case, &expected, &case.native(checked()), &format!("plan of seed {seed}"));
-            compare(&case, &expected, &case.native(wide()), &format!("plan of seed {seed}, wide"));
-            compare(&case, &expected, &case.native(shared()), &format!("plan of seed {seed}, shared"));
+            for options in wide_and_shared() {
+                compare(
+                    &case,
+                    &expected,
+                    &case.native(options),
+                    &format!("plan of seed {seed}, {options:?}"),
+                );
+            }
         }
     }
 }
@@ -261,8 +267,9 @@ fn compare_seeds(seeds: std::ops::Range<u64>) {
         let options = Options { optimise: seed % 4 == 0, ..checked() };
         let expected = case.interpreted();
         compare(&case, &expected, &case.native(options), &format!("seed {seed}"));
-        compare(&case, &expected, &case.native(wide()), &format!("seed {seed}, wide"));
-        compare(&case, &expected, &case.native(shared()), &format!("seed {seed}, shared"));
+        for options in wide_and_shared() {
+            compare(&case, &expected, &case.native(options), &format!("seed {seed}, {options:?}"));
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Machine code, instruction by instruction.
 
+use super::instructions::Instructions;
 use iced_x86::{Code, Encoder, Instruction, MemoryOperand, OpKind, Register};
 use std::fmt::Write;
 
@@ -12,6 +13,7 @@ pub struct Jump(usize);
 
 /// Collects machine code and the constants that it reads.
 pub struct Assembler {
+    set: Instructions,
     encoder: Encoder,
     /// Bytes so far.
     at: usize,
@@ -23,8 +25,9 @@ pub struct Assembler {
 
 impl Assembler {
     /// No code yet; `constants` are those of code before it.
-    pub fn new(constants: Vec<u32>, listing: bool) -> Self {
+    pub fn new(set: Instructions, constants: Vec<u32>, listing: bool) -> Self {
         Assembler {
+            set,
             encoder: Encoder::new(64),
             at: 0,
             jumps: vec![],
@@ -125,25 +128,33 @@ impl Assembler {
         self.jumps.push((jump.0, self.at));
     }
 
-    /// A constant, as memory that is read into all lanes.
+    /// A constant in all lanes, as memory that an operation reads.
     pub fn constant(&mut self, bits: u32) -> MemoryOperand {
+        match self.set {
+            Instructions::Avx2 => self.lanes(|_| bits),
+            Instructions::Avx512 => MemoryOperand { is_broadcast: true, ..self.constant_element(bits) },
+        }
+    }
+
+    /// A constant, as memory of one element.
+    pub fn constant_element(&mut self, bits: u32) -> MemoryOperand {
         let known = self.constants.iter().position(|&known| known == bits);
         let at = known.unwrap_or_else(|| {
             self.constants.push(bits);
             self.constants.len() - 1
         });
-        MemoryOperand::with_base_displ_bcst_seg(POOL, at as i64 * 4, true, Register::None)
+        memory(POOL, at as i64 * 4)
     }
 
-    /// The same, as memory of one element.
-    pub fn constant_element(&mut self, bits: u32) -> MemoryOperand {
-        MemoryOperand { is_broadcast: false, ..self.constant(bits) }
-    }
-
-    /// A constant for each lane.
-    pub fn lanes(&mut self, bits: [u32; 16]) -> MemoryOperand {
-        let at = self.constants.len();
-        self.constants.extend(bits);
+    /// A constant for each lane, as memory of a vector.
+    pub fn lanes(&mut self, bits: impl Fn(usize) -> u32) -> MemoryOperand {
+        let lanes = self.set.lanes() as usize;
+        let bits: Vec<u32> = (0..lanes).map(bits).collect();
+        let known = self.constants.windows(lanes).position(|known| known == bits);
+        let at = known.unwrap_or_else(|| {
+            self.constants.extend(&bits);
+            self.constants.len() - lanes
+        });
         memory(POOL, at as i64 * 4)
     }
 }

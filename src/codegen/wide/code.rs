@@ -1,9 +1,9 @@
-//! Code on vectors of sixteen numbers, before registers are given out: operations in loops.
+//! Code on wide vectors, before registers are given out: operations in loops.
 //!
 //! Vectors are assigned once, but for those that [`Opcode::Assign`] names: what a loop carries from one iteration to
 //! the next.
 
-/// A vector of sixteen numbers, or of integers of 32 bits.
+/// A vector of numbers, or of integers, of 32 bits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub struct Vector(pub u32);
 
@@ -40,7 +40,7 @@ pub enum Reach {
     All,
     /// The first so many.
     First(u8),
-    /// As many as sixteen leave of the count that the loop around runs to: [`Trips::RestOf`].
+    /// As many as whole vectors leave of the count that the loop around runs to: [`Trips::RestOf`].
     Rest,
     /// So many, of elements that lie `step` apart.
     Strided { step: u8, lanes: u8 },
@@ -121,7 +121,7 @@ pub enum Opcode {
     Test(Relation),
     /// `if a then b else c`, where `a` is all ones or zeros.
     Choose,
-    /// Lane `k` is lane `k + by mod 16` of the operand.
+    /// Lane `k` is lane `k + by` of the operand, modulo their number.
     Rotate(u8),
     /// The first lane in all.
     Spread,
@@ -208,9 +208,9 @@ pub enum Trips {
     Known(i64),
     /// As often as a count says, at least once.
     All(Counter),
-    /// Once for each sixteen of a count.
+    /// Once for each whole vector of a count.
     WholeOf(Counter),
-    /// Once if sixteen do not divide a count.
+    /// Once if whole vectors leave something of a count.
     RestOf(Counter),
 }
 
@@ -246,6 +246,12 @@ pub struct Loop {
 }
 
 impl Loop {
+    /// Whether some loop in it is one over what is left of a count.
+    pub fn has_rest(&self) -> bool {
+        let inside = |item: &Item| if let Item::Loop(inner) = item { inner.has_rest() } else { false };
+        matches!(self.trips, Trips::RestOf(_)) || self.body.iter().any(inside)
+    }
+
     /// The operations of a loop that runs once and has no loop inside, with addresses and integers as they are outside;
     /// the loop itself where it is another one.
     pub fn once(self) -> Result<Vec<Item>, Loop> {

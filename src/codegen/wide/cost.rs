@@ -1,5 +1,6 @@
-//! About how long a nest takes in vectors of four numbers and of sixteen.
+//! About how long a nest takes in vectors of four numbers, and in wide ones.
 
+use super::instructions::Instructions;
 use crate::circuit::machine;
 use crate::plan::cost::expanded;
 use crate::plan::schedule::*;
@@ -9,12 +10,18 @@ use crate::plan::schedule::*;
 pub struct Cost {
     /// In vectors of four numbers.
     pub narrow: f64,
-    /// In vectors of sixteen.
+    /// In wide ones.
     pub wide: f64,
 }
 
-/// Of an operation on sixteen numbers, where one on four numbers is 1: many processors do half of it at a time.
-const WIDE_OPERATION: f64 = 1.5;
+/// Of an operation on wide vectors, where one on four numbers is 1: many processors do half of one on sixteen at a time.
+fn operation(set: Instructions) -> f64 {
+    match set {
+        Instructions::Avx2 => 1.0,
+        Instructions::Avx512 => 1.5,
+    }
+}
+
 /// Of entering a loop, narrow and wide: there its addresses are read from the stack, and what it carries.
 const ENTRY: Cost = Cost { narrow: 3.0, wide: 12.0 };
 /// Of combining the lanes of a fold.
@@ -25,8 +32,8 @@ const LONG: f64 = 40_000.0;
 const CALL: f64 = 30.0;
 
 impl Cost {
-    fn of(operations: usize) -> Self {
-        Cost { narrow: operations as f64, wide: operations as f64 * WIDE_OPERATION }
+    fn of(set: Instructions, operations: usize) -> Self {
+        Cost { narrow: operations as f64, wide: operations as f64 * operation(set) }
     }
 
     fn plus(self, other: Self) -> Self {
@@ -45,37 +52,38 @@ impl Cost {
 }
 
 /// The cost of a nest, of which the wide code is made from another body.
-pub fn cost(schedule: &Schedule, nest: &Nest, unrolled: &[Stmt]) -> Cost {
-    let Cost { narrow, .. } = of_body(schedule, &nest.body, None);
-    Cost { narrow, ..of_body(schedule, unrolled, None) }
+pub fn cost(schedule: &Schedule, set: Instructions, nest: &Nest, unrolled: &[Stmt]) -> Cost {
+    let Cost { narrow, .. } = of_body(schedule, set, &nest.body, None);
+    Cost { narrow, ..of_body(schedule, set, unrolled, None) }
 }
 
 /// The cost of a body; `spread` is the variable of the loop around that runs in lanes.
-fn of_body(schedule: &Schedule, body: &[Stmt], spread: Option<Var>) -> Cost {
-    body.iter().fold(Cost::default(), |sum, stmt| sum.plus(of_statement(schedule, stmt, spread)))
+fn of_body(schedule: &Schedule, set: Instructions, body: &[Stmt], spread: Option<Var>) -> Cost {
+    body.iter().fold(Cost::default(), |sum, stmt| sum.plus(of_statement(schedule, set, stmt, spread)))
 }
 
-fn of_statement(schedule: &Schedule, stmt: &Stmt, spread: Option<Var>) -> Cost {
+fn of_statement(schedule: &Schedule, set: Instructions, stmt: &Stmt, spread: Option<Var>) -> Cost {
     match stmt {
-        Stmt::For { var, extent, hint, body } => repeated(schedule, *var, *extent, *hint, body, spread),
+        Stmt::For { var, extent, hint, body } => repeated(schedule, set, *var, *extent, *hint, body, spread),
         Stmt::Fold { var, extent, hint, body, with, order, .. } => {
             let combine = with.gate().map_or(4, |gate| machine::program(gate).ops.len());
             let times = extent.len_for(schedule.capacity as usize) as f64;
-            let each = Cost::of(combine);
+            let each = Cost::of(set, combine);
             let combining = match (hint, order) {
                 (Hint::Vector, _) => {
-                    Cost { narrow: each.narrow * times / 4.0, wide: each.wide * times / 16.0 }.plus(COMBINED)
+                    Cost { narrow: each.narrow * times / 4.0, wide: each.wide * times / set.lanes() as f64 }
+                        .plus(COMBINED)
                 }
                 (Hint::Plain, _) => Cost { narrow: each.narrow * times, wide: each.wide * times },
             };
-            repeated(schedule, *var, *extent, *hint, body, spread).plus(combining)
+            repeated(schedule, set, *var, *extent, *hint, body, spread).plus(combining)
         }
-        Stmt::Let { op, .. } => Cost::of(expanded(op).unwrap_or(1)),
-        Stmt::LoadAt { .. } => Cost::of(1),
+        Stmt::Let { op, .. } => Cost::of(set, expanded(op).unwrap_or(1)),
+        Stmt::LoadAt { .. } => Cost::of(set, 1),
         Stmt::Load { at, .. } | Stmt::Store { at, .. } => {
             // Strided ones are as many accesses, each with a permutation.
             let step = spread.map_or(0, |var| at.at.coefficient(var)).unsigned_abs() as usize;
-            Cost::of(if step > 1 { step.saturating_mul(4) } else { 1 })
+            Cost::of(set, if step > 1 { step.saturating_mul(4) } else { 1 })
         }
     }
 }
@@ -83,6 +91,7 @@ fn of_statement(schedule: &Schedule, stmt: &Stmt, spread: Option<Var>) -> Cost {
 /// A loop, as each kind of vectors runs it.
 fn repeated(
     schedule: &Schedule,
+    set: Instructions,
     var: Var,
     extent: Extent,
     hint: Hint,
@@ -97,10 +106,10 @@ fn repeated(
         false => length as f64,
     };
     let inside = |in_lanes: bool| {
-        of_body(schedule, body, spread.or(in_lanes.then_some(var))).plus(Cost { narrow: 2.0, wide: 2.0 })
+        of_body(schedule, set, body, spread.or(in_lanes.then_some(var))).plus(Cost { narrow: 2.0, wide: 2.0 })
     };
     Cost {
         narrow: ENTRY.narrow + times(narrow_lanes, 4) * inside(narrow_lanes).narrow,
-        wide: ENTRY.wide + times(wide_lanes, 16) * inside(wide_lanes).wide,
+        wide: ENTRY.wide + times(wide_lanes, set.lanes() as usize) * inside(wide_lanes).wide,
     }
 }

@@ -1,7 +1,7 @@
 //! Folds, in their order: see the definition of bits in [`crate::plan::schedule`].
 
 use super::code::*;
-use super::lower::{Along, LANES, Lowering};
+use super::lower::{Along, Lowering, Spread};
 use crate::plan::contraction::even_blocks;
 use crate::plan::schedule::*;
 
@@ -106,47 +106,88 @@ impl Lowering<'_> {
         Some(Operand::Vector(sum))
     }
 
-    /// A vector holds all lanes.
+    /// A vector holds all lanes, or each of several as many as it can.
     fn lanes_in_vectors(&mut self, folded: Folded, part: Part) -> Option<Operand> {
-        let sum = self.variable(folded.with.identity());
+        let several = Order::LANES / self.lanes;
+        let sums: Vec<Vector> = (0..several).map(|_| self.variable(folded.with.identity())).collect();
         if part.start != 0 {
             self.open(Some(Along { var: folded.var, start: Start::Known(part.start), step: 0 }));
         }
-        self.loop_over(folded.var, part.extent.into(), true, &mut |l| {
-            let element = l.element(folded)?;
-            let reach = l.spread.map_or(Reach::All, |spread| spread.reach);
-            l.combine_into(sum, folded.with, element, reach);
-            Some(())
-        })?;
+        match (&sums[..], part.extent) {
+            (&[sum], extent) => self.loop_over(folded.var, extent.into(), true, &mut |l| {
+                let element = l.element(folded)?;
+                let reach = l.spread.map_or(Reach::All, |spread| spread.reach);
+                l.combine_into(sum, folded.with, element, reach);
+                Some(())
+            })?,
+            (sums, Extent::Fixed(extent)) => self.in_several(folded, sums, extent.into())?,
+            (_, Extent::Batch) => return None,
+        }
         if part.start != 0 {
             self.close(Trips::Known(1));
         }
-        let mut lanes = Operand::Vector(sum);
-        for half in [8, 4, 2, 1] {
-            let upper = self.op(Opcode::Rotate(half), &[lanes]);
+        let mut sums: Vec<Operand> = sums.into_iter().map(Operand::Vector).collect();
+        while sums.len() > 1 {
+            let upper = sums.split_off(sums.len() / 2);
+            sums =
+                sums.iter().zip(upper).map(|(&sum, upper)| self.combine(folded.with, sum, upper)).collect();
+        }
+        let mut lanes = sums[0];
+        let mut half = self.lanes / 2;
+        while half > 0 {
+            let upper = self.op(Opcode::Rotate(half as u8), &[lanes]);
             lanes = self.combine(folded.with, lanes, upper);
+            half /= 2;
         }
         Some(self.op(Opcode::Spread, &[lanes]))
+    }
+
+    /// Combines so many elements into lanes that take several vectors.
+    fn in_several(&mut self, folded: Folded, sums: &[Vector], extent: i64) -> Option<()> {
+        let around = self.spread;
+        let (times, rest) = (extent / Order::LANES, extent % Order::LANES);
+        if times > 0 {
+            self.open(Some(Along { var: folded.var, start: Start::Known(0), step: Order::LANES }));
+            self.one_vector_each(folded, sums, 0, Order::LANES)?;
+            self.close(Trips::Known(times));
+        }
+        self.one_vector_each(folded, sums, times * Order::LANES, rest)?;
+        self.spread = around;
+        Some(())
+    }
+
+    /// Combines so many neighbouring elements, at most one for each lane.
+    fn one_vector_each(&mut self, folded: Folded, sums: &[Vector], start: i64, count: i64) -> Option<()> {
+        for (&sum, first) in sums.iter().zip((0..count).step_by(self.lanes as usize)) {
+            let lanes = (count - first).min(self.lanes);
+            let reach = if lanes == self.lanes { Reach::All } else { Reach::First(lanes as u8) };
+            self.spread = Some(Spread { var: folded.var, reach, lanes: Some(lanes as u8) });
+            self.open(Some(Along { var: folded.var, start: Start::Known(start + first), step: 0 }));
+            let element = self.element(folded)?;
+            self.combine_into(sum, folded.with, element, reach);
+            self.close(Trips::Known(1));
+        }
+        Some(())
     }
 
     /// Each lane is a vector, of which the lanes are iterations of a loop around: as many as there are elements.
     fn lanes_side_by_side(&mut self, folded: Folded, part: Part) -> Option<Operand> {
         let Extent::Fixed(extent) = part.extent else { return None };
         let identity = Operand::Bits((folded.with.identity() as f32).to_bits());
-        let (times, rest) = (i64::from(extent) / LANES, i64::from(extent) % LANES);
+        let (times, rest) = (i64::from(extent) / Order::LANES, i64::from(extent) % Order::LANES);
         if extent == 0 {
             return Some(identity);
         }
-        let used = if times == 0 { rest } else { LANES };
+        let used = if times == 0 { rest } else { Order::LANES };
         let lanes: Vec<Vector> = (0..used).map(|_| self.variable(folded.with.identity())).collect();
         if times > 0 {
-            self.open(Some(Along { var: folded.var, start: Start::Known(part.start), step: LANES }));
+            self.open(Some(Along { var: folded.var, start: Start::Known(part.start), step: Order::LANES }));
             self.one_each(folded, &lanes, 0)?;
             self.close(Trips::Known(times));
         }
-        self.one_each(folded, &lanes[..rest as usize], part.start + times * LANES)?;
+        self.one_each(folded, &lanes[..rest as usize], part.start + times * Order::LANES)?;
         let mut sums: Vec<Operand> = lanes.into_iter().map(Operand::Vector).collect();
-        let mut half = LANES as usize / 2;
+        let mut half = Order::LANES as usize / 2;
         while half > 0 {
             for k in half..sums.len() {
                 sums[k - half] = self.combine(folded.with, sums[k - half], sums[k]);

@@ -1,4 +1,4 @@
-//! Gates on vectors of sixteen numbers: their programs, operation by operation.
+//! Gates on wide vectors: their programs, operation by operation.
 
 use super::code::*;
 use super::lower::Lowering;

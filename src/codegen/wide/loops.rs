@@ -2,15 +2,14 @@
 
 use super::assembler::{Assembler, Jump, POOL, made, memory};
 use super::code::*;
-use super::memory::LOOP_MASK;
-use super::registers::{BYTES, Emission, Reads, VECTORS, zmm};
+use super::instructions::{Form, Instructions};
+use super::registers::{Emission, Reads};
 use super::share::Portion;
+use super::{avx2, avx512};
 use iced_x86::{Code as X86, Instruction, MemoryOperand, Register};
 use rustc_hash::FxHashMap;
 use std::mem::offset_of;
 
-/// Vectors that may keep their register for a whole innermost loop.
-const MOST_PINNED: usize = 20;
 /// Registers of addresses in an innermost loop.
 const ADDRESSES: [Register; 10] = {
     use Register::*;
@@ -35,31 +34,34 @@ const MOST_DEPTH: i64 = 24;
 
 /// Machine code of a function of the operands of [`crate::codegen::emitter::Operands`], and its text if `listing`;
 /// none where it would take too much of the stack.
-pub fn emit(code: &Code, listing: bool) -> Option<(Vec<u8>, String)> {
+pub fn emit(code: &Code, set: Instructions, listing: bool) -> Option<(Vec<u8>, String)> {
     let words = FIRST_WORD + i64::from(code.pointers) + i64::from(code.counters) + MOST_DEPTH;
+    // By AVX2 the mask of a loop takes the last register.
+    let masked = set == Instructions::Avx2 && code.whole.has_rest();
     let mut emission = Emission {
         code,
-        asm: Assembler::new(vec![], listing),
+        set,
+        asm: Assembler::new(set, vec![], listing),
         reads: Reads::of(code),
         homes: FxHashMap::default(),
-        first_home: (words * 8 + BYTES - 1) / BYTES * BYTES,
+        first_home: (words * 8 + set.bytes() - 1) / set.bytes() * set.bytes(),
         depth: 0,
         pinned: FxHashMap::default(),
         addresses: FxHashMap::default(),
         masks: vec![],
         stretch: 0,
         unread: 0,
-        held: [None; VECTORS],
+        held: vec![None; set.registers() - usize::from(masked)],
         coming: FxHashMap::default(),
     };
     emission.repeat(&code.whole);
     emission.leave();
-    let stack = emission.first_home + emission.homes.len() as i64 * BYTES;
+    let stack = emission.first_home + emission.homes.len() as i64 * set.bytes();
     if stack > MOST_STACK || emission.reads.depth > MOST_DEPTH {
         return None;
     }
     let (body, constants, text) = emission.asm.finish();
-    let (mut bytes, constants, entry) = enter(code, stack, body.len(), constants, listing);
+    let (mut bytes, constants, entry) = enter(code, set, stack, body.len(), constants, listing);
     bytes.extend(body);
     bytes.extend(constants.iter().flat_map(|bits| bits.to_le_bytes()));
     Some((bytes, entry + &text))
@@ -69,13 +71,14 @@ pub fn emit(code: &Code, listing: bool) -> Option<(Vec<u8>, String)> {
 /// stack, and keeps the operands there.
 fn enter(
     code: &Code,
+    set: Instructions,
     stack: i64,
     body: usize,
     constants: Vec<u32>,
     listing: bool,
 ) -> (Vec<u8>, Vec<u32>, String) {
     use Register::*;
-    let mut asm = Assembler::new(constants, listing);
+    let mut asm = Assembler::new(set, constants, listing);
     for register in SAVED {
         asm.put(made(Instruction::with1(X86::Push_r64, register)));
     }
@@ -86,7 +89,7 @@ fn enter(
         asm.mr(X86::Mov_rm64_r64, memory(RSP, 0), RAX);
     }
     asm.ri(X86::Sub_rm64_imm32, RSP, (stack % 4096) as i32);
-    asm.ri(X86::And_rm64_imm32, RSP, -(BYTES as i32));
+    asm.ri(X86::And_rm64_imm32, RSP, -(set.bytes() as i32));
     let word = |at: i64| memory(RSP, at * 8);
     asm.mr(X86::Mov_rm64_r64, word(OLD_STACK), RAX);
     let counter = |counter| word(counter_word(code, counter));
@@ -211,13 +214,13 @@ impl Emission<'_> {
             Trips::Known(_) | Trips::All(_) => return None,
             Trips::WholeOf(count) => {
                 let count = self.word(counter_word(self.code, count));
-                self.asm.mi(X86::Cmp_rm64_imm32, count, 16);
+                self.asm.mi(X86::Cmp_rm64_imm32, count, self.set.lanes() as i32);
                 X86::Jb_rel32_64
             }
             Trips::RestOf(count) => {
                 let count = self.word(counter_word(self.code, count));
                 self.asm.rm(X86::Mov_r64_rm64, SCRATCH, count);
-                self.asm.ri(X86::And_rm64_imm32, SCRATCH, 15);
+                self.asm.ri(X86::And_rm64_imm32, SCRATCH, self.set.lanes() as i32 - 1);
                 X86::Je_rel32_64
             }
         };
@@ -234,7 +237,7 @@ impl Emission<'_> {
         let count = self.word(counter_word(self.code, count));
         self.asm.rm(X86::Mov_r64_rm64, SCRATCH, count);
         if in_lanes {
-            self.asm.ri(X86::Shr_rm64_imm8, SCRATCH, 4);
+            self.asm.ri(X86::Shr_rm64_imm8, SCRATCH, self.set.lanes().ilog2() as i32);
         }
     }
 
@@ -243,10 +246,10 @@ impl Emission<'_> {
         if !matches!(trips, Trips::RestOf(_)) {
             return;
         }
-        let (mask, left) = (Register::ECX, Register::EAX);
-        self.asm.ri(X86::Mov_r32_imm32, mask, -1);
-        self.asm.put(made(Instruction::with3(X86::VEX_Bzhi_r32_rm32_r32, mask, mask, left)));
-        self.asm.rr(X86::VEX_Kmovw_kr_r32, LOOP_MASK, mask);
+        match self.set {
+            Instructions::Avx2 => avx2::set_loop_mask(self, Register::EAX),
+            Instructions::Avx512 => avx512::set_loop_mask(self, Register::EAX),
+        }
     }
 
     /// `to = from + start`
@@ -265,7 +268,7 @@ impl Emission<'_> {
         let word = self.word(counter_word(self.code, word));
         self.asm.rm(X86::Mov_r64_rm64, Register::RDX, word);
         if matches!(start, Start::WholeOf(..)) {
-            self.asm.ri(X86::And_rm64_imm32, Register::RDX, -16);
+            self.asm.ri(X86::And_rm64_imm32, Register::RDX, -(self.set.lanes() as i32));
         }
         self.times(Register::RDX, times);
         self.asm.rr(X86::Add_r64_rm64, to, Register::RDX);
@@ -325,7 +328,9 @@ impl Emission<'_> {
                 Item::Loop(_) => unreachable!("it is an innermost loop"),
             })
         };
-        self.keep_masks(ops());
+        if self.set == Instructions::Avx512 {
+            avx512::keep_masks(self, ops());
+        }
         let carried = carried(around);
         let inside: Vec<Vector> = ops().filter_map(|op| op.to).filter(|to| !carried.contains(to)).collect();
         let mut outside: Vec<(Vector, usize)> = vec![];
@@ -340,10 +345,10 @@ impl Emission<'_> {
         }
         outside.sort_by_key(|known| std::cmp::Reverse(known.1));
         let wanted = carried.iter().copied().chain(outside.iter().map(|known| known.0));
-        let wanted: Vec<Vector> = wanted.take(MOST_PINNED).collect();
+        let wanted: Vec<Vector> = wanted.take(self.set.most_pinned()).collect();
         for (register, vector) in wanted.into_iter().enumerate() {
             let home = self.home(vector);
-            self.asm.rm(X86::EVEX_Vmovups_zmm_k1z_zmmm512, zmm(register), home);
+            self.asm.rm(self.set.code(Form::Load), self.set.vector(register), home);
             self.pinned.insert(vector, register);
         }
         for at in ops().filter_map(|op| op.opcode.place()) {
@@ -363,7 +368,7 @@ impl Emission<'_> {
         for vector in carried(around) {
             if let Some(&register) = self.pinned.get(&vector) {
                 let home = self.home(vector);
-                self.asm.mr(X86::EVEX_Vmovups_zmmm512_k1z_zmm, home, zmm(register));
+                self.asm.mr(self.set.code(Form::Store), home, self.set.vector(register));
             }
         }
         self.pinned.clear();
@@ -375,7 +380,7 @@ impl Emission<'_> {
     pub fn home(&mut self, vector: Vector) -> MemoryOperand {
         let next = self.homes.len() as i64;
         let place = *self.homes.entry(vector).or_insert(next);
-        memory(Register::RSP, self.first_home + place * BYTES)
+        memory(Register::RSP, self.first_home + place * self.set.bytes())
     }
 }
 

@@ -1,26 +1,24 @@
-//! Nests as code on vectors of sixteen numbers.
+//! Nests as code on wide vectors.
 //!
 //! As elsewhere in this room, a register of the schedule is a vector: its lanes are neighbouring iterations of the
 //! loop that runs in lanes, and hold the same number outside of it.
 
 use super::code::*;
 use super::gates::Meaning;
+use super::instructions::Instructions;
 use super::share::Sharing;
 use super::unroll;
 use crate::codegen::keys_at;
 use crate::plan::schedule::*;
 use rustc_hash::FxHashMap;
 
-/// Numbers in a vector.
-pub const LANES: i64 = 16;
-
 /// The loop that runs in lanes.
 #[derive(Clone, Copy)]
 pub struct Spread {
-    var: Var,
+    pub var: Var,
     pub reach: Reach,
     /// How many lanes stand for iterations, if that is known.
-    lanes: Option<u8>,
+    pub lanes: Option<u8>,
 }
 
 /// Of which variable, and how far it goes: what opens a [`Level`].
@@ -66,6 +64,8 @@ impl From<Extent> for Length {
 
 /// Makes code of a nest.
 pub struct Lowering<'a> {
+    /// Numbers in a vector.
+    pub lanes: i64,
     pub schedule: &'a Schedule,
     regions: Vec<Region>,
     bases: Vec<(Pointer, Base)>,
@@ -85,11 +85,13 @@ pub struct Lowering<'a> {
 /// something that has no form here.
 pub fn lower(
     schedule: &Schedule,
+    set: Instructions,
     body: &[Stmt],
     within: Option<Var>,
     sharing: Option<&Sharing>,
 ) -> Option<Code> {
     let mut lowering = Lowering {
+        lanes: set.lanes(),
         schedule,
         regions: schedule.regions(),
         bases: vec![],
@@ -234,10 +236,10 @@ impl Lowering<'_> {
         }
         let (whole, rest, start, reach) = match length {
             Length::Known(length) => {
-                let (whole, rest) = (length / LANES, length % LANES);
+                let (whole, rest) = (length / self.lanes, length % self.lanes);
                 let rest_trips = (rest > 0).then_some(Trips::Known(1));
                 let whole_trips = (whole > 0).then_some(Trips::Known(whole));
-                (whole_trips, rest_trips, Start::Known(whole * LANES), Reach::First(rest as u8))
+                (whole_trips, rest_trips, Start::Known(whole * self.lanes), Reach::First(rest as u8))
             }
             Length::Given(count) => {
                 let (whole, rest) = (Trips::WholeOf(count), Trips::RestOf(count));
@@ -246,15 +248,15 @@ impl Lowering<'_> {
         };
         let around = self.spread;
         if let Some(trips) = whole {
-            self.spread = Some(Spread { var, reach: Reach::All, lanes: Some(LANES as u8) });
-            self.open(Some(Along { var, start: Start::Known(0), step: LANES }));
+            self.spread = Some(Spread { var, reach: Reach::All, lanes: Some(self.lanes as u8) });
+            self.open(Some(Along { var, start: Start::Known(0), step: self.lanes }));
             body(self)?;
             self.close(trips);
         }
         if let Some(trips) = rest {
             let lanes = if let Reach::First(lanes) = reach { Some(lanes) } else { None };
             self.spread = Some(Spread { var, reach, lanes });
-            self.open(Some(Along { var, start, step: LANES }));
+            self.open(Some(Along { var, start, step: self.lanes }));
             body(self)?;
             self.close(trips);
         }

@@ -1,21 +1,24 @@
-//! Nests in vectors of sixteen numbers, for processors that have them (AVX-512).
+//! Nests in wide vectors, for processors that have them: of sixteen numbers (AVX-512) or eight (AVX2).
 //!
 //! Cranelift's vectors have four numbers of 32 bits. Where a nest does enough, and what it does has a form here, it
 //! is a function of its own, made without Cranelift: the same statements on wider vectors, with the same bits. What
-//! is left of a loop that sixteen do not divide runs once more under a mask.
+//! whole vectors leave of a loop runs once more under a mask.
 //!
 //! - `cost`: whether they are faster.
 //! - `unroll`: writes small loops out. `share`: what threads share of a nest.
 //! - `lower`: [`crate::plan::schedule::Nest`] to `code`, loops of operations; `gates`, `folds`: the programs of
 //!   gates, and folds.
 //! - `loops`, `operations`, `memory`: `code` to machine code, which `assembler` collects; `registers`: which vector is
-//!   in which register.
+//!   in which register. `instructions`: the sets of instructions; `avx2`, `avx512`: what each does in its own way.
 
 mod assembler;
+mod avx2;
+mod avx512;
 mod code;
 mod cost;
 mod folds;
 mod gates;
+mod instructions;
 mod loops;
 mod lower;
 mod memory;
@@ -24,6 +27,7 @@ mod registers;
 mod share;
 mod unroll;
 
+pub use instructions::Instructions;
 pub use share::{Portion, Sharing};
 
 use super::{Options, Width, invariant, vectorise, walk};
@@ -52,12 +56,10 @@ pub fn function(
     within: Option<Var>,
     options: Options,
 ) -> Option<Function> {
-    let possible = schedule.dtype == Dtype::F32 && !options.without_fma && available();
-    if !possible || options.width == Width::Narrow {
-        return None;
-    }
+    let possible = schedule.dtype == Dtype::F32 && !options.without_fma && options.width != Width::Narrow;
+    let set = options.instructions.filter(|_| possible)?;
     let body = unroll::unroll(schedule, accesses, &nest.body);
-    let cost = cost::cost(schedule, nest, &body);
+    let cost = cost::cost(schedule, set, nest, &body);
     let (wanted, long) = match options.width {
         Width::Narrow => (false, false),
         Width::Chosen => (cost.is_wide(), cost.is_long()),
@@ -68,30 +70,15 @@ pub fn function(
     }
     let body = invariant::move_out(schedule, &body);
     let made = |sharing: Option<Sharing>| {
-        let code = lower::lower(schedule, &body, within, sharing.as_ref())?;
-        let (bytes, text) = loops::emit(&code, options.listing)?;
+        let code = lower::lower(schedule, set, &body, within, sharing.as_ref())?;
+        let (bytes, text) = loops::emit(&code, set, options.listing)?;
         Some(Function { bytes, text, sharing })
     };
     // Of the nest as it is planned: written out it has other accesses.
     let private = || vectorise::private(schedule, accesses, &nest.body);
     let shared = options.threads > 1 && long;
-    let sharing = if shared { Sharing::of(schedule, &private(), &body) } else { None };
+    let sharing = if shared { Sharing::of(schedule, set, &private(), &body) } else { None };
     sharing.and_then(|sharing| made(Some(sharing))).or_else(|| made(None))
-}
-
-/// Whether this processor and system run such functions.
-#[cfg(all(target_arch = "x86_64", unix))]
-pub fn available() -> bool {
-    is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512dq")
-        && is_x86_feature_detected!("avx512vl")
-        && is_x86_feature_detected!("bmi2")
-}
-
-/// Whether this processor and system run such functions.
-#[cfg(not(all(target_arch = "x86_64", unix)))]
-pub fn available() -> bool {
-    false
 }
 
 /// Whether a loop runs in lanes, if none around does: the innermost that can.

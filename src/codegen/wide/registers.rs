@@ -7,13 +7,9 @@
 
 use super::assembler::Assembler;
 use super::code::*;
-use iced_x86::{Code as X86, MemoryOperand, Register};
+use super::instructions::{Form, Instructions};
+use iced_x86::{MemoryOperand, Register};
 use rustc_hash::FxHashMap;
-
-/// Registers of vectors.
-pub const VECTORS: usize = 32;
-/// Bytes of a vector.
-pub const BYTES: i64 = 64;
 
 /// Where vectors are made and read.
 pub struct Reads {
@@ -63,6 +59,7 @@ pub enum Source {
 
 pub struct Emission<'c> {
     pub code: &'c Code,
+    pub set: Instructions,
     pub asm: Assembler,
     pub reads: Reads,
     /// Places on the stack.
@@ -81,17 +78,13 @@ pub struct Emission<'c> {
     /// The first operation of the stretch that has yet to read operands: the present one until it lets go of them.
     pub unread: usize,
     /// What is in the registers that are not pinned; [`TEMPORARY`] for a constant that one operation reads.
-    pub held: [Option<Vector>; VECTORS],
+    pub held: Vec<Option<Vector>>,
     /// The operations of the stretch that are yet to read a vector, latest first.
     pub coming: FxHashMap<Vector, Vec<usize>>,
 }
 
 /// Stands for a constant that is in a register.
 pub const TEMPORARY: Vector = Vector(u32::MAX);
-
-pub fn zmm(register: usize) -> Register {
-    Register::ZMM0 + register as u32
-}
 
 pub fn xmm(register: usize) -> Register {
     Register::XMM0 + register as u32
@@ -100,7 +93,7 @@ pub fn xmm(register: usize) -> Register {
 /// Straight stretches.
 impl Emission<'_> {
     pub fn straight(&mut self, ops: &[&Operation]) {
-        self.held = [None; VECTORS];
+        self.held.fill(None);
         self.coming.clear();
         for (at, op) in ops.iter().enumerate().rev() {
             for vector in vectors(&op.args) {
@@ -137,14 +130,14 @@ impl Emission<'_> {
             self.held[*register].map_or(usize::MAX, |held| self.needed(held).unwrap_or(usize::MAX - 1))
         };
         // The first of those that are free, so that few are used.
-        let register = (0..VECTORS).rev().filter(|&register| usable(register)).max_by_key(latest);
+        let register = (0..self.held.len()).rev().filter(|&register| usable(register)).max_by_key(latest);
         let register = register.expect("an operation needs few registers");
         if let Some(held) = self.held[register]
             && self.needed(held).is_some()
             && !self.homes.contains_key(&held)
         {
             let home = self.home(held);
-            self.asm.mr(X86::EVEX_Vmovups_zmmm512_k1z_zmm, home, zmm(register));
+            self.asm.mr(self.set.code(Form::Store), home, self.set.vector(register));
         }
         self.held[register] = Some(vector);
         register
@@ -161,7 +154,7 @@ impl Emission<'_> {
             Operand::Vector(vector) => self.register_of(vector).unwrap_or_else(|| {
                 let register = self.take(locked, vector);
                 let home = self.home(vector);
-                self.asm.rm(X86::EVEX_Vmovups_zmm_k1z_zmmm512, zmm(register), home);
+                self.asm.rm(self.set.code(Form::Load), self.set.vector(register), home);
                 register
             }),
             Operand::Bits(bits) => {
@@ -176,7 +169,7 @@ impl Emission<'_> {
 
     pub fn spread_bits(&mut self, register: usize, bits: u32) {
         let constant = self.asm.constant_element(bits);
-        self.asm.rm(X86::EVEX_Vbroadcastss_zmm_k1z_xmmm32, zmm(register), constant);
+        self.asm.rm(self.set.code(Form::Spread), self.set.vector(register), constant);
     }
 
     /// An operand where the last operand of an instruction can be.
@@ -197,17 +190,22 @@ impl Emission<'_> {
         self.unread = self.stretch + 1;
         for vector in vectors(args) {
             if self.next_read(vector).is_none() {
-                self.held.iter_mut().filter(|held| **held == Some(vector)).for_each(|held| *held = None);
+                self.forget(vector);
             }
         }
-        self.held.iter_mut().filter(|held| **held == Some(TEMPORARY)).for_each(|held| *held = None);
+        self.forget(TEMPORARY);
+    }
+
+    /// A vector that was assigned anew is in no register.
+    pub fn forget(&mut self, vector: Vector) {
+        self.held.iter_mut().filter(|held| **held == Some(vector)).for_each(|held| *held = None);
     }
 
     /// What was made is read in this stretch, at its home, or not at all.
     pub fn finish(&mut self, to: Vector, register: usize) {
         if self.reads.far[to.0 as usize] {
             let home = self.home(to);
-            self.asm.mr(X86::EVEX_Vmovups_zmmm512_k1z_zmm, home, zmm(register));
+            self.asm.mr(self.set.code(Form::Store), home, self.set.vector(register));
         }
         if self.next_read(to).is_none() {
             self.held[register] = None;

@@ -3,7 +3,7 @@
 //! That is possible where no iteration touches what another writes. Arrays that hold what one iteration needs, and
 //! nothing else reads, lie in memory of each call's own.
 
-use super::lower::LANES;
+use super::instructions::Instructions;
 use crate::codegen::{vectorise, walk};
 use crate::plan::schedule::*;
 use rustc_hash::FxHashMap;
@@ -38,7 +38,12 @@ pub struct Sharing {
 impl Sharing {
     /// How calls can share a body, if they can: its last statement is a loop, the only one, of which iterations can run
     /// at the same time. `private`: arrays that nothing outside of the body touches.
-    pub fn of(schedule: &Schedule, private: &[BufferId], body: &[Stmt]) -> Option<Sharing> {
+    pub fn of(
+        schedule: &Schedule,
+        set: Instructions,
+        private: &[BufferId],
+        body: &[Stmt],
+    ) -> Option<Sharing> {
         let (last, before) = body.split_last()?;
         let Stmt::For { var, extent, body: inside, .. } = last else { return None };
         let plain = |stmt: &Stmt| !matches!(stmt, Stmt::For { .. } | Stmt::Fold { .. } | Stmt::Store { .. });
@@ -53,7 +58,7 @@ impl Sharing {
             }
         }
         let in_lanes = super::runs_in_lanes(schedule, *var, *extent, inside);
-        let unit = if in_lanes { LANES as u32 } else { 1 };
+        let unit = if in_lanes { set.lanes() as u32 } else { 1 };
         let sharing = Sharing { var: *var, extent: *extent, unit, scratch, own };
         sharing.iterations_apart(schedule, inside).then_some(sharing)
     }

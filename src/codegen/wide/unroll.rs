@@ -1,7 +1,7 @@
 //! Small loops written out, so that the loop around them can run in lanes: pools and other windows.
 //!
-//! `for l < 14 { for n < 2 in lanes { a[2*l + n] ... } }` would fill two of sixteen lanes. Without the inner loop the
-//! outer one fills fourteen, reading and writing every second element. Arrays that only hold what one iteration needs
+//! `for l < 14 { for n < 2 in lanes { a[2*l + n] ... } }` would fill two of eight or sixteen lanes. Without the inner loop the
+//! outer one fills them, reading and writing every second element. Arrays that only hold what one iteration needs
 //! become registers.
 
 use crate::circuit::gates;
@@ -171,7 +171,7 @@ impl Unroller<'_> {
             Order::Lanes { .. } => {
                 let mut lanes: Vec<Reg> =
                     elements.into_iter().map(|element| combine(identity, element)).collect();
-                let mut half = super::lower::LANES as usize / 2;
+                let mut half = Order::LANES as usize / 2;
                 while half > 0 {
                     for k in half..lanes.len() {
                         lanes[k - half] = combine(lanes[k - half], lanes[k]);
@@ -275,7 +275,7 @@ fn longest_in_lanes(body: &[Stmt]) -> u32 {
     longest
 }
 
-/// Whether a loop can run in sixteen lanes, which may lie a few elements apart.
+/// Whether a loop can run in lanes, which may lie a few elements apart.
 pub fn possible(schedule: &Schedule, var: Var, extent: Extent, body: &[Stmt]) -> bool {
     vectorise::possible(schedule, var, extent, body) || strided(schedule, var, extent, body)
 }
