@@ -42,13 +42,18 @@ impl Rows {
     ) -> Rows {
         let lanes = variant.lanes::<T>();
         let bytes = places.len().next_multiple_of(lanes) * length * size_of::<T>();
-        let worth_it = k.a.unsigned_abs() >= FAR && panels >= LEAST_PANELS && bytes <= LONGEST;
+        let worth_it = Rows::are_copied(k.a, panels) && bytes <= LONGEST;
         let copy = |(row, place): (usize, &Place)| {
             let operand = row / lanes * length * lanes + row % lanes;
             Place { operand: operand as isize, ..*place }
         };
         let copied = worth_it.then(|| places.iter().enumerate().map(copy).collect());
         Rows { places, copied, lanes, length }
+    }
+
+    /// Whether rows that lie so far apart along `k` are copied for so many panels, if the copy is not too long.
+    pub fn are_copied(stride: i64, panels: usize) -> bool {
+        stride.unsigned_abs() >= FAR && panels >= LEAST_PANELS
     }
 
     /// Elements of the copy.

@@ -139,23 +139,46 @@ impl Columns {
         Columns { vectors, places, packed, scattered }
     }
 
-    /// About how many cycles an element of `k` takes: a tile two multiply-adds each, but no less than one takes to be
-    /// ready for the next; a vector that is read where it lies, far from the one before, waits for it; an element that
-    /// is copied a part of a cycle.
+    /// About how many cycles an element of `k` takes, where it goes by `k.a` in the columns' operand and by `k.b` in the
+    /// rows': a tile two multiply-adds each, but no less than one takes to be ready for the next; a vector that is read
+    /// where it lies, far from the one before, waits for it; an element that is copied a part of a cycle.
+    ///
+    /// What is crowded comes from beyond the nearest cache for each tile anew. That is counted for processors without
+    /// AVX-512, whose caches are smaller.
     fn cost(&self, variant: Variant, columns: usize, rows: usize, k: ContractAxis, length: usize) -> f64 {
         const LATENCY: f64 = 4.0;
         let vectors = variant.vectors().min(self.vectors.len()).max(1);
         let (down, across) = (rows.div_ceil(variant.height(vectors)), self.vectors.len().div_ceil(vectors));
         let high = rows.div_ceil(down.max(1)) * vectors;
-        let far = !self.packed && k.a.unsigned_abs() >= PAGE;
-        let waiting = if far { vectors as f64 / 2.0 } else { 0.0 };
-        let tiles = (down * across) as f64 * ((high as f64 / 2.0).max(LATENCY) + waiting);
+        let crowded = |stride: i64| variant != Variant::Avx512 && is_crowded(stride, length);
+        let for_columns = match self.packed {
+            false if crowded(k.a) => 1.25 * vectors as f64,
+            false if k.a.unsigned_abs() >= PAGE => vectors as f64 / 2.0,
+            _ => 0.0,
+        };
+        let for_rows = if crowded(k.b) && !Rows::are_copied(k.b, across) { 2.0 } else { 0.0 };
+        let tiles = (down * across) as f64 * ((high as f64 / 2.0).max(LATENCY) + for_columns + for_rows);
         let quick = k.a == 1 || self.vectors.iter().all(|vector| vector.together);
-        let packing = if self.packed { columns as f64 * if quick { 0.25 } else { 1.0 } } else { 0.0 };
+        let each = match quick {
+            true if crowded(k.a) => 1.5,
+            true => 0.25,
+            false => 1.0,
+        };
+        let packing = if self.packed { columns as f64 * each } else { 0.0 };
         let scattering =
             if self.scattered { 3.0 * (rows * columns) as f64 / length.max(1) as f64 } else { 0.0 };
         tiles + packing + scattering
     }
+}
+
+/// Whether so many lines of memory, a stride of elements of 32 bits apart, displace one another in a cache of 64 sets of
+/// eight lines: strides of large powers of two reach few of the sets.
+fn is_crowded(stride: i64, lines: usize) -> bool {
+    const SETS: u32 = 64;
+    const WAYS: usize = 8;
+    const LINE: u64 = 16;
+    let sets = SETS >> (stride.trailing_zeros().saturating_sub(LINE.ilog2())).min(SETS.ilog2());
+    stride.unsigned_abs() >= LINE && lines > WAYS * sets as usize
 }
 
 /// Columns that are neighbours.
@@ -211,7 +234,7 @@ impl Task {
         let way = |columns: &[ContractAxis], rows: &[ContractAxis], k: ContractAxis| {
             Columns::new(columns, capacity, variant, variant.lanes::<T>(), count(rows, capacity), k, length)
         };
-        let (of_n, of_m) = (way(&n, &m, ContractAxis { a: k.b, ..k }), way(&m, &n, k));
+        let (of_n, of_m) = (way(&n, &m, ContractAxis { a: k.b, b: k.a, ..k }), way(&m, &n, k));
         let exchanged = of_m.1 < of_n.1;
         let swap = |axis: &ContractAxis| ContractAxis { a: axis.b, b: axis.a, ..*axis };
         let orient = |axes: &[ContractAxis]| match exchanged {
