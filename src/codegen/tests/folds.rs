@@ -71,7 +71,7 @@ fn folds_over_the_batch() {
 fn columns_side_by_side() {
     for with in MONOIDS {
         for order in orders(1000).into_iter().chain(orders(5)) {
-            for columns in [1, 4, 6, 11] {
+            for columns in [1, 4, 6, 11, 16, 35, 88] {
                 let mut d = Draft::new(21);
                 let x = d.buffer(Region::Input(0), true, &[columns]);
                 let out = d.buffer(Region::Gradients, false, &[columns]);
@@ -86,6 +86,50 @@ fn columns_side_by_side() {
                     check(&d.schedule, rows, rows as u64, Random::extreme);
                 }
             }
+        }
+    }
+}
+
+/// `out[b, j] = j * fold[k] (if 1 <= k < 4 then w[k] else 0) * x[b, k, j]`, after which it is read again: several vectors
+/// side by side share what does not differ between them.
+#[test]
+fn several_chains_at_once() {
+    for columns in [7, 8, 16, 24, 31, 33, 64, 73, 100] {
+        let mut d = Draft::new(5);
+        let (width, extent) = (i64::from(columns), 6);
+        let w = d.buffer(Region::Params, false, &[extent]);
+        let x = d.buffer(Region::Input(0), true, &[extent, columns]);
+        let out = d.buffer(Region::Output(0), true, &[columns]);
+        let (b, j, k, mut inner) = (d.var(), d.var(), d.var(), vec![]);
+        let weight = d.reg();
+        let condition = Condition { e: linear(0, &[(k, 1)]), divisor: 1, lo: 1, hi: 4 };
+        inner.push(Stmt::Load { reg: weight, at: at(w, 0, &[(k, 1)]), when: vec![condition], fill: 0.0 });
+        let read = d.load(&mut inner, at(x, 0, &[(b, width * i64::from(extent)), (k, width), (j, 1)]));
+        let value = d.gate(&mut inner, gates::MUL, &[weight, read]);
+        let (acc, order) = (d.reg(), Order::Chain { block: 4 });
+        let extent = Fixed(extent);
+        let fold = Stmt::Fold {
+            acc,
+            with: Monoid::Sum,
+            order,
+            var: k,
+            extent,
+            hint: Hint::Plain,
+            body: inner,
+            value,
+        };
+        let mut body = vec![fold];
+        let index = d.compute(&mut body, Op::Index(linear(1, &[(j, 1)])), &[]);
+        let product = d.gate(&mut body, gates::MUL, &[index, acc]);
+        let here = || at(out, 0, &[(b, width), (j, 1)]);
+        body.push(Stmt::Store { at: here(), value: product });
+        let again = d.load(&mut body, here());
+        let power = d.gate(&mut body, gates::EXP, &[again]);
+        body.push(Stmt::Store { at: here(), value: power });
+        let columns = for_loop(j, Fixed(columns), Hint::Vector, body);
+        d.nest(vec![for_loop(b, Batch, Hint::Plain, vec![columns])]);
+        for rows in [1, 5, 8] {
+            check(&d.schedule, rows, rows as u64, Random::number);
         }
     }
 }

@@ -163,7 +163,7 @@ impl Opcode {
         }
     }
 
-    fn place_mut(&mut self) -> Option<&mut Place> {
+    pub fn place_mut(&mut self) -> Option<&mut Place> {
         use Opcode::*;
         match self {
             Load(place, _) | LoadWhen(place, ..) | LoadRow { at: place, .. } | Store(place, _) => Some(place),
@@ -172,7 +172,7 @@ impl Opcode {
     }
 
     /// The integers that it computes.
-    fn affines_mut(&mut self) -> Vec<&mut Affine> {
+    pub fn affines_mut(&mut self) -> Vec<&mut Affine> {
         match self {
             Opcode::LoadWhen(_, _, within, _) => within.iter_mut().map(|within| &mut within.e).collect(),
             Opcode::Integer(affine, _) => vec![affine],

@@ -6,6 +6,7 @@
 use super::code::*;
 use super::gates::Meaning;
 use super::instructions::Instructions;
+use super::jam;
 use super::share::Sharing;
 use super::unroll;
 use crate::codegen::keys_at;
@@ -19,6 +20,8 @@ pub struct Spread {
     pub reach: Reach,
     /// How many lanes stand for iterations, if that is known.
     pub lanes: Option<u8>,
+    /// The iteration that the first lane stands for, counted from where the level is.
+    pub first: i64,
 }
 
 /// Of which variable, and how far it goes: what opens a [`Level`].
@@ -171,7 +174,9 @@ impl Lowering<'_> {
     fn stmt(&mut self, stmt: &Stmt) -> Option<()> {
         match stmt {
             Stmt::For { var, extent, body, .. } => {
-                let in_lanes = self.runs_in_lanes(*var, *extent, body);
+                let vectors = extent.len_for(self.schedule.capacity as usize) as i64 / self.lanes;
+                let in_lanes =
+                    self.runs_in_lanes(*var, *extent, body).then(|| jam::side_by_side(body, vectors).max(1));
                 match self.sharing.filter(|sharing| sharing.var == *var) {
                     None => self.loop_over(*var, (*extent).into(), in_lanes, &mut |l| l.block(body))?,
                     Some(_) => {
@@ -215,15 +220,16 @@ impl Lowering<'_> {
         self.spread.is_none() && super::runs_in_lanes(self.schedule, var, extent, body)
     }
 
-    /// Emits a loop; one that runs in lanes as a loop over whole vectors and what is left.
+    /// Emits a loop; one that runs in lanes as a loop over whole vectors, so many of them side by side where their number
+    /// is known, and what is left.
     pub fn loop_over(
         &mut self,
         var: Var,
         length: Length,
-        in_lanes: bool,
+        in_lanes: Option<i64>,
         body: &mut dyn FnMut(&mut Self) -> Option<()>,
     ) -> Option<()> {
-        if !in_lanes {
+        let Some(side_by_side) = in_lanes else {
             self.open(Some(Along { var, start: Start::Known(0), step: 1 }));
             body(self)?;
             let trips = match length {
@@ -233,33 +239,54 @@ impl Lowering<'_> {
             };
             self.close(trips);
             return Some(());
-        }
-        let (whole, rest, start, reach) = match length {
+        };
+        let all = Some(self.lanes as u8);
+        match length {
             Length::Known(length) => {
                 let (whole, rest) = (length / self.lanes, length % self.lanes);
-                let rest_trips = (rest > 0).then_some(Trips::Known(1));
-                let whole_trips = (whole > 0).then_some(Trips::Known(whole));
-                (whole_trips, rest_trips, Start::Known(whole * self.lanes), Reach::First(rest as u8))
+                let (times, left) = (whole / side_by_side, whole % side_by_side);
+                let known = Start::Known;
+                let (after, end) = (times * side_by_side * self.lanes, whole * self.lanes);
+                let groups = [(known(0), times, side_by_side), (known(after), left.min(1), left)];
+                for (start, times, vectors) in groups.into_iter().filter(|group| group.1 > 0) {
+                    let along = Along { var, start, step: vectors * self.lanes };
+                    self.in_lanes(along, Trips::Known(times), (Reach::All, all), vectors, body)?;
+                }
+                if rest > 0 {
+                    let (along, lanes) = (Along { var, start: known(end), step: self.lanes }, rest as u8);
+                    self.in_lanes(along, Trips::Known(1), (Reach::First(lanes), Some(lanes)), 1, body)?;
+                }
             }
             Length::Given(count) => {
-                let (whole, rest) = (Trips::WholeOf(count), Trips::RestOf(count));
-                (Some(whole), Some(rest), Start::WholeOf(count, 1), Reach::Rest)
+                let whole = Along { var, start: Start::Known(0), step: self.lanes };
+                self.in_lanes(whole, Trips::WholeOf(count), (Reach::All, all), 1, body)?;
+                let rest = Along { var, start: Start::WholeOf(count, 1), step: self.lanes };
+                self.in_lanes(rest, Trips::RestOf(count), (Reach::Rest, None), 1, body)?;
             }
-        };
+        }
+        Some(())
+    }
+
+    /// Emits a loop in lanes, which reach so far, with so many vectors side by side.
+    fn in_lanes(
+        &mut self,
+        along: Along,
+        trips: Trips,
+        (reach, lanes): (Reach, Option<u8>),
+        vectors: i64,
+        body: &mut dyn FnMut(&mut Self) -> Option<()>,
+    ) -> Option<()> {
         let around = self.spread;
-        if let Some(trips) = whole {
-            self.spread = Some(Spread { var, reach: Reach::All, lanes: Some(self.lanes as u8) });
-            self.open(Some(Along { var, start: Start::Known(0), step: self.lanes }));
+        self.open(Some(along));
+        let mut copies = vec![];
+        for vector in 0..vectors {
+            self.spread = Some(Spread { var: along.var, reach, lanes, first: vector * self.lanes });
             body(self)?;
-            self.close(trips);
+            let level = self.levels.last_mut().expect("it was opened");
+            copies.push(std::mem::take(&mut level.items));
         }
-        if let Some(trips) = rest {
-            let lanes = if let Reach::First(lanes) = reach { Some(lanes) } else { None };
-            self.spread = Some(Spread { var, reach, lanes });
-            self.open(Some(Along { var, start, step: self.lanes }));
-            body(self)?;
-            self.close(trips);
-        }
+        self.levels.last_mut().expect("it was opened").items = jam::jam(copies);
+        self.close(trips);
         self.spread = around;
         Some(())
     }
@@ -321,7 +348,12 @@ impl Lowering<'_> {
         for &(var, coefficient) in &linear.terms {
             terms.push((self.counter(var, self.levels.len())?, coefficient));
         }
-        Some(Affine { terms, offset: linear.offset })
+        Some(Affine { terms, offset: linear.offset + self.first(linear) })
+    }
+
+    /// What the first lane adds to an affine function, beyond where the level is.
+    fn first(&self, linear: &Linear) -> i64 {
+        self.spread.map_or(0, |spread| linear.coefficient(spread.var) * spread.first)
     }
 
     /// The value of a variable, as the first `depth` levels say.
@@ -383,7 +415,7 @@ impl Lowering<'_> {
                 (Base::Region(place), buffer.offset)
             }
         };
-        let bytes = (i64::from(offset) + at.at.offset) * self.size();
+        let bytes = (i64::from(offset) + at.at.offset + self.first(&at.at)) * self.size();
         let pointer = self.pointer(base, &at.at.terms, self.levels.len());
         Some(Place { pointer, bytes: i32::try_from(bytes).ok()? })
     }

@@ -7,7 +7,7 @@
 //! - `cost`: whether they are faster.
 //! - `unroll`: writes small loops out. `share`: what threads share of a nest.
 //! - `lower`: [`crate::plan::schedule::Nest`] to `code`, loops of operations; `gates`, `folds`: the programs of
-//!   gates, and folds.
+//!   gates, and folds; `jam`: several vectors side by side.
 //! - `loops`, `operations`, `memory`: `code` to machine code, which `assembler` collects; `registers`: which vector is
 //!   in which register. `instructions`: the sets of instructions; `avx2`, `avx512`: what each does in its own way.
 
@@ -19,6 +19,7 @@ mod cost;
 mod folds;
 mod gates;
 mod instructions;
+mod jam;
 mod loops;
 mod lower;
 mod memory;
