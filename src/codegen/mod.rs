@@ -13,7 +13,7 @@
 //!   contractions.
 //! - `laps`: the time that each step takes.
 //! - `lanes`, `address`: operations on the lanes of vectors; where elements lie.
-//! - `wide`: nests in vectors of sixteen numbers, without Cranelift.
+//! - `wide`: nests in vectors of sixteen or eight numbers, without Cranelift.
 //! - `vectorise`: whether a loop may run in lanes. `invariant`: moves out of loops what does not change there.
 //! - `compiler`: functions, and the module that they are put into.
 //! - `host`, `support`: this machine; Rust functions that native code calls.

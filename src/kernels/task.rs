@@ -16,6 +16,8 @@ pub(super) const NONE: ContractAxis = ContractAxis { extent: Extent::Fixed(1), a
 const LONG: usize = 1_500_000;
 /// Bytes of a result that is not expected in the nearest cache.
 const FAR: usize = 1 << 15;
+/// Elements of `k` while which memory that is asked for may come.
+const LONG_CHAIN: usize = 128;
 /// Columns of the widest tile of any variant.
 pub(super) const WIDEST: usize = VECTORS * MOST_LANES;
 
@@ -42,7 +44,7 @@ pub struct Task {
     pub(super) k_block: usize,
     pub(super) mean: bool,
     pub(super) capacity: usize,
-    /// Whether the result is asked for before it is written, as it is far from the processor.
+    /// Whether the result is asked for before it is written, as it is far from the processor and the sums take long.
     pub(super) far: bool,
 }
 
@@ -262,7 +264,7 @@ impl Task {
             k_block: contract.k_block as usize,
             mean: contract.mean,
             capacity,
-            far: results * size_of::<T>() >= FAR,
+            far: results * size_of::<T>() >= FAR && longest >= LONG_CHAIN,
         }
     }
 

@@ -42,7 +42,7 @@ fn join(stmt: &mut Stmt) {
 }
 
 /// Calls `f` with each affine function.
-fn for_each_linear(body: &mut [Stmt], f: &mut impl FnMut(&mut Linear)) {
+pub(super) fn for_each_linear(body: &mut [Stmt], f: &mut impl FnMut(&mut Linear)) {
     for stmt in body {
         match stmt {
             Stmt::For { body, .. } | Stmt::Fold { body, .. } => for_each_linear(body, f),

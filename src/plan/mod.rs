@@ -12,12 +12,14 @@
 //! 4. [`fuse`]: which kernels share loops.
 //! 5. [`places`]: what is kept in registers, in the arena, or in a home outside.
 //! 6. [`emit`], [`values`] and [`steps`] write the statements, [`order`] gives the folds their order.
-//! 7. For all phases together: [`loops`] joins loops and finds vectors, [`arena`] lays out the arena.
+//! 7. For all phases together: [`choices`] writes out short loops that decide what is read, [`loops`] joins loops and
+//!    finds vectors, [`arena`] lays out the arena.
 //!
 //! [`schedule`] is the result.
 
 mod arena;
 mod body;
+mod choices;
 pub mod contraction;
 pub mod cost;
 mod emit;
@@ -100,6 +102,7 @@ pub fn plan(phases: &[Phase], capacity: u32) -> Schedule {
         plan_phase(phase, k as u32, &mut schedule, &mut tables);
         schedule.phases.resize(schedule.steps.len(), k as u32);
     }
+    choices::write_out(&mut schedule, &mut tables.fresh);
     loops::finish(&mut schedule);
     arena::lay_out(&mut schedule);
     schedule

@@ -355,6 +355,30 @@ fn flattening_moves_nothing() {
     assert_eq!(schedule.steps.len(), 3);
 }
 
+/// `y[t, i] = (if t is 0 then tanh(x[i]) else 0) + (if t is 1 then x[i] else 0) + (if t is 2 then x[4 - i] else 0)`
+#[test]
+fn what_is_joined_is_written_one_after_another() {
+    let mut circuit = Circuit::new();
+    let c = &mut circuit;
+    let x = slot(c, "x", SlotRole::Input, Shape::per_example([5]));
+    let tanh = c.gate(Gate::named("tanh").unwrap(), &[x]);
+    let mut part = |of: ValueId, t: i64, i: Affine| {
+        let only = c.view(of, View::select(Shape::per_example([1, 5]), &[1], &[5]));
+        let coords = vec![Affine { c: vec![1, 0], b: -t, d: 1 }, i];
+        c.view(only, View { out: Shape::per_example([3, 5]), coords, guards: vec![], fill: F64::new(0.0) })
+    };
+    let forwards = || Affine { c: vec![0, 1], b: 0, d: 1 };
+    let parts = [
+        part(tanh, 0, forwards()),
+        part(x, 1, forwards()),
+        part(x, 2, Affine { c: vec![0, -1], b: 4, d: 1 }),
+    ];
+    let sum = c.add(parts[0], parts[1]);
+    let y = c.add(sum, parts[2]);
+    let schedule = check(&phase(&circuit, vec![output(0, y)]), 9);
+    snapshot("joined", &schedule);
+}
+
 #[test]
 fn a_padded_read_carries_its_condition() {
     let mut circuit = Circuit::new();
