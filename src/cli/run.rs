@@ -79,7 +79,8 @@ pub fn run(args: Args) -> Result<(), Failed> {
     tell_beginning(&session, &model, &trainer, (reading, compiling));
     super::interrupt::watch();
     let told = |wrong: Diagnostic| session.fail(&[wrong]);
-    let places = Places { file: args.save.or(args.resume), folder: args.out, every: args.every };
+    let (file, keeps_epochs) = (args.save.or(args.resume), args.report.is_some());
+    let places = Places { file, folder: args.out, every: args.every, keeps_epochs };
     let mut watcher = Watcher::new(&session, &model, &trainer, training, places).map_err(told)?;
     let outcome = trainer.run(&mut watcher);
     watcher.display.finish();
@@ -96,14 +97,14 @@ pub fn run(args: Args) -> Result<(), Failed> {
     }
     if let Some(path) = &args.report {
         let layouts = (&trainer.params, &trainer.states);
-        let epochs = std::mem::take(&mut watcher.epochs);
+        let epochs = watcher.epochs.take().unwrap_or_default();
         let report = super::report::report(&session, [&model, &inference], layouts, data, &outcome, epochs);
         checkpoint::write_whole(path, page(&report).as_bytes()).map_err(told)?;
     }
     end(&session, &model, &trainer, &outcome, watcher)
 }
 
-/// Where a run is saved.
+/// Where a run is saved, and what is kept of it.
 pub struct Places {
     /// A file, as the command line names it.
     pub file: Option<PathBuf>,
@@ -111,6 +112,8 @@ pub struct Places {
     pub folder: Option<PathBuf>,
     /// Epochs between two times.
     pub every: Option<u32>,
+    /// Whether what is told of each epoch is kept for the end.
+    pub keeps_epochs: bool,
 }
 
 /// Reads the program and its data: as the command line says, or as the run began that goes on.

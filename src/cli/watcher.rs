@@ -23,8 +23,8 @@ pub struct Watcher<'a> {
     pub saver: Saver,
     /// Its folder, if it has one.
     pub folder: Option<RunFolder>,
-    /// What was told of each epoch.
-    pub epochs: Vec<Epoch>,
+    /// What was told of each epoch, if that is wanted.
+    pub epochs: Option<Vec<Epoch>>,
     session: &'a Session,
 }
 
@@ -49,7 +49,7 @@ impl<'a> Watcher<'a> {
         let told = session.data.as_ref().filter(|_| !paths.is_empty());
         let metadata = told.map_or(vec![], |data| metadata(session, model, data));
         let saver = Saver::new(paths, places.every, metadata);
-        Ok(Watcher { display, saver, folder, epochs: vec![], session })
+        Ok(Watcher { display, saver, folder, epochs: places.keeps_epochs.then(Vec::new), session })
     }
 }
 
@@ -65,7 +65,9 @@ impl Observer for Watcher<'_> {
     fn epoch(&mut self, report: &Epoch) {
         self.display.epoch(report);
         self.saver.epoch(report.number);
-        self.epochs.push(report.clone());
+        if let Some(epochs) = &mut self.epochs {
+            epochs.push(report.clone());
+        }
         let written = self.folder.as_mut().map_or(Ok(()), |folder| folder.epoch(report));
         if let Err(wrong) = written {
             self.session.warn(&[Diagnostic { severity: Severity::Warning, ..wrong }]);
