@@ -2,7 +2,8 @@
 //!
 //! Each panel of columns reads all rows again. Where successive elements of `k` lie far from each other (the gradient of a
 //! weight sums over examples), each is on a line of its own, and such lines displace one another in the caches. Then rows
-//! are copied once, as many as a vector has lanes side by side, so that they are read in order.
+//! are copied once, as many as a vector has lanes side by side, so that they are read in order. So are rows that are too
+//! many for a small second cache: in order they come in time.
 
 use super::pack::Pack;
 use super::run::Segments;
@@ -17,6 +18,9 @@ const FAR: u64 = 256;
 const LEAST_PANELS: usize = 2;
 /// Bytes of the longest copy.
 const LONGEST: usize = 1 << 23;
+/// Bytes of rows that do not stay in a small second cache, and panels for which they are then copied.
+const LARGE: usize = 1 << 19;
+const MANY_PANELS: usize = 8;
 
 /// The rows of a product.
 #[derive(Clone, Debug)]
@@ -42,7 +46,9 @@ impl Rows {
     ) -> Rows {
         let lanes = variant.lanes::<T>();
         let bytes = places.len().next_multiple_of(lanes) * length * size_of::<T>();
-        let worth_it = Rows::are_copied(k.a, panels) && bytes <= LONGEST;
+        // Processors with AVX-512 have larger second caches.
+        let large = variant != Variant::Avx512 && bytes >= LARGE && panels >= MANY_PANELS;
+        let worth_it = (large || Rows::are_copied(k.a, panels)) && bytes <= LONGEST;
         let copy = |(row, place): (usize, &Place)| {
             let operand = row / lanes * length * lanes + row % lanes;
             Place { operand: operand as isize, ..*place }
