@@ -28,7 +28,7 @@ impl Emitter<'_, '_> {
 
     /// Computes here, where a loop body begins, the parts of its addresses that do not change within.
     pub fn prepare_pointers(&mut self, body: &[Stmt]) {
-        super::walk::addresses(body, &mut |at| self.prepare_pointer(at));
+        crate::plan::walk::addresses(body, &mut |at| self.prepare_pointer(at));
     }
 
     /// Computes here the part of an address that the loops around say.
@@ -244,9 +244,7 @@ impl Emitter<'_, '_> {
     fn condition(&mut self, condition: &Condition) -> Result<Value, bool> {
         let Condition { divisor, lo, hi, .. } = *condition;
         let e = match self.linear(&condition.e) {
-            Index::Known(e) => {
-                return Err(e.rem_euclid(divisor) == 0 && (lo..hi).contains(&e.div_euclid(divisor)));
-            }
+            Index::Known(e) => return Err(condition.allows(e)),
             Index::Value(e) => e,
         };
         if hi <= lo {

@@ -2,8 +2,8 @@
 //! numbers, once instead of often.
 
 use super::vectorise::overlap;
-use super::walk;
 use crate::plan::schedule::*;
+use crate::plan::walk;
 use rustc_hash::FxHashSet;
 
 /// A body in which no statement that could stand before a loop stands inside it.

@@ -33,7 +33,6 @@ mod product;
 mod step;
 mod support;
 mod vectorise;
-mod walk;
 mod wide;
 
 #[cfg(test)]
@@ -48,6 +47,7 @@ use crate::kernels::Task;
 use crate::plan::cost::expanded;
 use crate::plan::memory::Room;
 use crate::plan::schedule::*;
+use crate::plan::walk;
 use call::Frame;
 use compiler::Compiler;
 use cranelift_jit::JITModule;

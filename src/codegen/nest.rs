@@ -2,11 +2,12 @@
 
 use super::emitter::{Emitter, Index, Spread};
 use super::lanes::{constants, has_program};
-use super::{invariant, vectorise, walk};
+use super::{invariant, vectorise};
 use crate::circuit::Gate;
 use crate::circuit::expansions;
 use crate::circuit::machine::{Program, program};
 use crate::plan::schedule::*;
+use crate::plan::walk;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::types::{F32X4, I32, I32X4, I64};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value};

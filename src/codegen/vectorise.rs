@@ -1,8 +1,8 @@
 //! Whether a loop's iterations can run side by side in the lanes of vectors, with the same bits as one after
 //! another.
 
-use super::walk;
 use crate::plan::schedule::*;
+use crate::plan::walk;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Whether the body of a loop over `var` can run for several iterations at once.

@@ -6,6 +6,7 @@
 use super::body::Fresh;
 use super::loops::for_each_linear;
 use super::schedule::*;
+use super::walk;
 use crate::circuit::ValueId;
 use rustc_hash::FxHashMap;
 
@@ -45,7 +46,7 @@ impl Writer<'_> {
                 Stmt::For { var, extent: Extent::Fixed(extent), body: each, .. }
                     if extent <= MOST_POSITIONS
                         && decides(&each, var)
-                        && count(&each) * extent as usize <= MOST_STATEMENTS =>
+                        && walk::count(&each) * extent as usize <= MOST_STATEMENTS =>
                 {
                     for position in 0..extent {
                         let mut copy = if position == 0 { each.clone() } else { self.copy(&each) };
@@ -61,16 +62,16 @@ impl Writer<'_> {
     /// The same statements with registers and variables of their own.
     fn copy(&mut self, body: &[Stmt]) -> Vec<Stmt> {
         let (mut regs, mut vars) = (FxHashMap::default(), FxHashMap::default());
-        for_each(body, &mut |stmt| {
+        walk::statements(body, &mut |stmt| {
             if let Stmt::For { var, .. } | Stmt::Fold { var, .. } = stmt {
                 vars.insert(*var, Var(self.fresh.variable));
                 self.fresh.variable += 1;
             }
-            if let Some(reg) = assigned(stmt) {
-                regs.insert(reg, Reg(self.fresh.register));
-                self.fresh.register += 1;
-                self.origins.push(self.origins[reg.0 as usize]);
-            }
+        });
+        walk::assigned(body, &mut |reg| {
+            regs.insert(reg, Reg(self.fresh.register));
+            self.fresh.register += 1;
+            self.origins.push(self.origins[reg.0 as usize]);
         });
         let mut copy = body.to_vec();
         rename(&mut copy, &regs, &vars);
@@ -88,7 +89,7 @@ impl Writer<'_> {
 /// Whether a variable alone decides whether something is read.
 fn decides(body: &[Stmt], var: Var) -> bool {
     let mut decides = false;
-    for_each(body, &mut |stmt| {
+    walk::statements(body, &mut |stmt| {
         if let Stmt::Load { when, .. } = stmt {
             decides |= when.iter().any(|condition| matches!(condition.e.terms[..], [(of, _)] if of == var));
         }
@@ -108,10 +109,7 @@ fn decide(body: &mut [Stmt]) {
             Stmt::For { body, .. } | Stmt::Fold { body, .. } => decide(body),
             Stmt::Load { reg, when, fill, .. } => {
                 let known = |condition: &Condition| condition.e.terms.is_empty();
-                let holds = |Condition { e, divisor, lo, hi }: &Condition| {
-                    e.offset.rem_euclid(*divisor) == 0 && (*lo..*hi).contains(&e.offset.div_euclid(*divisor))
-                };
-                if when.iter().any(|condition| known(condition) && !holds(condition)) {
+                if when.iter().any(|condition| known(condition) && !condition.allows(condition.e.offset)) {
                     *stmt = Stmt::Let { reg: *reg, op: Op::Number(*fill), args: vec![] };
                 } else {
                     when.retain(|condition| !known(condition));
@@ -119,15 +117,6 @@ fn decide(body: &mut [Stmt]) {
             }
             _ => {}
         }
-    }
-}
-
-/// The register that a statement assigns.
-fn assigned(stmt: &Stmt) -> Option<Reg> {
-    match stmt {
-        Stmt::Let { reg, .. } | Stmt::Load { reg, .. } | Stmt::LoadAt { reg, .. } => Some(*reg),
-        Stmt::Fold { acc, .. } => Some(*acc),
-        Stmt::For { .. } | Stmt::Store { .. } => None,
     }
 }
 
@@ -156,21 +145,4 @@ fn rename(body: &mut [Stmt], regs: &FxHashMap<Reg, Reg>, vars: &FxHashMap<Var, V
             Stmt::Store { value, .. } => reg(value),
         }
     }
-}
-
-/// Every statement.
-fn for_each(body: &[Stmt], visit: &mut impl FnMut(&Stmt)) {
-    for stmt in body {
-        visit(stmt);
-        if let Stmt::For { body, .. } | Stmt::Fold { body, .. } = stmt {
-            for_each(body, visit);
-        }
-    }
-}
-
-/// How many statements there are.
-fn count(body: &[Stmt]) -> usize {
-    let mut count = 0;
-    for_each(body, &mut |_| count += 1);
-    count
 }

@@ -183,9 +183,7 @@ impl<T: Element> Machine<'_, T> {
     }
 
     fn holds(&self, condition: &Condition) -> bool {
-        let e = self.linear(&condition.e);
-        let quotient = e.div_euclid(condition.divisor);
-        e.rem_euclid(condition.divisor) == 0 && (condition.lo..condition.hi).contains(&quotient)
+        condition.allows(self.linear(&condition.e))
     }
 
     /// Reads `beyond` elements after an address.

@@ -45,6 +45,7 @@ mod steps;
 pub(crate) mod tests;
 mod values;
 pub mod verify;
+pub mod walk;
 
 use crate::circuit::{Circuit, ValueId};
 use body::Body;

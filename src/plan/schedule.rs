@@ -347,6 +347,13 @@ pub struct Condition {
     pub hi: i64,
 }
 
+impl Condition {
+    /// Whether it holds where what is bounded has this value.
+    pub fn allows(&self, e: i64) -> bool {
+        e.rem_euclid(self.divisor) == 0 && (self.lo..self.hi).contains(&e.div_euclid(self.divisor))
+    }
+}
+
 /// `out[batch, m, n] = Σ_k a[batch, m, k] * b[batch, n, k]`, by the definition of bits above.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Contract {

@@ -229,11 +229,7 @@ impl Checker<'_> {
                 of.insert(var, rest % self.ranges[&var]);
                 rest /= self.ranges[&var];
             }
-            let holds = |condition: &Condition| {
-                let e = condition.e.value(|var| of[&var]);
-                e.rem_euclid(condition.divisor) == 0
-                    && (condition.lo..condition.hi).contains(&e.div_euclid(condition.divisor))
-            };
+            let holds = |condition: &Condition| condition.allows(condition.e.value(|var| of[&var]));
             let place = at.value(|var| of[&var]);
             !when.iter().all(holds) || inside(place, place)
         })

@@ -4,6 +4,7 @@ use super::code::*;
 use super::lower::{Along, Lowering, Spread};
 use crate::plan::contraction::even_blocks;
 use crate::plan::schedule::*;
+use crate::plan::walk;
 
 /// What is folded.
 #[derive(Clone, Copy)]
@@ -200,7 +201,7 @@ impl Lowering<'_> {
 
     /// Combines one further element into each of the lanes.
     fn one_each(&mut self, folded: Folded, lanes: &[Vector], start: i64) -> Option<()> {
-        if super::walked(folded.body) > MOST_COPIED {
+        if walk::count(folded.body) > MOST_COPIED {
             return None;
         }
         for (k, &lane) in lanes.iter().enumerate() {

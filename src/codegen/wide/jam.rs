@@ -4,8 +4,8 @@
 //! what all of them read is read once.
 
 use super::code::*;
-use crate::codegen::walk;
 use crate::plan::schedule::*;
+use crate::plan::walk;
 use rustc_hash::FxHashMap;
 
 /// Vectors side by side, at most.
@@ -21,7 +21,7 @@ pub fn side_by_side(body: &[Stmt], vectors: i64) -> i64 {
         Stmt::Fold { .. } | Stmt::For { .. } => others = true,
         _ => {}
     });
-    let most = match super::walked(body) {
+    let most = match walk::count(body) {
         _ if !chains || others => 1,
         0..=SHORT => MOST,
         count if count <= 2 * SHORT => 2,

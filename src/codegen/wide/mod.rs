@@ -31,9 +31,10 @@ mod unroll;
 pub use instructions::Instructions;
 pub use share::{Portion, Sharing};
 
-use super::{Options, Width, invariant, vectorise, walk};
+use super::{Options, Width, invariant, vectorise};
 use crate::circuit::Dtype;
 use crate::plan::schedule::*;
+use crate::plan::walk;
 use rustc_hash::FxHashMap;
 
 /// A nest as a function.
@@ -94,11 +95,4 @@ fn some_in_lanes(body: &[Stmt]) -> bool {
         some |= matches!(stmt, Stmt::For { hint: Hint::Vector, .. } | Stmt::Fold { hint: Hint::Vector, .. });
     });
     some
-}
-
-/// Statements of a body, those in loops too.
-fn walked(body: &[Stmt]) -> usize {
-    let mut count = 0;
-    walk::statements(body, &mut |_| count += 1);
-    count
 }

@@ -4,8 +4,9 @@
 //! nothing else reads, lie in memory of each call's own.
 
 use super::instructions::Instructions;
-use crate::codegen::{vectorise, walk};
+use crate::codegen::vectorise;
 use crate::plan::schedule::*;
+use crate::plan::walk;
 use rustc_hash::FxHashMap;
 
 /// What a call runs: the operand that stands for it, which native code reads by offset.

@@ -5,8 +5,9 @@
 //! become registers.
 
 use crate::circuit::gates;
-use crate::codegen::{vectorise, walk};
+use crate::codegen::vectorise;
 use crate::plan::schedule::*;
+use crate::plan::walk;
 use rustc_hash::FxHashMap;
 
 /// Statements up to which loops are written out.
@@ -229,18 +230,14 @@ fn with(values: &[(Var, i64)], var: Var, value: i64) -> Vec<(Var, i64)> {
 
 /// An affine function where some variables have values.
 fn fixed(linear: &Linear, values: &[(Var, i64)]) -> Linear {
-    let known = |var: Var| values.iter().find(|value| value.0 == var).map(|value| value.1);
-    let offset = linear.terms.iter().filter_map(|term| Some(known(term.0)? * term.1)).sum::<i64>();
-    let terms = linear.terms.iter().copied().filter(|term| known(term.0).is_none()).collect();
-    Linear { offset: linear.offset + offset, terms }
+    values.iter().fold(linear.clone(), |linear, &(var, value)| linear.fixed(var, value))
 }
 
 /// Whether all conditions hold where some variables have values; none if that is not known.
 fn holds(when: &[Condition], values: &[(Var, i64)]) -> Option<bool> {
-    when.iter().try_fold(true, |all, Condition { e, divisor, lo, hi }| {
-        let Linear { offset, terms } = fixed(e, values);
-        let here = offset.rem_euclid(*divisor) == 0 && (*lo..*hi).contains(&offset.div_euclid(*divisor));
-        terms.is_empty().then_some(all && here)
+    when.iter().try_fold(true, |all, condition| {
+        let Linear { offset, terms } = fixed(&condition.e, values);
+        terms.is_empty().then_some(all && condition.allows(offset))
     })
 }
 

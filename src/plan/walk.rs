@@ -1,6 +1,6 @@
 //! Visits of statements, in order, into the bodies of loops.
 
-use crate::plan::schedule::*;
+use super::schedule::*;
 
 /// Every statement.
 pub fn statements(body: &[Stmt], visit: &mut impl FnMut(&Stmt)) {
@@ -18,6 +18,13 @@ pub fn addresses(body: &[Stmt], visit: &mut impl FnMut(&Address)) {
         Stmt::Load { at, .. } | Stmt::LoadAt { at, .. } | Stmt::Store { at, .. } => visit(at),
         _ => {}
     });
+}
+
+/// How many statements there are.
+pub fn count(body: &[Stmt]) -> usize {
+    let mut count = 0;
+    statements(body, &mut |_| count += 1);
+    count
 }
 
 /// Every register that is assigned.
