@@ -21,8 +21,6 @@ pub enum Form {
     /// One element into all lanes, from memory or from the first lane.
     Spread,
     SpreadLane,
-    /// An integer into all lanes, from the first lane.
-    SpreadInteger,
     /// The first lane into memory.
     StoreFirst,
     Add,
@@ -128,7 +126,6 @@ impl Instructions {
             Form::Store => (VEX_Vmovups_ymmm256_ymm, EVEX_Vmovups_zmmm512_k1z_zmm),
             Form::Spread => (VEX_Vbroadcastss_ymm_m32, EVEX_Vbroadcastss_zmm_k1z_xmmm32),
             Form::SpreadLane => (VEX_Vbroadcastss_ymm_xmm, EVEX_Vbroadcastss_zmm_k1z_xmmm32),
-            Form::SpreadInteger => (VEX_Vpbroadcastd_ymm_xmmm32, EVEX_Vpbroadcastd_zmm_k1z_xmmm32),
             Form::StoreFirst => (VEX_Vmovss_m32_xmm, EVEX_Vmovss_m32_k1_xmm),
             Form::Add => (VEX_Vaddps_ymm_ymm_ymmm256, EVEX_Vaddps_zmm_k1z_zmm_zmmm512b32_er),
             Form::Sub => (VEX_Vsubps_ymm_ymm_ymmm256, EVEX_Vsubps_zmm_k1z_zmm_zmmm512b32_er),
