@@ -46,8 +46,7 @@ impl Rows {
     ) -> Rows {
         let lanes = variant.lanes::<T>();
         let bytes = places.len().next_multiple_of(lanes) * length * size_of::<T>();
-        // Processors with AVX-512 have larger second caches.
-        let large = variant != Variant::Avx512 && bytes >= LARGE && panels >= MANY_PANELS;
+        let large = variant.has_small_caches() && bytes >= LARGE && panels >= MANY_PANELS;
         let worth_it = (large || Rows::are_copied(k.a, panels)) && bytes <= LONGEST;
         let copy = |(row, place): (usize, &Place)| {
             let operand = row / lanes * length * lanes + row % lanes;

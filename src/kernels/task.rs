@@ -145,14 +145,13 @@ impl Columns {
     /// rows': a tile two multiply-adds each, but no less than one takes to be ready for the next; a vector that is read
     /// where it lies, far from the one before, waits for it; an element that is copied a part of a cycle.
     ///
-    /// What is crowded comes from beyond the nearest cache for each tile anew. That is counted for processors without
-    /// AVX-512, whose caches are smaller.
+    /// What is crowded comes from beyond the nearest cache for each tile anew, which is counted where the others are small.
     fn cost(&self, variant: Variant, columns: usize, rows: usize, k: ContractAxis, length: usize) -> f64 {
         const LATENCY: f64 = 4.0;
         let vectors = variant.vectors().min(self.vectors.len()).max(1);
         let (down, across) = (rows.div_ceil(variant.height(vectors)), self.vectors.len().div_ceil(vectors));
         let high = rows.div_ceil(down.max(1)) * vectors;
-        let crowded = |stride: i64| variant != Variant::Avx512 && is_crowded(stride, length);
+        let crowded = |stride: i64| variant.has_small_caches() && is_crowded(stride, length);
         let for_columns = match self.packed {
             false if crowded(k.a) => 1.25 * vectors as f64,
             false if k.a.unsigned_abs() >= PAGE => vectors as f64 / 2.0,

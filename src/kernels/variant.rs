@@ -47,6 +47,12 @@ impl Variant {
         *Variant::here().last().expect("the portable variant runs everywhere")
     }
 
+    /// Whether the caches are expected to be small: processors with AVX-512 have larger second ones. What is then copied was
+    /// measured on one with 32 kB and 512 kB.
+    pub(super) fn has_small_caches(self) -> bool {
+        self != Variant::Avx512
+    }
+
     /// Results along a row that one vector holds.
     pub(super) fn lanes<T: Real>(self) -> usize {
         let bits = match self {

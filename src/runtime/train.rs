@@ -306,30 +306,19 @@ impl<'a> Trainer<'a> {
             let clock = Instant::now();
             let losses = self.epochs(done + 1, together, observer)?;
             training_time += clock.elapsed();
-            let (clock, mut judging) = (Instant::now(), Duration::ZERO);
+            let (clock, evaluated) = (Instant::now(), self.spent.evaluation);
             for &loss in &losses {
                 done += 1;
+                let (validation, best) = self.judge(done, loss);
                 // The clock is slow beside an epoch of few examples: those that ran together have one time.
-                let (validation, best) = match self.is_watched() {
-                    true => {
-                        let clock = Instant::now();
-                        let judged = self.judge(done, loss);
-                        judging += clock.elapsed();
-                        judged
-                    }
-                    false => (None, false),
-                };
-                let (step, elapsed) =
-                    (u64::from(done) * self.steps_per_epoch(), before + (clock - began) + judging);
+                let elapsed = before + (clock - began) + (self.spent.evaluation - evaluated);
+                let step = u64::from(done) * self.steps_per_epoch();
                 observer.epoch(&Epoch { number: done, step, loss, validation, elapsed, best });
             }
-            self.spent.evaluation += judging;
-            self.spent.observer += clock.elapsed() - judging;
-            let clock = Instant::now();
             if observer.wants_state() {
                 observer.state(self, &self.state(before + began.elapsed()));
             }
-            self.spent.observer += clock.elapsed();
+            self.spent.observer += clock.elapsed() - (self.spent.evaluation - evaluated);
         }
         // What is only needed between steps makes room for what follows.
         self.snapshot = None;
@@ -380,6 +369,10 @@ impl<'a> Trainer<'a> {
     /// What the parameters are worth after an epoch: the figures on the validation part, and whether `keep` holds them
     /// for the best so far.
     fn judge(&mut self, number: u32, loss: f64) -> (Option<Figures>, bool) {
+        if !self.is_watched() {
+            return (None, false);
+        }
+        let clock = Instant::now();
         let Training { keep, stop, .. } = &self.training;
         let weights = self.weights();
         let figures = self.figures(&weights, Part::Validation);
@@ -396,6 +389,7 @@ impl<'a> Trainer<'a> {
         if best {
             watch.kept = (number, Arc::new(weights));
         }
+        self.spent.evaluation += clock.elapsed();
         (figures, best && is_kept)
     }
 
