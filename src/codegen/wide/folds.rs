@@ -162,7 +162,7 @@ impl Lowering<'_> {
         for (&sum, first) in sums.iter().zip((0..count).step_by(self.lanes as usize)) {
             let lanes = (count - first).min(self.lanes);
             let reach = if lanes == self.lanes { Reach::All } else { Reach::First(lanes as u8) };
-            self.spread = Some(Spread { var: folded.var, reach, lanes: Some(lanes as u8), first: 0 });
+            self.spread = Some(Spread { var: folded.var, reach, first: 0 });
             self.open(Some(Along { var: folded.var, start: Start::Known(start + first), step: 0 }));
             let element = self.element(folded)?;
             self.combine_into(sum, folded.with, element, reach);

@@ -18,8 +18,6 @@ use rustc_hash::FxHashMap;
 pub struct Spread {
     pub var: Var,
     pub reach: Reach,
-    /// How many lanes stand for iterations, if that is known.
-    pub lanes: Option<u8>,
     /// The iteration that the first lane stands for, counted from where the level is.
     pub first: i64,
 }
@@ -240,7 +238,6 @@ impl Lowering<'_> {
             self.close(trips);
             return Some(());
         };
-        let all = Some(self.lanes as u8);
         match length {
             Length::Known(length) => {
                 let (whole, rest) = (length / self.lanes, length % self.lanes);
@@ -250,18 +247,18 @@ impl Lowering<'_> {
                 let groups = [(known(0), times, side_by_side), (known(after), left.min(1), left)];
                 for (start, times, vectors) in groups.into_iter().filter(|group| group.1 > 0) {
                     let along = Along { var, start, step: vectors * self.lanes };
-                    self.in_lanes(along, Trips::Known(times), (Reach::All, all), vectors, body)?;
+                    self.in_lanes(along, Trips::Known(times), Reach::All, vectors, body)?;
                 }
                 if rest > 0 {
-                    let (along, lanes) = (Along { var, start: known(end), step: self.lanes }, rest as u8);
-                    self.in_lanes(along, Trips::Known(1), (Reach::First(lanes), Some(lanes)), 1, body)?;
+                    let along = Along { var, start: known(end), step: self.lanes };
+                    self.in_lanes(along, Trips::Known(1), Reach::First(rest as u8), 1, body)?;
                 }
             }
             Length::Given(count) => {
                 let whole = Along { var, start: Start::Known(0), step: self.lanes };
-                self.in_lanes(whole, Trips::WholeOf(count), (Reach::All, all), 1, body)?;
+                self.in_lanes(whole, Trips::WholeOf(count), Reach::All, 1, body)?;
                 let rest = Along { var, start: Start::WholeOf(count, 1), step: self.lanes };
-                self.in_lanes(rest, Trips::RestOf(count), (Reach::Rest, None), 1, body)?;
+                self.in_lanes(rest, Trips::RestOf(count), Reach::Rest, 1, body)?;
             }
         }
         Some(())
@@ -272,7 +269,7 @@ impl Lowering<'_> {
         &mut self,
         along: Along,
         trips: Trips,
-        (reach, lanes): (Reach, Option<u8>),
+        reach: Reach,
         vectors: i64,
         body: &mut dyn FnMut(&mut Self) -> Option<()>,
     ) -> Option<()> {
@@ -280,7 +277,7 @@ impl Lowering<'_> {
         self.open(Some(along));
         let mut copies = vec![];
         for vector in 0..vectors {
-            self.spread = Some(Spread { var: along.var, reach, lanes, first: vector * self.lanes });
+            self.spread = Some(Spread { var: along.var, reach, first: vector * self.lanes });
             body(self)?;
             let level = self.levels.last_mut().expect("it was opened");
             copies.push(std::mem::take(&mut level.items));
@@ -399,7 +396,12 @@ impl Lowering<'_> {
             0 => Some(Reach::One),
             1 => Some(spread.reach),
             step if (2..=unroll::MOST_STRIDE).contains(&step) => {
-                Some(Reach::Strided { step: step as u8, lanes: spread.lanes? })
+                let lanes = match spread.reach {
+                    Reach::All => self.lanes as u8,
+                    Reach::First(lanes) => lanes,
+                    _ => return None,
+                };
+                Some(Reach::Strided { step: step as u8, lanes })
             }
             _ => None,
         }
