@@ -7,7 +7,7 @@ use super::variant::Job;
 /// Elements of `k` by which memory that is written is asked for ahead.
 const AHEAD: usize = 8;
 
-/// The columns of one vector, or of several if they are neighbours: `to[i * width + lane] = from[columns[lane].operand + at(segment) + i * stride]`.
+/// The columns of one vector, or of several, and of several panels, if they are neighbours: `to[i * width + lane] = from[columns[lane].operand + at(segment) + i * stride]`.
 #[derive(Clone, Copy)]
 pub(super) struct Pack<'a, T> {
     /// The operand.
@@ -24,9 +24,9 @@ pub(super) struct Pack<'a, T> {
     pub stride: isize,
     /// Where the panel has this vector's first element.
     pub to: *mut T,
-    /// Elements from one element of `k` to the next in the panel.
+    /// Elements from one element of `k` to the next in the panel: what is more goes to the next panel.
     pub width: usize,
-    /// Elements from one vector to the next there.
+    /// Elements from one panel to the next.
     pub apart: usize,
 }
 
@@ -35,8 +35,8 @@ impl<T: Real> Job for Pack<'_, T> {
     type Output = ();
 
     /// # Safety
-    /// All that is described is inside the operand; the panel has `width` elements for each element of `k`, of which
-    /// whole vectors from `to` on are theirs.
+    /// All that is described is inside the operand; a panel has `width` elements for each element of `k`, of which whole
+    /// vectors from `to` on are theirs. Several vectors begin where a panel does.
     #[inline(always)]
     unsafe fn run<L: Lanes<Real = T>>(self) {
         let mut to = self.to;
@@ -61,18 +61,23 @@ impl<T: Real> Pack<'_, T> {
         unsafe {
             if self.together {
                 let from = from.offset(self.columns[0].operand);
-                let (whole, rest) = (lanes / L::LANES * L::LANES, lanes % L::LANES);
-                let mask = L::mask(rest);
+                let (panels, rest) = (lanes / self.width, lanes % self.width);
+                let (whole, part) = (rest / L::LANES * L::LANES, rest % L::LANES);
+                let mask = L::mask(part);
                 for i in 0..len {
-                    let (at, to) = (from.offset(i as isize * self.stride), to.add(i * self.width));
-                    for (v, first) in (0..whole).step_by(L::LANES).enumerate() {
-                        let to = to.add(v * self.apart);
+                    let (mut at, mut to) = (from.offset(i as isize * self.stride), to.add(i * self.width));
+                    for _ in 0..panels {
                         will_write(to.wrapping_add(AHEAD * self.width));
-                        L::load(at.add(first)).store(to);
+                        for lane in (0..self.width).step_by(L::LANES) {
+                            L::load(at.add(lane)).store(to.add(lane));
+                        }
+                        (at, to) = (at.add(self.width), to.add(self.apart));
                     }
-                    if rest > 0 {
-                        let to = to.add(whole / L::LANES * self.apart);
-                        L::load_part(at.add(whole), mask).store(to);
+                    for lane in (0..whole).step_by(L::LANES) {
+                        L::load(at.add(lane)).store(to.add(lane));
+                    }
+                    if part > 0 {
+                        L::load_part(at.add(whole), mask).store(to.add(whole));
                     }
                 }
                 return;

@@ -5,9 +5,10 @@
 //! are copied once, as many as a vector has lanes side by side, so that they are read in order. So are rows that are too
 //! many for a small second cache: in order they come in time.
 
+use super::equipment::CacheLine;
 use super::pack::Pack;
 use super::run::Segments;
-use super::tile::{Place, Real, VECTORS};
+use super::tile::{Place, Real};
 use super::variant::Variant;
 use crate::plan::schedule::ContractAxis;
 use std::ops::Range;
@@ -18,6 +19,8 @@ const FAR: u64 = 256;
 const LEAST_PANELS: usize = 2;
 /// Bytes of the longest copy.
 const LONGEST: usize = 1 << 23;
+/// Vectors that are copied at once: each page of memory is then visited by few passes.
+const AT_ONCE: usize = 16;
 /// Bytes of rows that do not stay in a small second cache, and panels for which they are then copied.
 const LARGE: usize = 1 << 19;
 const MANY_PANELS: usize = 8;
@@ -31,8 +34,8 @@ pub(super) struct Rows {
     copied: Option<Vec<Place>>,
     /// Rows side by side in the copy.
     lanes: usize,
-    /// Elements of `k` in a block.
-    length: usize,
+    /// Elements of the copy from one vector of rows to the next.
+    apart: usize,
 }
 
 impl Rows {
@@ -48,12 +51,15 @@ impl Rows {
         let bytes = places.len().next_multiple_of(lanes) * length * size_of::<T>();
         let large = variant.has_small_caches() && bytes >= LARGE && panels >= MANY_PANELS;
         let worth_it = (large || Rows::are_copied(k.a, panels)) && bytes <= LONGEST;
+        // What is written together, one vector of rows after the other, would displace one another in a cache at strides of
+        // powers of two.
+        let apart = length * lanes + CacheLine::SIZE / size_of::<T>();
         let copy = |(row, place): (usize, &Place)| {
-            let operand = row / lanes * length * lanes + row % lanes;
+            let operand = row / lanes * apart + row % lanes;
             Place { operand: operand as isize, ..*place }
         };
         let copied = worth_it.then(|| places.iter().enumerate().map(copy).collect());
-        Rows { places, copied, lanes, length }
+        Rows { places, copied, lanes, apart }
     }
 
     /// Whether rows that lie so far apart along `k` are copied for so many panels, if the copy is not too long.
@@ -64,7 +70,7 @@ impl Rows {
     /// Elements of the copy.
     pub fn copy_len(&self) -> usize {
         let rows = self.copied.as_ref().map_or(0, Vec::len);
-        rows.next_multiple_of(self.lanes) * self.length
+        rows.div_ceil(self.lanes) * self.apart
     }
 
     /// Elements from one element of `k` to the next in the copy, if there is one.
@@ -93,20 +99,18 @@ impl Rows {
         let Some(copied) = &self.copied else { return };
         let mut first = rows.start;
         while first < rows.end {
-            // Some vectors at once, as each line of memory is then read by few passes; what is copied in whole vectors
-            // would reach beyond its own lanes from another lane on.
+            // What is copied in whole vectors would reach beyond its own lanes from another lane on.
             let group =
                 |vectors: usize| (first / self.lanes * self.lanes + vectors * self.lanes).min(rows.end);
             let is_together = |end: usize| Place::are_neighbours(&self.places[first..end]);
             let aligned = first.is_multiple_of(self.lanes);
-            let (end, together) = match group(VECTORS) {
+            let (end, together) = match group(AT_ONCE) {
                 end if aligned && is_together(end) => (end, true),
                 _ => (group(1), aligned && is_together(group(1))),
             };
             let columns = &self.places[first..end];
             let (to, width) = (to.wrapping_offset(copied[first].operand), self.lanes);
             let (list, stride) = (&segments.list, segments.stride.0);
-            let apart = self.length * self.lanes;
             let job = Pack {
                 from,
                 columns,
@@ -116,7 +120,7 @@ impl Rows {
                 stride,
                 to,
                 width,
-                apart,
+                apart: self.apart,
             };
             // SAFETY: inside the operand; the copy has so many elements for each element of `k`.
             unsafe { variant.run(job) };

@@ -1,4 +1,5 @@
-//! How a prepared contraction runs: block after block of the chain over `k`, panel after panel of columns, each in tiles.
+//! How a prepared contraction runs: block after block of the chain over `k`, panel after panel of columns, each in
+//! tiles. Panels are packed some at once.
 
 use super::ahead::will_write;
 use super::pack::Pack;
@@ -40,8 +41,9 @@ impl Task {
         let by_rows = products < 2 * threads && rows >= 2 * threads * ROWS;
         let of = if by_rows { threads } else { products.min(4 * threads) };
         let part = |number| Part { number, of, by_rows };
-        let own =
-            |thread: usize, copy: usize| arrays.moved(thread * self.panel_len(), copy * self.rows.copy_len());
+        let own = |thread: usize, copy: usize| {
+            arrays.moved(thread * self.panels_len(), copy * self.rows.copy_len())
+        };
         if !self.shares_copy() {
             // SAFETY: handed on; no two parts write the same element of the result, no two threads the same scratch
             // memory.
@@ -128,11 +130,15 @@ impl Task {
             let divisor = if self.mean && block + 1 == chain.blocks { T::of(n as f64) } else { T::of(1.0) };
             let ends = Ends { add: block > 0, divisor };
             let mut copied = is_copied.then_some(self.start[0] as isize);
-            for product in own.clone() {
-                let at = offsets(&self.batch, product / panels, n);
+            let mut next = own.start;
+            while next < own.end {
+                let (product, first) = (next / panels, next % panels);
+                let count = self.panels_at_once::<T>().min(panels - first).min(own.end - next);
+                next += count;
+                let at = offsets(&self.batch, product, n);
                 let [a, b, out] = std::array::from_fn(|which| (self.start[which] + at[which]) as isize);
-                let panel = product % panels * self.variant.vectors();
-                let panel = &vectors[panel..vectors.len().min(panel + self.variant.vectors())];
+                let width = self.variant.vectors();
+                let group = &vectors[first * width..vectors.len().min((first + count) * width)];
                 // SAFETY: offsets of axes inside their extents stay inside the buffers, by the caller's contract.
                 unsafe {
                     let mut moved = Arrays {
@@ -147,7 +153,7 @@ impl Task {
                         }
                         moved.a = arrays.copy;
                     }
-                    self.panel(moved, self.rows.read(rows.clone()), panel, columns, &segments, ends);
+                    self.group(moved, self.rows.read(rows.clone()), group, columns, &segments, ends);
                 }
             }
         }
@@ -159,45 +165,50 @@ impl Task {
         segments.fill(&self.k, chain.block(block), n, [self.rows.width(), packed]);
     }
 
-    /// One block of the chain over `k`, for some rows and the columns of a panel.
+    /// One block of the chain over `k`, for some rows and the columns of some panels, which are packed at once.
     ///
     /// # Safety
     /// As of [`Task::run`]: all rows and columns, at every element of `k`, are inside the arrays.
-    unsafe fn panel<T: Real>(
+    unsafe fn group<T: Real>(
         &self,
         Arrays { a, b, out, panel: scratch, .. }: Arrays<T>,
         rows: &[Place],
-        panel: &[Vector],
+        group: &[Vector],
         columns: usize,
         segments: &Segments,
         ends: Ends<T>,
     ) {
-        let lanes = self.variant.lanes::<T>();
-        let mut args = TileArgs {
-            segments: &segments.read,
-            a,
-            a_k: segments.read_stride.0,
-            rows,
-            b: [b; VECTORS],
-            b_k: segments.read_stride.1,
-            out: [out; VECTORS],
-            lanes: [0; VECTORS],
-            add: ends.add,
-            divisor: ends.divisor,
-        };
-        for (v, vector) in panel.iter().enumerate() {
-            args.b[v] = b.wrapping_offset(vector.place.operand);
-            args.out[v] = out.wrapping_offset(vector.place.out);
-            args.lanes[v] = vector.count.min(columns - vector.first);
-        }
         if self.columns.packed {
-            // SAFETY: the operand reaches as far; `scratch_len` has room for a panel.
-            unsafe { self.pack(b, panel, &args, segments, scratch) };
-            args.b = std::array::from_fn(|v| scratch.wrapping_add(v * lanes).cast_const());
+            // SAFETY: the operand reaches as far; `scratch_len` has room for so many panels.
+            unsafe { self.pack(b, group, columns, segments, scratch) };
         }
-        // SAFETY: rows and columns are inside what `args` points to: the operands or the packed panel, and the
-        // result.
-        unsafe { self.column_of_tiles(args, panel, out) };
+        let lanes = self.variant.lanes::<T>();
+        for (number, panel) in group.chunks(self.variant.vectors()).enumerate() {
+            let packed = scratch.wrapping_add(number * self.panel_len::<T>());
+            let mut args = TileArgs {
+                segments: &segments.read,
+                a,
+                a_k: segments.read_stride.0,
+                rows,
+                b: [b; VECTORS],
+                b_k: segments.read_stride.1,
+                out: [out; VECTORS],
+                lanes: [0; VECTORS],
+                add: ends.add,
+                divisor: ends.divisor,
+            };
+            for (v, vector) in panel.iter().enumerate() {
+                args.b[v] = match self.columns.packed {
+                    true => packed.wrapping_add(v * lanes).cast_const(),
+                    false => b.wrapping_offset(vector.place.operand),
+                };
+                args.out[v] = out.wrapping_offset(vector.place.out);
+                args.lanes[v] = vector.count.min(columns - vector.first);
+            }
+            // SAFETY: rows and columns are inside what `args` points to: the operands or the packed panel, and the
+            // result.
+            unsafe { self.column_of_tiles(args, panel, out) };
+        }
     }
 
     /// All rows of one panel of columns, in tiles of about the same height.
@@ -264,20 +275,20 @@ impl Task {
         }
     }
 
-    /// Copies the columns of a panel to `to[k, vector, lane]`.
+    /// Copies the columns of some panels to `to[panel, k, vector, lane]`.
     ///
     /// # Safety
-    /// The columns are inside the operand at every element of `k`; `to` has room for a panel.
+    /// The columns are inside the operand at every element of `k`; `to` has room for so many panels.
     unsafe fn pack<T: Real>(
         &self,
         b: *const T,
-        panel: &[Vector],
-        args: &TileArgs<T>,
+        group: &[Vector],
+        columns: usize,
         segments: &Segments,
         to: *mut T,
     ) {
-        let lanes = self.variant.lanes::<T>();
-        let places = |v: usize, count: usize| &self.columns.places[panel[v].first..][..count];
+        let (vectors, lanes, apart) =
+            (self.variant.vectors(), self.variant.lanes::<T>(), self.panel_len::<T>());
         let pack = |columns, together, v: usize| {
             let job = Pack {
                 from: b,
@@ -286,22 +297,24 @@ impl Task {
                 segments: &segments.list,
                 at: |segment| segment.b,
                 stride: segments.stride.1,
-                to: to.wrapping_add(v * lanes),
-                width: self.variant.vectors() * lanes,
-                apart: lanes,
+                to: to.wrapping_add(v / vectors * apart + v % vectors * lanes),
+                width: vectors * lanes,
+                apart,
             };
-            // SAFETY: inside the operand; each element of `k` has a row of `width` in the panel.
+            // SAFETY: inside the operand; each element of `k` has a row of `width` in each panel.
             unsafe { self.variant.run(job) }
         };
-        let counts = &args.lanes[..panel.len()];
-        let all = places(0, counts.iter().sum());
+        let count = |vector: &Vector| vector.count.min(columns - vector.first);
+        let places = |v: usize, count: usize| &self.columns.places[group[v].first..][..count];
+        let all = places(0, group.iter().map(count).sum());
         // A line of the result may end within a vector, which then has fewer columns.
-        let whole = counts.split_last().is_none_or(|(_, before)| before.iter().all(|&count| count == lanes));
+        let is_whole = |vector: &Vector| count(vector) == lanes;
+        let whole = group.split_last().is_none_or(|(_, before)| before.iter().all(is_whole));
         if whole && Place::are_neighbours(all) {
             return pack(all, true, 0);
         }
-        for (v, vector) in panel.iter().enumerate() {
-            pack(places(v, args.lanes[v]), vector.together, v);
+        for (v, vector) in group.iter().enumerate() {
+            pack(places(v, count(vector)), vector.together, v);
         }
     }
 }
@@ -369,7 +382,7 @@ struct Arrays<T> {
     a: *const T,
     b: *const T,
     out: *mut T,
-    /// Memory for a panel of packed columns, and for a copy of the rows.
+    /// Memory for panels of packed columns, and for a copy of the rows.
     panel: *mut T,
     copy: *mut T,
 }

@@ -43,7 +43,8 @@ pub struct Task {
     pub(super) start: [i64; 3],
     pub(super) k_block: usize,
     pub(super) mean: bool,
-    pub(super) capacity: usize,
+    /// Elements of the longest block of `k`.
+    pub(super) longest: usize,
     /// Whether the result is asked for before it is written, as it is far from the processor and the sums take long.
     pub(super) far: bool,
 }
@@ -166,9 +167,14 @@ impl Columns {
             false => 1.0,
         };
         let packing = if self.packed { columns as f64 * each } else { 0.0 };
+        let copying = match Rows::are_copied(k.b, across) {
+            true if crowded(k.b) => rows as f64 * 1.5,
+            true => rows as f64 * 0.25,
+            false => 0.0,
+        };
         let scattering =
             if self.scattered { 3.0 * (rows * columns) as f64 / length.max(1) as f64 } else { 0.0 };
-        tiles + packing + scattering
+        tiles + packing + copying + scattering
     }
 }
 
@@ -248,7 +254,7 @@ impl Task {
         let k = joined(&orient(&contract.k));
         let panels = columns.vectors.len().div_ceil(variant.vectors());
         let (along, longest) =
-            (*k.last().unwrap_or(&NONE), block_len(&k, capacity, contract.k_block as usize));
+            (*k.last().unwrap_or(&NONE), count(&k, capacity).min(contract.k_block as usize));
         let results: usize =
             [&contract.batch, &rows, &column_axes].map(|axes| count(axes, capacity)).iter().product();
         Task {
@@ -262,21 +268,31 @@ impl Task {
             start: [a, b, contract.out.at.offset],
             k_block: contract.k_block as usize,
             mean: contract.mean,
-            capacity,
+            longest,
             far: results * size_of::<T>() >= FAR && longest >= LONG_CHAIN,
         }
     }
 
-    /// Elements of scratch memory that a run by so many threads needs: copies of the rows, and a panel of packed columns
+    /// Elements of scratch memory that a run by so many threads needs: copies of the rows, and panels of packed columns
     /// each.
     pub fn scratch_len(&self, threads: usize) -> usize {
-        self.copies(threads) * self.rows.copy_len() + threads * self.panel_len()
+        self.copies(threads) * self.rows.copy_len() + threads * self.panels_len()
     }
 
-    /// Elements of a panel of packed columns.
-    pub(super) fn panel_len(&self) -> usize {
-        let k = block_len(&self.k, self.capacity, self.k_block);
-        if self.columns.packed { k * WIDEST } else { 0 }
+    /// Panels that are packed at once: so many columns that a line of memory, and the page that it is on, are visited
+    /// by one of few passes.
+    pub(super) fn panels_at_once<T: Real>(&self) -> usize {
+        if self.columns.packed { WIDEST / (self.variant.vectors() * self.variant.lanes::<T>()) } else { 1 }
+    }
+
+    /// Elements of one panel of packed columns.
+    pub(super) fn panel_len<T: Real>(&self) -> usize {
+        self.longest * self.variant.vectors() * self.variant.lanes::<T>()
+    }
+
+    /// Elements of the panels that are packed at once.
+    pub(super) fn panels_len(&self) -> usize {
+        if self.columns.packed { self.longest * WIDEST } else { 0 }
     }
 
     /// Whether more threads than one are worth calling for so many examples.
@@ -293,11 +309,6 @@ pub(super) fn parted(axes: &[ContractAxis]) -> (&[ContractAxis], ContractAxis) {
         (None, Some((&inner, outer))) => (outer, inner),
         (one, _) => (&[], one.unwrap_or(NONE)),
     }
-}
-
-/// Elements of the longest block of `k`.
-fn block_len(k: &[ContractAxis], capacity: usize, k_block: usize) -> usize {
-    count(k, capacity).min(k_block)
 }
 
 /// The axes of rows or columns, whose order does not matter: the example axis first, which is where a short batch
