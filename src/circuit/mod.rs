@@ -41,7 +41,7 @@ mod wording;
 
 pub use gates::Gate;
 pub use node::{AxisSet, F64, Kind, Leaf, Node, Reducer, Slot, SlotId, SlotRole, StepValue, Variable};
-pub use numbers::{Dtype, Numbers, Slice};
+pub use numbers::{Dtype, Numbers, Slice, SliceMut};
 pub use shape::Shape;
 pub use view::{Transposed, View};
 pub use wording::OPERANDS;

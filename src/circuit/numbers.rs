@@ -56,16 +56,6 @@ pub enum Numbers {
     F64(Vec<f64>),
 }
 
-/// Does the same with the numbers of either type.
-macro_rules! either {
-    ($numbers:expr, $values:ident => $result:expr) => {
-        match $numbers {
-            Numbers::F32($values) => $result,
-            Numbers::F64($values) => $result,
-        }
-    };
-}
-
 impl Default for Numbers {
     fn default() -> Self {
         Numbers::F32(vec![])
@@ -99,7 +89,7 @@ impl Numbers {
 
     /// How many.
     pub fn len(&self) -> usize {
-        either!(self, values => values.len())
+        self.slice().len()
     }
 
     /// Whether there is none.
@@ -136,38 +126,15 @@ impl Numbers {
     /// # Panics
     /// If there are not so many.
     pub fn part(&self, range: std::ops::Range<usize>) -> Numbers {
+        self.slice().part(range).to_numbers()
+    }
+
+    /// All of them, to be written.
+    pub fn slice_mut(&mut self) -> SliceMut<'_> {
         match self {
-            Numbers::F32(values) => Numbers::F32(values[range].to_vec()),
-            Numbers::F64(values) => Numbers::F64(values[range].to_vec()),
+            Numbers::F32(values) => SliceMut::F32(values),
+            Numbers::F64(values) => SliceMut::F64(values),
         }
-    }
-
-    /// Puts numbers in place of those from `at` on; those for which there is no place are left out.
-    pub fn put(&mut self, at: usize, from: &Numbers) {
-        let count = from.len().min(self.len().saturating_sub(at));
-        match (self, from) {
-            (Numbers::F32(to), Numbers::F32(from)) => to[at..at + count].copy_from_slice(&from[..count]),
-            (Numbers::F64(to), Numbers::F64(from)) => to[at..at + count].copy_from_slice(&from[..count]),
-            (Numbers::F32(to), Numbers::F64(from)) => {
-                to[at..at + count].iter_mut().zip(from).for_each(|(to, &from)| *to = from as f32);
-            }
-            (Numbers::F64(to), Numbers::F32(from)) => {
-                to[at..at + count].iter_mut().zip(from).for_each(|(to, &from)| *to = from.into());
-            }
-        }
-    }
-
-    /// Makes all of them one number.
-    pub fn fill(&mut self, value: f64) {
-        match self {
-            Numbers::F32(values) => values.fill(value as f32),
-            Numbers::F64(values) => values.fill(value),
-        }
-    }
-
-    /// Adds zeros until there are so many.
-    pub fn lengthen(&mut self, len: usize) {
-        either!(self, values => values.resize(len.max(values.len()), 0.0))
     }
 }
 
@@ -228,4 +195,45 @@ impl<'a> Slice<'a> {
             Slice::F64(values) => Slice::F64(&values[range]),
         }
     }
+
+    /// Copied.
+    pub fn to_numbers(self) -> Numbers {
+        match self {
+            Slice::F32(values) => Numbers::F32(values.to_vec()),
+            Slice::F64(values) => Numbers::F64(values.to_vec()),
+        }
+    }
+}
+
+/// Numbers of one type that lie somewhere, one after another, to be written.
+#[derive(PartialEq, Debug)]
+pub enum SliceMut<'a> {
+    /// 32 bits each.
+    F32(&'a mut [f32]),
+    /// 64 bits each.
+    F64(&'a mut [f64]),
+}
+
+impl SliceMut<'_> {
+    /// Puts numbers in place of the first ones; those for which there is no place are left out.
+    pub fn put(self, from: Slice<'_>) {
+        match (self, from) {
+            (SliceMut::F32(to), Slice::F32(from)) => put(to, from, |from| from),
+            (SliceMut::F64(to), Slice::F64(from)) => put(to, from, |from| from),
+            (SliceMut::F32(to), Slice::F64(from)) => put(to, from, |from| from as f32),
+            (SliceMut::F64(to), Slice::F32(from)) => put(to, from, f64::from),
+        }
+    }
+
+    /// Makes all of them one number.
+    pub fn fill(self, value: f64) {
+        match self {
+            SliceMut::F32(values) => values.fill(value as f32),
+            SliceMut::F64(values) => values.fill(value),
+        }
+    }
+}
+
+fn put<A, B: Copy>(to: &mut [A], from: &[B], converted: impl Fn(B) -> A) {
+    to.iter_mut().zip(from).for_each(|(to, &from)| *to = converted(from));
 }

@@ -2,7 +2,7 @@
 
 use super::Module;
 use crate::interpret::Element;
-use crate::kernels::{CacheLine, Equipment};
+use crate::kernels::{Equipment, Memory};
 use crate::plan::memory::Room;
 use crate::plan::schedule::*;
 
@@ -30,7 +30,7 @@ pub struct Frame {
 /// Memory that a module works in and that nobody reads afterwards.
 #[derive(Debug)]
 pub struct Workspace {
-    regions: Vec<(Region, Vec<CacheLine>)>,
+    regions: Vec<(Region, Memory)>,
     equipment: Equipment,
 }
 
@@ -86,7 +86,7 @@ impl Module {
     pub fn workspace(&self) -> Workspace {
         let own = |room: &&Room| matches!(room.region, Region::Arena | Region::Input(_));
         let size = self.dtype.size();
-        let zeros = |room: &Room| (room.region, CacheLine::zeros(room.fixed * size));
+        let zeros = |room: &Room| (room.region, Memory::zeros(room.fixed * size));
         Workspace {
             regions: self.rooms.iter().filter(own).map(zeros).collect(),
             equipment: Equipment::new(self.tasks.iter().flatten(), size, self.threads, self.own),
@@ -153,9 +153,7 @@ impl Module {
             let own = workspace.regions.iter_mut().find(|held| held.0 == room.region);
             let lent = call.lent.iter().find(|lent| lent.0 == room.region);
             let (length, pointer) = match (own, lent) {
-                (Some((_, lines)), _) => {
-                    (lines.len() * CacheLine::SIZE / size_of::<T>(), lines.as_mut_ptr().cast())
-                }
+                (Some((_, memory)), _) => (memory.bytes() / size_of::<T>(), memory.as_mut_ptr()),
                 (None, Some((region, memory))) => {
                     assert!(!self.writes(*region), "{region:?} is written");
                     (memory.len(), memory.as_ptr().cast_mut().cast())

@@ -1,6 +1,6 @@
 //! The two precisions.
 
-use crate::circuit::{Dtype, Gate, Numbers, Slice, machine};
+use crate::circuit::{Dtype, Gate, Numbers, Slice, SliceMut, machine};
 use std::ops::{Add, Div, Mul};
 
 /// A number of one of the precisions in which a circuit is evaluated. Integers are stored as such numbers, and
@@ -44,7 +44,7 @@ pub trait Element:
     ///
     /// # Panics
     /// If they are of another one.
-    fn slice_mut(numbers: &mut Numbers) -> &mut [Self];
+    fn slice_mut(numbers: SliceMut<'_>) -> &mut [Self];
 
     /// Numbers of this type, as an array of some type.
     fn numbers(values: Vec<Self>) -> Numbers;
@@ -74,10 +74,10 @@ impl Element for f64 {
         }
     }
 
-    fn slice_mut(numbers: &mut Numbers) -> &mut [f64] {
+    fn slice_mut(numbers: SliceMut<'_>) -> &mut [f64] {
         match numbers {
-            Numbers::F64(values) => values,
-            Numbers::F32(_) => panic!("numbers of another type than f64"),
+            SliceMut::F64(values) => values,
+            SliceMut::F32(_) => panic!("numbers of another type than f64"),
         }
     }
 
@@ -124,10 +124,10 @@ impl Element for f32 {
         }
     }
 
-    fn slice_mut(numbers: &mut Numbers) -> &mut [f32] {
+    fn slice_mut(numbers: SliceMut<'_>) -> &mut [f32] {
         match numbers {
-            Numbers::F32(values) => values,
-            Numbers::F64(_) => panic!("numbers of another type than f32"),
+            SliceMut::F32(values) => values,
+            SliceMut::F64(_) => panic!("numbers of another type than f32"),
         }
     }
 

@@ -1,29 +1,15 @@
 //! What products are worked on with: memory for packed columns, and threads.
 
 use super::gain::Gains;
+use super::memory::Memory;
 use super::pool::Pool;
 use super::task::Task;
-
-/// So that arrays start where a cache line does.
-#[repr(align(64))]
-#[derive(Clone, Copy, Debug)]
-pub struct CacheLine(#[expect(dead_code, reason = "read through pointers only")] [u8; CacheLine::SIZE]);
-
-impl CacheLine {
-    /// Bytes of one.
-    pub const SIZE: usize = 64;
-
-    /// Zeros for so many bytes: numbers of any type.
-    pub fn zeros(bytes: usize) -> Vec<CacheLine> {
-        vec![CacheLine([0; CacheLine::SIZE]); bytes.div_ceil(CacheLine::SIZE)]
-    }
-}
 
 /// Memory for packed columns, and threads.
 #[derive(Debug)]
 pub struct Equipment {
     /// A part for each thread.
-    scratch: Vec<CacheLine>,
+    scratch: Memory,
     /// None: the caller works alone.
     pool: Option<Pool>,
     /// What threads gain.
@@ -43,7 +29,7 @@ impl Equipment {
         let threads = pool.as_ref().map_or(1, Pool::threads);
         let longest = tasks.map(|task| task.scratch_len(threads)).max().unwrap_or(0);
         Equipment {
-            scratch: CacheLine::zeros((longest * bytes).max(own * threads)),
+            scratch: Memory::zeros((longest * bytes).max(own * threads)),
             pool,
             gains: Gains::default(),
         }
@@ -51,13 +37,13 @@ impl Equipment {
 
     /// Does work that is too short for threads: with the first element of scratch memory.
     pub fn alone<T>(&mut self, work: impl FnOnce(*mut T)) {
-        work(self.scratch.as_mut_ptr().cast())
+        work(self.scratch.as_mut_ptr())
     }
 
     /// Does a piece of work that comes again and again, see [`Gains::run`]: with the first element of scratch memory, and
     /// with threads while they gain.
     pub fn shared<T>(&mut self, piece: usize, length: u64, work: impl FnOnce(*mut T, Option<&mut Pool>)) {
-        let scratch = self.scratch.as_mut_ptr().cast();
+        let scratch = self.scratch.as_mut_ptr();
         match &mut self.pool {
             Some(pool) if pool.threads() > 1 => {
                 self.gains.run(piece, length, |together| {

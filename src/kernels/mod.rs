@@ -7,7 +7,7 @@
 //! - [`task`]: what is decided before the first step. `run`: how it then runs.
 //! - `pack`, `transpose`: columns copied side by side before they are read. `rows`: rows, where they lie or copied.
 //!   `scatter`: sums copied to where they belong. `ahead`: memory asked for before it is needed.
-//! - [`Equipment`], `pool`, `gain`: memory and threads to work with, where they gain.
+//! - [`Memory`], [`Equipment`], `pool`, `gain`: memory and threads to work with, where they gain.
 //! - `variant`: the instructions by which all of this is run.
 //! - [`peak`](peak()): what the processor could do at most.
 //! - [`tile`]: the register-blocked inner product, for each vector width.
@@ -15,6 +15,7 @@
 mod ahead;
 mod equipment;
 mod gain;
+mod memory;
 mod pack;
 mod peak;
 mod pool;
@@ -33,7 +34,8 @@ mod tests;
 
 pub use crate::plan::contraction::{even_blocks, reference};
 pub use ahead::will_read;
-pub use equipment::{CacheLine, Equipment};
+pub use equipment::Equipment;
+pub use memory::{CacheLine, Memory};
 pub use peak::peak;
 pub use task::Task;
 pub use tile::Real;

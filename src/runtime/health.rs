@@ -6,7 +6,7 @@
 
 use super::layout::Layout;
 use crate::circuit::graph::reachable;
-use crate::circuit::{Circuit, Dtype, Leaf, Node, Numbers, SlotRole, ValueId, gates};
+use crate::circuit::{Circuit, Dtype, Leaf, Node, Slice, SlotRole, ValueId, gates};
 use crate::diagnostic::{Diagnostic, Span, codes};
 use crate::elaborate::model::Model;
 use crate::interpret::{Bindings, Element, evaluate};
@@ -103,13 +103,13 @@ impl Pulse {
     }
 
     /// Looks at what a step did.
-    pub fn take(&mut self, step: u64, before: &Numbers, after: &Numbers, gradients: Option<&Numbers>) {
+    pub fn take(&mut self, step: u64, before: Slice<'_>, after: Slice<'_>, gradients: Option<Slice<'_>>) {
         self.skip(step);
-        let inside = |range: &std::ops::Range<usize>, numbers: &Numbers| range.end <= numbers.len();
+        let inside = |range: &std::ops::Range<usize>, numbers: Slice<'_>| range.end <= numbers.len();
         for (layer, ranges) in &mut self.layers {
             let mut sums = [0.0; 3];
             for range in ranges.iter().filter(|range| inside(range, before) && inside(range, after)) {
-                let gradients = gradients.filter(|gradients| inside(range, gradients));
+                let gradients = gradients.filter(|&gradients| inside(range, gradients));
                 let squares = match before.dtype() {
                     Dtype::F32 => squares::<f32>(range, before, after, gradients),
                     Dtype::F64 => squares::<f64>(range, before, after, gradients),
@@ -135,11 +135,11 @@ impl Pulse {
 /// The squares of gradients (0 if there are none), of changes and of weights before, summed over a range.
 fn squares<T: Element>(
     range: &std::ops::Range<usize>,
-    before: &Numbers,
-    after: &Numbers,
-    gradients: Option<&Numbers>,
+    before: Slice<'_>,
+    after: Slice<'_>,
+    gradients: Option<Slice<'_>>,
 ) -> [f64; 3] {
-    let part = |numbers| &T::slice(Numbers::slice(numbers))[range.clone()];
+    let part = |numbers| &T::slice(numbers)[range.clone()];
     let mut lanes = [[0.0; LANES]; 3];
     // Without gradients the weights stand for them, and are not counted.
     let [old, new, slopes] =

@@ -2,16 +2,18 @@
 
 use super::build::Built;
 use super::weights::Weights;
-use crate::circuit::{Dtype, Numbers, Slice};
+use crate::circuit::{Dtype, Numbers, Slice, SliceMut};
 use crate::codegen::{Call, Epochs, Workspace};
 use crate::interpret::Element;
+use crate::kernels::{Memory, Real};
 use crate::plan::memory::Room;
 use crate::plan::schedule::Region;
 
 /// The regions of a schedule that the caller of native code owns.
 #[derive(Debug)]
 pub struct Store {
-    regions: Vec<(Room, Numbers)>,
+    dtype: Dtype,
+    regions: Vec<(Room, Memory)>,
     workspace: Workspace,
 }
 
@@ -51,14 +53,28 @@ impl Store {
         let own = |room: &Room| {
             !matches!(room.region, Region::Arena | Region::Input(_)) && !lent.contains(&room.region)
         };
-        let zeros = |room: Room| (room, Numbers::zeros(built.schedule.dtype, room.len_for(steps, rows)));
+        let dtype = built.schedule.dtype;
+        let zeros = |room: Room| (room, Memory::zeros(room.len_for(steps, rows) * dtype.size()));
         let regions = built.schedule.rooms().into_iter().filter(own).map(zeros).collect();
-        Store { regions, workspace: built.module.workspace() }
+        Store { dtype, regions, workspace: built.module.workspace() }
     }
 
     /// The contents of a region; none if the schedule has nothing there.
-    pub fn numbers(&self, region: Region) -> Option<&Numbers> {
-        self.regions.iter().find(|held| held.0.region == region).map(|held| &held.1)
+    pub fn numbers(&self, region: Region) -> Option<Slice<'_>> {
+        let (_, memory) = self.regions.iter().find(|held| held.0.region == region)?;
+        Some(match self.dtype {
+            Dtype::F32 => Slice::F32(memory.slice()),
+            Dtype::F64 => Slice::F64(memory.slice()),
+        })
+    }
+
+    /// The same, to be written.
+    fn numbers_mut(&mut self, region: Region) -> Option<SliceMut<'_>> {
+        let (_, memory) = self.regions.iter_mut().find(|held| held.0.region == region)?;
+        Some(match self.dtype {
+            Dtype::F32 => SliceMut::F32(memory.slice_mut()),
+            Dtype::F64 => SliceMut::F64(memory.slice_mut()),
+        })
     }
 
     /// The contents of a region, in the type that the schedule computes in; empty if the schedule has nothing there.
@@ -66,26 +82,26 @@ impl Store {
     /// # Panics
     /// If that is another type.
     pub fn region<T: Element>(&self, region: Region) -> &[T] {
-        self.numbers(region).map_or(&[], |numbers| T::slice(numbers.slice()))
+        self.numbers(region).map_or(&[], T::slice)
     }
 
     /// Puts values into a region, from its start; what the schedule does not hold is left out.
     pub fn put(&mut self, region: Region, values: &Numbers) {
-        if let Some((_, held)) = self.regions.iter_mut().find(|held| held.0.region == region) {
-            held.put(0, values);
+        if let Some(held) = self.numbers_mut(region) {
+            held.put(values.slice());
         }
     }
 
     /// Gives the memory of a region back; of its contents zeros are left when steps run again.
     pub fn forget(&mut self, region: Region) {
         if let Some((_, held)) = self.regions.iter_mut().find(|held| held.0.region == region) {
-            *held = Numbers::zeros(held.dtype(), 0);
+            *held = Memory::zeros(0);
         }
     }
 
     /// Fills a region.
     pub fn fill(&mut self, region: Region, value: f64) {
-        if let Some((_, held)) = self.regions.iter_mut().find(|held| held.0.region == region) {
+        if let Some(held) = self.numbers_mut(region) {
             held.fill(value);
         }
     }
@@ -117,7 +133,7 @@ impl Store {
         }
     }
 
-    fn run_in<T: Element>(
+    fn run_in<T: Real>(
         &mut self,
         built: &Built,
         columns: &[Slice<'_>],
@@ -128,9 +144,9 @@ impl Store {
     ) {
         let steps = epochs.steps(order.len(), built.schedule.capacity as usize);
         for (room, held) in &mut self.regions {
-            held.lengthen(room.len_for(steps, order.len()));
+            held.lengthen(room.len_for(steps, order.len()) * size_of::<T>());
         }
-        let regions = self.regions.iter_mut().map(|(room, held)| (room.region, T::slice_mut(held))).collect();
+        let regions = self.regions.iter_mut().map(|(room, held)| (room.region, held.slice_mut())).collect();
         let columns: Vec<&[T]> = columns.iter().map(|&column| T::slice(column)).collect();
         let lent = lent.iter().map(|&(region, numbers)| (region, T::slice(numbers.slice()))).collect();
         let call = Call { regions, lent, columns: &columns, order, epochs, records };

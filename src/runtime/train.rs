@@ -254,7 +254,7 @@ impl<'a> Trainer<'a> {
     /// The weights as they stand.
     pub fn weights(&self) -> Weights {
         let standing = |beyond: &Numbers, region, len| match self.store.numbers(region) {
-            Some(held) if beyond.is_empty() => held.part(0..len),
+            Some(held) if beyond.is_empty() => held.part(0..len).to_numbers(),
             held => overlaid(beyond, held),
         };
         Weights {
@@ -487,7 +487,12 @@ impl<'a> Trainer<'a> {
             if let (true, Some(before), Some(after)) =
                 (looked_at, &self.snapshot, self.store.numbers(Region::Params))
             {
-                self.pulse.take(self.step, &before.params, after, self.store.numbers(Region::Gradients));
+                self.pulse.take(
+                    self.step,
+                    before.params.slice(),
+                    after,
+                    self.store.numbers(Region::Gradients),
+                );
                 observer.health(&|| self.pulse.health());
             }
             self.spent.health += clock.elapsed();
@@ -542,9 +547,9 @@ fn put(store: &mut Store, weights: &Weights) -> Weights {
 }
 
 /// `values` with what is held put over its beginning.
-fn overlaid(values: &Numbers, held: Option<&Numbers>) -> Numbers {
+fn overlaid(values: &Numbers, held: Option<Slice<'_>>) -> Numbers {
     let mut out = values.clone();
-    held.into_iter().for_each(|held| out.put(0, held));
+    held.into_iter().for_each(|held| out.slice_mut().put(held));
     out
 }
 

@@ -1,7 +1,7 @@
 //! When a number is no longer finite: back to the weights before, and over the step again with open eyes.
 
 use super::Trainer;
-use crate::circuit::{Dtype, Leaf, Node, Numbers, SlotId, SlotRole};
+use crate::circuit::{Dtype, Leaf, Node, Numbers, Slice, SlotId, SlotRole};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::elaborate::model::Turn;
 use crate::interpret::{Bindings, Element};
@@ -40,7 +40,7 @@ impl Trainer<'_> {
     }
 
     fn taken(&self) -> Snapshot {
-        let numbers = |region| self.store.numbers(region).cloned().unwrap_or_default();
+        let numbers = |region| self.store.numbers(region).map(Slice::to_numbers).unwrap_or_default();
         let count = self.update.moments().count();
         Snapshot {
             step: self.step,
@@ -63,8 +63,8 @@ impl Trainer<'_> {
     /// Whether all parameters are numbers.
     pub(super) fn is_finite(&self) -> bool {
         match self.store.numbers(Region::Params) {
-            Some(Numbers::F32(values)) => values.iter().all(|x| x.is_finite()),
-            Some(Numbers::F64(values)) => values.iter().all(|x| x.is_finite()),
+            Some(Slice::F32(values)) => values.iter().all(|x| x.is_finite()),
+            Some(Slice::F64(values)) => values.iter().all(|x| x.is_finite()),
             None => true,
         }
     }
@@ -167,7 +167,7 @@ impl Trainer<'_> {
         let before = self.taken();
         self.advance(step);
         if let Some(after) = self.store.numbers(Region::Params) {
-            self.pulse.take(step, &before.params, after, self.store.numbers(Region::Gradients));
+            self.pulse.take(step, before.params.slice(), after, self.store.numbers(Region::Gradients));
         }
         self.restore(&before);
     }
@@ -181,7 +181,7 @@ impl Trainer<'_> {
         }
         let before = self.taken();
         self.advance(step);
-        let gradients = self.store.numbers(Region::Gradients).cloned()?;
+        let gradients = self.store.numbers(Region::Gradients)?.to_numbers();
         in_update(&self.update, &self.params, &self.model.circuit, |turn, first| {
             let bound = update_bindings::<T>(turn, &before, &gradients, first);
             Bindings { step: moment.step, steps: moment.steps, epoch: moment.epoch.into(), ..bound }

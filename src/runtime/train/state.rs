@@ -1,7 +1,7 @@
 //! All that a run needs to go on as if it had not been interrupted.
 
 use super::{Record, Trainer, Watch};
-use crate::circuit::Numbers;
+use crate::circuit::{Numbers, Slice};
 use crate::plan::schedule::Region;
 use crate::runtime::weights::Weights;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ impl RunState {
 impl Trainer<'_> {
     /// The run as it stands; `elapsed` is the time that it has taken.
     pub(super) fn state(&self, elapsed: Duration) -> RunState {
-        let numbers = |region| self.store.numbers(region).cloned().unwrap_or_default();
+        let numbers = |region| self.store.numbers(region).map(Slice::to_numbers).unwrap_or_default();
         let record = |record: &Record| (record.value, record.at);
         RunState {
             step: self.step,
