@@ -1,12 +1,11 @@
 //! How a prepared contraction runs: block after block of the chain over `k`, panel after panel of columns, each in
 //! tiles. Panels are packed some at once.
 
-use super::ahead::will_write;
 use super::pack::Pack;
 use super::pool::Pool;
 use super::scatter::Scatter;
 use super::task::{Task, Vector, WIDEST, parted};
-use super::tile::{MOST_LANES, Place, ROWS, Real, Segment, Tile, TileArgs, VECTORS};
+use super::tile::{MOST_LANES, Place, ROWS, Real, Segment, TileArgs, Tiles, VECTORS};
 use super::walk::Walk;
 use super::{count, even_blocks, offsets};
 use crate::plan::schedule::ContractAxis;
@@ -231,20 +230,11 @@ impl Task {
     /// # Safety
     /// What `args` describes is inside its arrays.
     unsafe fn tiles<T: Real>(&self, args: TileArgs<T>, vectors: usize) {
-        let (rows, lanes) = (args.rows, self.variant.lanes::<T>());
+        let lanes = self.variant.lanes::<T>();
         let whole = args.lanes[..vectors].iter().all(|&count| count == lanes);
-        let tiles = rows.len().div_ceil(self.variant.height(vectors));
-        for tile in 0..tiles {
-            let rows = &rows[rows.len() * tile / tiles..rows.len() * (tile + 1) / tiles];
-            if self.far && !self.columns.scattered {
-                // It comes while the sums are made: stores would wait for one line after the other.
-                for place in rows {
-                    args.out[..vectors].iter().for_each(|out| will_write(out.wrapping_offset(place.out)));
-                }
-            }
-            // SAFETY: handed on.
-            unsafe { self.variant.run(Tile { args: TileArgs { rows, ..args }, vectors, whole }) };
-        }
+        let (height, far) = (self.variant.height(vectors), self.far && !self.columns.scattered);
+        // SAFETY: handed on.
+        unsafe { self.variant.run(Tiles { args, vectors, whole, height, far }) };
     }
 
     /// Rows whose columns are no neighbours in the result, as many at a time as a vector has lanes.

@@ -1,5 +1,6 @@
 //! The innermost piece: a tile of `ROWS` by `VECTORS * L::LANES` results held in registers while `k` runs.
 
+use super::ahead::will_write;
 use super::variant::Job;
 use crate::interpret::Element;
 
@@ -321,7 +322,7 @@ pub const VECTORS: usize = 4;
 /// Rows of the highest tile.
 pub const ROWS: usize = 8;
 
-/// What one tile reads and writes.
+/// What tiles read and write.
 #[derive(Clone, Copy)]
 pub struct TileArgs<'a, T> {
     /// The chain over `k`.
@@ -363,7 +364,7 @@ macro_rules! for_each {
     )*};
 }
 
-/// One tile. `WHOLE`: every lane is there.
+/// One tile, of some of the rows. `WHOLE`: every lane is there.
 ///
 /// # Safety
 /// The processor has `L`'s instructions; all that `args` describes for `ROWS` rows and `COLUMNS` vectors is inside its
@@ -371,6 +372,7 @@ macro_rules! for_each {
 #[inline(always)]
 unsafe fn tile<L: Lanes, const ROWS: usize, const COLUMNS: usize, const WHOLE: bool>(
     args: &TileArgs<L::Real>,
+    rows: &[Place],
 ) {
     // SAFETY: by the contract above, every address below is inside its array and `L` is available.
     unsafe {
@@ -379,7 +381,7 @@ unsafe fn tile<L: Lanes, const ROWS: usize, const COLUMNS: usize, const WHOLE: b
         let mut a = [args.a; self::ROWS];
         let mut masks = [L::mask(0); VECTORS];
         for_each!(V < COLUMNS: masks[V] = L::mask(args.lanes[V]));
-        for_each!(I < ROWS: a[I] = args.a.wrapping_offset(args.rows.get_unchecked(I).operand));
+        for_each!(I < ROWS: a[I] = args.a.wrapping_offset(rows.get_unchecked(I).operand));
         let mut segments = args.segments.iter();
         if let Some(&Segment { a: mut at_a, b: mut at_b, len: mut left }) = segments.next() {
             // One loop through all parts: with a loop inside a loop the compiler moves every sum to another register
@@ -401,36 +403,46 @@ unsafe fn tile<L: Lanes, const ROWS: usize, const COLUMNS: usize, const WHOLE: b
                 }
             }
         }
-        let one = L::Real::of(1.0);
+        if args.add {
+            for_each!(I < ROWS: {
+                for_each!(V < COLUMNS: {
+                    let to = args.out[V].wrapping_offset(rows.get_unchecked(I).out);
+                    sums[I][V] = if WHOLE { L::load(to) } else { L::load_part(to, masks[V]) }.add(sums[I][V]);
+                });
+            });
+        }
+        if args.divisor != L::Real::of(1.0) {
+            let divisor = L::splat(args.divisor);
+            for_each!(I < ROWS: {
+                for_each!(V < COLUMNS: sums[I][V] = sums[I][V].div(divisor));
+            });
+        }
         for_each!(I < ROWS: {
-            let row = args.rows.get_unchecked(I).out;
             for_each!(V < COLUMNS: {
-                let to = args.out[V].wrapping_offset(row);
-                let mut sum = sums[I][V];
-                if args.add {
-                    sum = if WHOLE { L::load(to) } else { L::load_part(to, masks[V]) }.add(sum);
-                }
-                if args.divisor != one {
-                    sum = sum.div(L::splat(args.divisor));
-                }
-                if WHOLE { sum.store(to) } else { sum.store_part(to, masks[V]) }
+                let to = args.out[V].wrapping_offset(rows.get_unchecked(I).out);
+                if WHOLE { sums[I][V].store(to) } else { sums[I][V].store_part(to, masks[V]) }
             });
         });
     }
 }
 
-/// The tile of a size known only now.
+/// All rows, in tiles of about the same height. One job for all of them: where the chain over `k` is short, to begin a job
+/// takes as long as a tile.
 #[derive(Clone, Copy)]
-pub struct Tile<'a, T> {
-    /// What it reads and writes.
+pub struct Tiles<'a, T> {
+    /// What they read and write.
     pub args: TileArgs<'a, T>,
     /// Vectors side by side.
     pub vectors: usize,
     /// Whether every lane is there.
     pub whole: bool,
+    /// Rows of the highest.
+    pub height: usize,
+    /// Whether results are asked for while the sums are made: stores would wait for one line after the other.
+    pub far: bool,
 }
 
-impl<T: Real> Job for Tile<'_, T> {
+impl<T: Real> Job for Tiles<'_, T> {
     type Real = T;
     type Output = ();
 
@@ -439,17 +451,33 @@ impl<T: Real> Job for Tile<'_, T> {
     #[inline(always)]
     unsafe fn run<L: Lanes<Real = T>>(self) {
         macro_rules! choose {
-            ($($vectors:literal: $($rows:literal)*;)*) => {
-                match (self.vectors, self.args.rows.len(), self.whole) {
+            ($tile:ident; $($vectors:literal: $($rows:literal)*;)*) => {
+                match (self.vectors, $tile.len(), self.whole) {
                     $($(
-                        ($vectors, $rows, false) => tile::<L, $rows, $vectors, false>(&self.args),
-                        ($vectors, $rows, true) => tile::<L, $rows, $vectors, true>(&self.args),
+                        ($vectors, $rows, false) => tile::<L, $rows, $vectors, false>(&self.args, $tile),
+                        ($vectors, $rows, true) => tile::<L, $rows, $vectors, true>(&self.args, $tile),
                     )*)*
                     _ => unreachable!("tiles have at most {VECTORS} vectors, and rows as `Variant::height` says"),
                 }
             };
         }
-        // SAFETY: handed on.
-        unsafe { choose!(1: 1 2 3 4 5 6 7 8; 2: 1 2 3 4 5 6 7 8; 3: 1 2 3 4 5 6 7 8; 4: 1 2 3 4 5 6;) }
+        let mut rest = self.args.rows;
+        let mut tiles = rest.len().div_ceil(self.height);
+        while tiles > 0 {
+            let (rows, after) = rest.split_at(rest.len().div_ceil(tiles));
+            (rest, tiles) = (after, tiles - 1);
+            if self.far {
+                let lines = |place: &Place| {
+                    self.args.out[..self.vectors]
+                        .iter()
+                        .for_each(|out| will_write(out.wrapping_offset(place.out)));
+                };
+                rows.iter().for_each(lines);
+            }
+            // SAFETY: handed on.
+            unsafe {
+                choose!(rows; 1: 1 2 3 4 5 6 7 8; 2: 1 2 3 4 5 6 7 8; 3: 1 2 3 4 5 6 7 8; 4: 1 2 3 4 5 6;)
+            }
+        }
     }
 }
