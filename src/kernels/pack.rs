@@ -7,7 +7,8 @@ use super::variant::Job;
 /// Elements of `k` by which memory that is written is asked for ahead.
 const AHEAD: usize = 8;
 
-/// The columns of one vector, or of several, and of several panels, if they are neighbours: `to[i * width + lane] = from[columns[lane].operand + at(segment) + i * stride]`.
+/// The columns of one vector, or of several, and of several panels, if they are neighbours:
+/// `to[lane / width * apart + i * width + lane % width] = from[columns[lane].operand + at(segment) + i * stride]`.
 #[derive(Clone, Copy)]
 pub(super) struct Pack<'a, T> {
     /// The operand.
