@@ -1,6 +1,6 @@
 //! The two precisions.
 
-use crate::circuit::{Dtype, Gate, Numbers, Slice, SliceMut, machine};
+use crate::circuit::{Dtype, Gate, Numbers, Slice, machine};
 use std::ops::{Add, Div, Mul};
 
 /// A number of one of the precisions in which a circuit is evaluated. Integers are stored as such numbers, and
@@ -40,12 +40,6 @@ pub trait Element:
     /// If they are of another one.
     fn slice(numbers: Slice<'_>) -> &[Self];
 
-    /// Numbers of this type, to be changed.
-    ///
-    /// # Panics
-    /// If they are of another one.
-    fn slice_mut(numbers: SliceMut<'_>) -> &mut [Self];
-
     /// Numbers of this type, as an array of some type.
     fn numbers(values: Vec<Self>) -> Numbers;
 
@@ -71,13 +65,6 @@ impl Element for f64 {
         match numbers {
             Slice::F64(values) => values,
             Slice::F32(_) => panic!("numbers of another type than f64"),
-        }
-    }
-
-    fn slice_mut(numbers: SliceMut<'_>) -> &mut [f64] {
-        match numbers {
-            SliceMut::F64(values) => values,
-            SliceMut::F32(_) => panic!("numbers of another type than f64"),
         }
     }
 
@@ -121,13 +108,6 @@ impl Element for f32 {
         match numbers {
             Slice::F32(values) => values,
             Slice::F64(_) => panic!("numbers of another type than f32"),
-        }
-    }
-
-    fn slice_mut(numbers: SliceMut<'_>) -> &mut [f32] {
-        match numbers {
-            SliceMut::F32(values) => values,
-            SliceMut::F64(_) => panic!("numbers of another type than f32"),
         }
     }
 

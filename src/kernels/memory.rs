@@ -37,7 +37,7 @@ impl Memory {
         let pages = (bytes >= LARGE_PAGE).then(|| MmapMut::map_anon(bytes.next_multiple_of(LARGE_PAGE)).ok());
         let held = match pages.flatten() {
             Some(pages) => {
-                // It is as right in small ones.
+                // Where that is refused it stays in small ones, and is slower.
                 #[cfg(target_os = "linux")]
                 let _ = pages.advise(memmap2::Advice::HugePage);
                 Held::Pages(pages)

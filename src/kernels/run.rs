@@ -202,7 +202,7 @@ impl Task {
                     false => b.wrapping_offset(vector.place.operand),
                 };
                 args.out[v] = out.wrapping_offset(vector.place.out);
-                args.lanes[v] = vector.count.min(columns - vector.first);
+                args.lanes[v] = vector.count_of(columns);
             }
             // SAFETY: rows and columns are inside what `args` points to: the operands or the packed panel, and the
             // result.
@@ -294,7 +294,7 @@ impl Task {
             // SAFETY: inside the operand; each element of `k` has a row of `width` in each panel.
             unsafe { self.variant.run(job) }
         };
-        let count = |vector: &Vector| vector.count.min(columns - vector.first);
+        let count = |vector: &Vector| vector.count_of(columns);
         let places = |v: usize, count: usize| &self.columns.places[group[v].first..][..count];
         let all = places(0, group.iter().map(count).sum());
         // A line of the result may end within a vector, which then has fewer columns.

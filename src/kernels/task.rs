@@ -80,6 +80,13 @@ pub(super) struct Vector {
     pub(super) together: bool,
 }
 
+impl Vector {
+    /// How many there are where there are only so many columns.
+    pub(super) fn count_of(&self, columns: usize) -> usize {
+        self.count.min(columns - self.first)
+    }
+}
+
 /// How columns are grouped into vectors.
 #[derive(Clone, Debug)]
 pub(super) struct Columns {
@@ -160,18 +167,11 @@ impl Columns {
         };
         let for_rows = if crowded(k.b) && !Rows::are_copied(k.b, across) { 2.0 } else { 0.0 };
         let tiles = (down * across) as f64 * ((high as f64 / 2.0).max(LATENCY) + for_columns + for_rows);
+        let copied = |stride: i64| if crowded(stride) { 1.5 } else { 0.25 };
         let quick = k.a == 1 || self.vectors.iter().all(|vector| vector.together);
-        let each = match quick {
-            true if crowded(k.a) => 1.5,
-            true => 0.25,
-            false => 1.0,
-        };
+        let each = if quick { copied(k.a) } else { 1.0 };
         let packing = if self.packed { columns as f64 * each } else { 0.0 };
-        let copying = match Rows::are_copied(k.b, across) {
-            true if crowded(k.b) => rows as f64 * 1.5,
-            true => rows as f64 * 0.25,
-            false => 0.0,
-        };
+        let copying = if Rows::are_copied(k.b, across) { rows as f64 * copied(k.b) } else { 0.0 };
         let scattering =
             if self.scattered { 3.0 * (rows * columns) as f64 / length.max(1) as f64 } else { 0.0 };
         tiles + packing + copying + scattering

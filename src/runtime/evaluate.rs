@@ -110,7 +110,7 @@ impl Evaluator {
         let columns = named_columns(&self.inputs, data);
         data.advise(false);
         let store = Store::of_weights(&self.built, weights, &columns, order, &records);
-        let result = |k| store.numbers(Region::Output(k as u16)).map(Slice::to_numbers).unwrap_or_default();
+        let result = |k| store.copied(Region::Output(k as u16));
         (0..self.cut.before.len()).map(result).collect()
     }
 }

@@ -68,10 +68,21 @@ impl Store {
         })
     }
 
-    /// The same, to be written.
+    /// The same, copied; empty if the schedule has nothing there.
+    pub fn copied(&self, region: Region) -> Numbers {
+        self.numbers(region).map(Slice::to_numbers).unwrap_or_default()
+    }
+
+    /// The memory of a region.
+    fn memory_mut(&mut self, region: Region) -> Option<&mut Memory> {
+        self.regions.iter_mut().find(|held| held.0.region == region).map(|held| &mut held.1)
+    }
+
+    /// The contents of a region, to be written.
     fn numbers_mut(&mut self, region: Region) -> Option<SliceMut<'_>> {
-        let (_, memory) = self.regions.iter_mut().find(|held| held.0.region == region)?;
-        Some(match self.dtype {
+        let dtype = self.dtype;
+        let memory = self.memory_mut(region)?;
+        Some(match dtype {
             Dtype::F32 => SliceMut::F32(memory.slice_mut()),
             Dtype::F64 => SliceMut::F64(memory.slice_mut()),
         })
@@ -94,7 +105,7 @@ impl Store {
 
     /// Gives the memory of a region back; of its contents zeros are left when steps run again.
     pub fn forget(&mut self, region: Region) {
-        if let Some((_, held)) = self.regions.iter_mut().find(|held| held.0.region == region) {
+        if let Some(held) = self.memory_mut(region) {
             *held = Memory::zeros(0);
         }
     }

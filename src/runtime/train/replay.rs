@@ -40,13 +40,11 @@ impl Trainer<'_> {
     }
 
     fn taken(&self) -> Snapshot {
-        let numbers = |region| self.store.numbers(region).map(Slice::to_numbers).unwrap_or_default();
-        let count = self.update.moments().count();
         Snapshot {
             step: self.step,
-            params: numbers(Region::Params),
-            states: numbers(Region::States),
-            moments: (0..count).map(|k| numbers(Region::Moments(k as u16))).collect(),
+            params: self.store.copied(Region::Params),
+            states: self.store.copied(Region::States),
+            moments: self.moments(),
             taken: Instant::now(),
         }
     }

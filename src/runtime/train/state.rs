@@ -1,7 +1,7 @@
 //! All that a run needs to go on as if it had not been interrupted.
 
 use super::{Record, Trainer, Watch};
-use crate::circuit::{Numbers, Slice};
+use crate::circuit::Numbers;
 use crate::plan::schedule::Region;
 use crate::runtime::weights::Weights;
 use std::sync::Arc;
@@ -37,17 +37,22 @@ impl RunState {
 impl Trainer<'_> {
     /// The run as it stands; `elapsed` is the time that it has taken.
     pub(super) fn state(&self, elapsed: Duration) -> RunState {
-        let numbers = |region| self.store.numbers(region).map(Slice::to_numbers).unwrap_or_default();
         let record = |record: &Record| (record.value, record.at);
         RunState {
             step: self.step,
             weights: Arc::new(self.weights()),
-            moments: (0..self.update.moments().count()).map(|k| numbers(Region::Moments(k as u16))).collect(),
+            moments: self.moments(),
             partial_loss: self.partial_loss,
             records: [record(&self.watch.best), record(&self.watch.patience)],
             kept: self.training.keep.is_some().then(|| self.watch.kept.clone()),
             elapsed,
         }
+    }
+
+    /// The optimizers' states as they stand.
+    pub(super) fn moments(&self) -> Vec<Numbers> {
+        let count = self.update.moments().count();
+        (0..count).map(|k| self.store.copied(Region::Moments(k as u16))).collect()
     }
 
     /// Goes on from where a run stood.
