@@ -4,14 +4,22 @@ use crate::circuit::draw::SplitMix64;
 
 /// The rows in the order of an epoch (counted from 1).
 pub fn epoch_order(rows: &[u32], seed: u64, epoch: u32) -> Vec<u32> {
-    let mut order = rows.to_vec();
+    let mut order = Vec::with_capacity(rows.len());
+    push_epoch_order(rows, seed, epoch, &mut order);
+    order
+}
+
+/// Appends what [`epoch_order`] gives, for many epochs in one allocation.
+pub fn push_epoch_order(rows: &[u32], seed: u64, epoch: u32, to: &mut Vec<u32>) {
+    let before = to.len();
+    to.extend_from_slice(rows);
+    let order = &mut to[before..];
     let mixed = SplitMix64::new(seed).draw() ^ u64::from(epoch).wrapping_mul(0xD1B5_4A32_D192_ED03);
     let mut random = SplitMix64::new(mixed);
     // Fisher and Yates.
     for last in (1..order.len()).rev() {
         order.swap(last, random.below(last as u64 + 1) as usize);
     }
-    order
 }
 
 #[cfg(test)]

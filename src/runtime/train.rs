@@ -1,5 +1,6 @@
 //! Training: epochs of native steps, with an eye on loss and metrics.
 
+mod judge;
 mod replay;
 mod spent;
 mod state;
@@ -12,7 +13,7 @@ use super::evaluate::{Evaluator, Figures};
 use super::health::{self, Health, Pulse};
 use super::initial::initial_values;
 use super::layout::{Layout, Piece};
-use super::order::epoch_order;
+use super::order::push_epoch_order;
 use super::records::Moment;
 use super::store::Store;
 use super::weights::Weights;
@@ -20,8 +21,10 @@ use crate::circuit::{Numbers, Slice};
 use crate::codegen::{Epochs, Options};
 use crate::data::{Column, Dataset};
 use crate::diagnostic::Diagnostic;
-use crate::elaborate::model::{Best, Group, Model, Part, Training, Update};
+use crate::elaborate::model::{Group, Model, Part, Training, Update};
 use crate::plan::schedule::Region;
+use judge::Watch;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -201,12 +204,6 @@ impl<'a> Trainer<'a> {
             |column: &&Column| model.inputs.iter().any(|&slot| model.circuit.slot(slot).name == column.name);
         let mapped = data.columns.iter().filter(|column| column.data.is_mapped()).filter(is_read).collect();
         let pulse = Pulse::new(&model.circuit, &params);
-        let watch = Watch {
-            best: Record::new(training.keep.as_ref()),
-            patience: Record::new(training.stop.as_ref().map(|stop| &stop.best)),
-            kept: Default::default(),
-            stopped: false,
-        };
         Ok(Trainer {
             data,
             training: training.clone(),
@@ -223,7 +220,7 @@ impl<'a> Trainer<'a> {
             update: update.clone(),
             snapshot: None,
             pulse,
-            watch,
+            watch: Watch::new(training),
             partial_loss: 0.0,
             before: Duration::ZERO,
             watchful: true,
@@ -300,19 +297,21 @@ impl<'a> Trainer<'a> {
         if self.step == 0 && self.training.keep.is_some() {
             self.watch.kept.1 = Arc::new(self.weights());
         }
-        let mut done = (self.step / self.steps_per_epoch().max(1)) as u32;
+        let (each, watched) = (self.steps_per_epoch(), self.is_watched());
+        let mut done = (self.step / each.max(1)) as u32;
         while done < self.training.epochs && !self.watch.stopped && !observer.interrupted() {
             let together = self.together(done).min(observer.epochs_until_state(done)).max(1);
             let clock = Instant::now();
             let losses = self.epochs(done + 1, together, observer)?;
             training_time += clock.elapsed();
             let (clock, evaluated) = (Instant::now(), self.spent.evaluation);
+            // The clock is slow beside an epoch of few examples: those that ran together have one time.
+            let trained = before + (clock - began);
             for &loss in &losses {
                 done += 1;
-                let (validation, best) = self.judge(done, loss);
-                // The clock is slow beside an epoch of few examples: those that ran together have one time.
-                let elapsed = before + (clock - began) + (self.spent.evaluation - evaluated);
-                let step = u64::from(done) * self.steps_per_epoch();
+                let (validation, best) = if watched { self.judge(done, loss) } else { (None, false) };
+                let elapsed = trained + (self.spent.evaluation - evaluated);
+                let step = u64::from(done) * each;
                 observer.epoch(&Epoch { number: done, step, loss, validation, elapsed, best });
             }
             if observer.wants_state() {
@@ -366,42 +365,9 @@ impl<'a> Trainer<'a> {
         health
     }
 
-    /// What the parameters are worth after an epoch: the figures on the validation part, and whether `keep` holds them
-    /// for the best so far.
-    fn judge(&mut self, number: u32, loss: f64) -> (Option<Figures>, bool) {
-        if !self.is_watched() {
-            return (None, false);
-        }
-        let clock = Instant::now();
-        let Training { keep, stop, .. } = &self.training;
-        let weights = self.weights();
-        let figures = self.figures(&weights, Part::Validation);
-        let best = self.watched(keep.as_ref(), loss, &figures, &weights);
-        let patience =
-            stop.as_ref().map(|stop| (stop.epochs, self.watched(Some(&stop.best), loss, &figures, &weights)));
-        let is_kept = keep.is_some();
-        let watch = &mut self.watch;
-        let best = watch.best.improves(number, best);
-        if let Some((epochs, value)) = patience {
-            watch.patience.improves(number, value);
-            watch.stopped = number - watch.patience.at >= epochs;
-        }
-        if best {
-            watch.kept = (number, Arc::new(weights));
-        }
-        self.spent.evaluation += clock.elapsed();
-        (figures, best && is_kept)
-    }
-
     /// Steps of one epoch.
     pub fn steps_per_epoch(&self) -> u64 {
         self.data.train.len().div_ceil(self.built.schedule.capacity as usize) as u64
-    }
-
-    /// Whether anything is to be known of the parameters after each epoch.
-    fn is_watched(&self) -> bool {
-        let Training { stop, keep, .. } = &self.training;
-        !self.data.validation.is_empty() || stop.is_some() || keep.is_some()
     }
 
     /// How many epochs after so many can be one call of native code.
@@ -420,12 +386,7 @@ impl<'a> Trainer<'a> {
     ) -> Result<Vec<f64>, Diagnostic> {
         let (each, batch) = (self.steps_per_epoch(), self.built.schedule.capacity as usize);
         let rows = self.data.train.len();
-        let order: Vec<u32> = (first..first + count)
-            .flat_map(|number| match self.training.shuffle {
-                true => epoch_order(&self.data.train, self.training.seed, number),
-                false => self.data.train.clone(),
-            })
-            .collect();
+        let order = self.order(first..first + count);
         self.data.advise(self.training.shuffle);
         let steps = each * u64::from(count);
         let whole = each * u64::from(self.training.epochs);
@@ -436,6 +397,7 @@ impl<'a> Trainer<'a> {
         let mut records = vec![];
         let begun = self.step - u64::from(first - 1) * each;
         let (mut done, mut chunk) = (begun, if count > 1 { steps } else { 1 });
+        let mut batches = Batches { rows, size: batch, epoch: 0, begun: begun as usize * batch };
         while done < steps && (done == begun || !(observer.interrupted() || observer.wants_state())) {
             // A step that is looked at is run by itself.
             let due = self.pulse.next(whole);
@@ -451,32 +413,36 @@ impl<'a> Trainer<'a> {
             if self.watchful {
                 self.keep_snapshot();
             }
-            let epoch_of = |step: u64| first + (step / each) as u32;
-            let moments = (done..done + count).map(|k| Moment {
-                step: self.step + k - done + 1,
+            let numbered = (self.step + 1..self.step + 1 + count).zip(batches.clone());
+            let moments = numbered.map(|(step, (epoch, examples))| Moment {
+                step,
                 steps: whole,
-                epoch: epoch_of(k),
-                examples: (row(k + 1) - row(k)) as u32,
+                epoch: first + epoch as u32,
+                examples,
             });
             records.clear();
             self.built.records.push_all(moments, &mut records);
             let clock = Instant::now();
-            let epochs = Epochs { rows, begun: row(done) % rows };
+            let epochs = Epochs { rows, begun: batches.begun };
             let part = &order[row(done)..row(done + count)];
             self.mapped.iter().for_each(|column| column.will_read(part));
             self.store.run_epochs(&self.built, &self.columns, part, epochs, &records, &[]);
             let taken = clock.elapsed();
-            let mut sum = 0.0;
+            let (mut sum, mut bad) = (0.0, None);
             let log = self.store.numbers(Region::Log).expect("the loss of each step is logged");
-            let bad = log.iter().take(count as usize).position(|loss| !loss.is_finite());
-            if let Some(k) = bad {
-                let loss = log.get(k);
-                return Err(self.not_finite(self.step + k as u64 + 1, Some(loss)));
-            }
-            for (k, loss) in (done..done + count).zip(log.iter()) {
-                let loss = loss * (row(k + 1) - row(k)) as f64;
-                losses[(k / each) as usize] += loss;
+            let log = log.part(0..count as usize).iter();
+            // The log comes first: at its end no batch is taken.
+            for (k, (loss, (epoch, examples))) in (1..).zip(log.zip(&mut batches)) {
+                if !loss.is_finite() {
+                    bad = Some((self.step + k, loss));
+                    break;
+                }
+                let loss = loss * f64::from(examples);
+                losses[epoch] += loss;
                 sum += loss;
+            }
+            if let Some((step, loss)) = bad {
+                return Err(self.not_finite(step, Some(loss)));
             }
             done += count;
             self.step += count;
@@ -498,7 +464,7 @@ impl<'a> Trainer<'a> {
             self.spent.health += clock.elapsed();
             let clock = Instant::now();
             observer.progress(&Progress {
-                epoch: epoch_of(done - 1),
+                epoch: first + ((done - 1) / each) as u32,
                 step: self.step,
                 steps: whole,
                 loss: sum / part.len() as f64,
@@ -514,25 +480,15 @@ impl<'a> Trainer<'a> {
         Ok(losses)
     }
 
-    /// Loss and metrics on a part of the data; none where it is empty.
-    pub fn figures(&self, weights: &Weights, part: Part) -> Option<Figures> {
-        self.evaluator.figures(weights, self.data, part)
-    }
-
-    /// The figure that `stop` or `keep` watches. The training loss is the one that the steps saw.
-    fn watched(
-        &self,
-        best: Option<&Best>,
-        loss: f64,
-        validation: &Option<Figures>,
-        weights: &Weights,
-    ) -> Option<f64> {
-        let best = best?;
-        match best.part {
-            Part::Validation => validation.as_ref()?.named(&best.figure),
-            Part::Train if best.figure == "loss" => Some(loss),
-            part => self.figures(weights, part)?.named(&best.figure),
+    /// The examples of some epochs in the order in which steps see them.
+    fn order(&self, epochs: Range<u32>) -> Vec<u32> {
+        let rows = &self.data.train;
+        if !self.training.shuffle {
+            return rows.repeat(epochs.len());
         }
+        let mut order = Vec::with_capacity(epochs.len() * rows.len());
+        epochs.for_each(|epoch| push_epoch_order(rows, self.training.seed, epoch, &mut order));
+        order
     }
 }
 
@@ -559,36 +515,30 @@ fn next_chunk(count: u64, taken: Duration) -> u64 {
     (wanted as u64).clamp(1, 8 * count).min(100_000)
 }
 
-/// What is known of the parameters so far.
-struct Watch {
-    best: Record,
-    patience: Record,
-    /// The best parameters, and the epoch that they come from.
-    kept: (u32, Arc<Weights>),
-    /// Whether `stop` ends the run.
-    stopped: bool,
+/// The batches of epochs that follow one another, without end: the epoch of each, from 0, and how many examples it has.
+/// Both are carried along, for a step of the smallest of nets is so short that divisions beside it count.
+#[derive(Clone)]
+struct Batches {
+    /// Examples of an epoch.
+    rows: usize,
+    /// Examples of a batch; the last one of an epoch may have fewer.
+    size: usize,
+    /// The epoch in work.
+    epoch: usize,
+    /// Its examples that came before.
+    begun: usize,
 }
 
-/// The best value so far of a figure that is watched.
-struct Record {
-    highest: bool,
-    value: Option<f64>,
-    /// The epoch of the best value.
-    at: u32,
-}
+impl Iterator for Batches {
+    type Item = (usize, u32);
 
-impl Record {
-    fn new(best: Option<&Best>) -> Record {
-        Record { highest: best.is_some_and(|best| best.highest), value: None, at: 0 }
-    }
-
-    /// Whether this epoch's value is better than all before; NaN never is.
-    fn improves(&mut self, epoch: u32, value: Option<f64>) -> bool {
-        let Some(value) = value.filter(|value| !value.is_nan()) else { return false };
-        let better = self.value.is_none_or(|best| if self.highest { value > best } else { value < best });
-        if better {
-            (self.value, self.at) = (Some(value), epoch);
+    fn next(&mut self) -> Option<(usize, u32)> {
+        let examples = self.size.min(self.rows - self.begun);
+        let batch = (self.epoch, examples as u32);
+        self.begun += examples;
+        if self.begun == self.rows {
+            (self.epoch, self.begun) = (self.epoch + 1, 0);
         }
-        better
+        Some(batch)
     }
 }

@@ -1,6 +1,7 @@
 //! All that a run needs to go on as if it had not been interrupted.
 
-use super::{Record, Trainer, Watch};
+use super::Trainer;
+use super::judge::{Record, Watch};
 use crate::circuit::Numbers;
 use crate::plan::schedule::Region;
 use crate::runtime::weights::Weights;
