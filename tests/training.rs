@@ -139,3 +139,21 @@ fn what_is_computed_again_is_the_same_and_needs_less_room() {
         assert_eq!((kept(&told) - kept(&told_again)).round(), fewer * array, "{layer}: {told}{told_again}");
     }
 }
+
+/// Where examples are seen as they stand, a number that is not finite is looked for in that order too.
+#[test]
+fn a_bad_number_is_found_where_nothing_is_shuffled() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let model = folder.path().join("net.nn");
+    let rows: String = (0..16).map(|row| if row == 9 { " -1 1\n" } else { " 1 1\n" }).collect();
+    let program = format!(
+        "data d = table {{\n x y\n{rows}}}\n\
+         net a {{\n input x\n target y\n param w = 0.5\n loss = (w * log(x) - y)^2\n}}\n\
+         train a on d {{\n optimizer = sgd(lr = 0.1)\n batch = 2\n shuffle = false\n}}\n"
+    );
+    fs::write(&model, program).expect("it can be written");
+    let output = Command::new(env!("CARGO_BIN_EXE_nnc")).arg("run").arg(&model).output().expect("nnc starts");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("log(-1) is NaN") && told.contains("step 5 "), "{told}");
+}

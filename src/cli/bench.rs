@@ -74,7 +74,8 @@ pub fn run(args: Args) -> Result<(), Failed> {
     let mut stages = vec![("elaborate", elaborating)];
     stages.extend(built.times.iter().copied());
     if session.json {
-        print_json(&model.name, speed, operations, most, &stages, &parts);
+        let in_one_piece = built.module.is_in_one_piece();
+        print_json(&model.name, speed, operations, most, &stages, &parts, in_one_piece);
         return Ok(());
     }
     let Rate { median, least, most: fastest } = speed;
@@ -93,6 +94,9 @@ pub fn run(args: Args) -> Result<(), Failed> {
     let stages: Vec<String> =
         stages.iter().map(|(name, time)| format!("{name} {:.1}", time.as_secs_f64() * 1e3)).collect();
     say!("compiled in ms: {}", stages.join(", "));
+    if built.module.is_in_one_piece() {
+        say!("whole batches run in one piece, without loops; told apart, its parts take longer:");
+    }
     say!("\n share    time a step  operations a second");
     for part in parts.iter().take(args.top) {
         let rate = part.cost.operations as f64 / part.time.as_secs_f64().max(1e-12);
@@ -116,6 +120,7 @@ fn print_json(
     peak: f64,
     stages: &[(&str, Duration)],
     parts: &[Share],
+    in_one_piece: bool,
 ) {
     let stages: serde_json::Map<_, _> =
         stages.iter().map(|(name, time)| ((*name).to_string(), json!(time.as_secs_f64() * 1e3))).collect();
@@ -127,6 +132,7 @@ fn print_json(
         "{}",
         json!({ "net": net, "steps_per_second": speed.median, "least": speed.least, "most": speed.most,
         "operations_per_step": operations, "peak_operations_per_second": peak, "compile_ms": stages,
+        "in_one_piece": in_one_piece,
         "steps": parts.iter().map(part).collect::<Vec<_>>() })
     );
 }

@@ -117,12 +117,32 @@ impl<'a> Compiler<'a> {
         else {
             return Ok(None);
         };
-        let signature = pointers(&self.jit, Operands::COUNT);
-        let declared = self.jit.declare_function(&format!("wide{k}"), Linkage::Local, &signature);
-        let id = declared.map_err(|error| error.to_string())?;
-        self.jit.define_function_bytes(id, ALIGNMENT, &bytes, &[]).map_err(|error| error.to_string())?;
-        let _ = writeln!(self.asm, "; wide{k}: {}\n{text}", nest.what.join(", "));
+        let id = self.put_bytes(&format!("wide{k}"), &nest.what.join(", "), &bytes, &text)?;
         Ok(Some((id, sharing)))
+    }
+
+    /// The function of a whole step without loops, if there is to be one: see [`wide::whole`].
+    pub fn whole(&mut self) -> Result<Option<FuncId>, String> {
+        // What takes the time of each part has parts.
+        if self.options.profile {
+            return Ok(None);
+        }
+        let Some(Function { bytes, text, .. }) = wide::whole(self.schedule, &self.accesses, self.options)
+        else {
+            return Ok(None);
+        };
+        let capacity = self.schedule.capacity;
+        self.put_bytes("whole", &format!("all steps, for batches of {capacity}"), &bytes, &text).map(Some)
+    }
+
+    /// Defines a function that is made without Cranelift.
+    fn put_bytes(&mut self, name: &str, what: &str, bytes: &[u8], text: &str) -> Result<FuncId, String> {
+        let signature = pointers(&self.jit, Operands::COUNT);
+        let declared = self.jit.declare_function(name, Linkage::Local, &signature);
+        let id = declared.map_err(|error| error.to_string())?;
+        self.jit.define_function_bytes(id, ALIGNMENT, bytes, &[]).map_err(|error| error.to_string())?;
+        let _ = writeln!(self.asm, "; {name}: {what}\n{text}");
+        Ok(id)
     }
 
     /// A function for each step, and for each step in the body of a recurrence; `wide` are there already.
@@ -161,25 +181,36 @@ impl<'a> Compiler<'a> {
     }
 
     /// The function that is called from outside: the loop over steps, each of which is `steps` in place, which may
-    /// call `parts`; without such steps a call of each of `parts`.
-    pub fn entry(&mut self, steps: &[Prepared<'a>], parts: &[FuncId]) -> Result<FuncId, String> {
+    /// call `parts`; without such steps a call of each of `parts`. Where there is a function for `whole` batches, they are
+    /// its call instead.
+    pub fn entry(
+        &mut self,
+        steps: &[Prepared<'a>],
+        parts: &[FuncId],
+        whole: Option<FuncId>,
+    ) -> Result<FuncId, String> {
         let what = match steps {
             [] => "the loop over steps".to_string(),
             _ => steps.iter().map(Prepared::what).collect::<Vec<_>>().join("; "),
         };
         let laps = self.laps;
-        self.define("run", &what, 1, parts, |e, callees, params| {
-            e.drive(params[0], callees, |e| {
+        let calls: Vec<FuncId> = parts.iter().copied().chain(whole).collect();
+        self.define("run", &what, 1, &calls, |e, callees, params| {
+            let in_parts = |e: &mut Emitter| {
                 e.lap(laps, 0, callees.lap);
                 for (k, step) in steps.iter().enumerate() {
                     e.step(step, callees);
                     e.lap(laps, k + 1, callees.lap);
                 }
-                let calls = if steps.is_empty() { 0..e.callees.len() } else { 0..0 };
+                let calls = if steps.is_empty() { 0..parts.len() } else { 0..0 };
                 for part in calls {
                     e.call_part(part);
                     e.lap(laps, part + 1, callees.lap);
                 }
+            };
+            e.drive(params[0], callees, |e| match whole {
+                Some(_) => e.if_whole(|e| e.call_part(parts.len()), in_parts),
+                None => in_parts(e),
             });
         })
     }

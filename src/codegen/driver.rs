@@ -51,6 +51,21 @@ impl Emitter<'_, '_> {
         });
     }
 
+    /// Emits what is done for a whole batch, and for one that is shorter.
+    pub fn if_whole(&mut self, whole: impl FnOnce(&mut Self), shorter: impl FnOnce(&mut Self)) {
+        let [then, otherwise, after] = std::array::from_fn(|_| self.b.create_block());
+        let capacity = i64::from(self.schedule.capacity);
+        let is_whole = self.b.ins().icmp_imm_s(IntCC::Equal, self.operands.n, capacity);
+        self.b.ins().brif(is_whole, then, &[], otherwise, &[]);
+        self.b.switch_to_block(then);
+        whole(self);
+        self.b.ins().jump(after, &[]);
+        self.b.switch_to_block(otherwise);
+        shorter(self);
+        self.b.ins().jump(after, &[]);
+        self.b.switch_to_block(after);
+    }
+
     /// Examples until the epoch ends, after a batch of `n`: those of the next one where it has ended.
     fn left_after(&mut self, left: Value, n: Value, epoch: Value) -> Value {
         let left = self.b.ins().isub(left, n);

@@ -112,6 +112,8 @@ pub struct Module {
     own: usize,
     /// Of each step, if it is asked for. Its address is in the code: never moved.
     laps: Option<Box<Laps>>,
+    /// Whether whole batches run in one piece.
+    whole: bool,
     /// The type of all numbers.
     dtype: Dtype,
     /// Examples of a whole batch.
@@ -140,6 +142,12 @@ impl Module {
     /// The time spent in each step, if it is taken.
     pub fn laps(&self) -> Option<&Laps> {
         self.laps.as_deref()
+    }
+
+    /// Whether all steps are one function without loops where a batch has as many examples as it can: then none of them
+    /// takes a time of its own.
+    pub fn is_in_one_piece(&self) -> bool {
+        self.whole
     }
 
     /// The machine code as assembly, if it was kept.
@@ -181,12 +189,12 @@ pub fn compile(schedule: &Schedule, options: Options) -> Result<Module, String> 
     let mut wide = vec![];
     let steps = compiler.prepare(&schedule.steps, None, &mut tasks.iter(), &mut wide)?;
     let own = support::own_bytes(steps.iter().map(own_numbers).max().unwrap_or(0));
-    let whole: usize = steps.iter().map(weight).sum();
-    let entry = if whole <= WHOLE {
-        compiler.entry(&steps, &wide)?
+    let whole = compiler.whole()?;
+    let entry = if steps.iter().map(weight).sum::<usize>() <= WHOLE {
+        compiler.entry(&steps, &wide, whole)?
     } else {
         let parts = compiler.parts(&steps, &wide)?;
-        compiler.entry(&[], &parts)?
+        compiler.entry(&[], &parts, whole)?
     };
     let (jit, entry, clif, asm) = compiler.finish(entry)?;
     // SAFETY: the function was defined with this signature.
@@ -198,6 +206,7 @@ pub fn compile(schedule: &Schedule, options: Options) -> Result<Module, String> 
         threads: options.threads,
         own,
         laps,
+        whole: whole.is_some(),
         dtype: schedule.dtype,
         capacity: schedule.capacity as usize,
         record_len: record_len(schedule),

@@ -27,25 +27,29 @@ pub fn in_place(contract: &Contract, capacity: u32) -> bool {
 }
 
 /// A contraction with a variable for each axis, in the order in which loops nest.
-struct Product {
+pub struct Product {
     /// Axes on which the operand in vectors depends; the last one lies in the lanes, if `in_lanes`.
-    outer: Vec<Axis>,
-    in_lanes: bool,
+    pub outer: Vec<Axis>,
+    pub in_lanes: bool,
     /// The other axes of the result.
-    inner: Vec<Axis>,
-    k: Vec<Axis>,
+    pub inner: Vec<Axis>,
+    pub k: Vec<Axis>,
     /// Operand in vectors, other operand, result.
-    places: [Address; 3],
+    pub places: [Address; 3],
+    /// Whether the result is divided by the number of examples.
+    pub mean: bool,
 }
 
 #[derive(Clone, Copy)]
-struct Axis {
-    var: Var,
-    extent: Extent,
+pub struct Axis {
+    pub var: Var,
+    pub extent: Extent,
 }
 
 impl Product {
-    fn new(contract: &Contract, capacity: u32) -> Self {
+    /// Axes of the result lie in lanes where `suits` their stride in the operand that has them, and how many results have
+    /// the same lanes.
+    pub fn new(contract: &Contract, capacity: u32, suits: impl Fn(i64, usize) -> bool) -> Self {
         let groups = [&contract.batch, &contract.m, &contract.n, &contract.k];
         let all: Vec<(ContractAxis, usize, Var)> = groups
             .into_iter()
@@ -55,12 +59,16 @@ impl Product {
             .map(|(k, (axis, group))| (axis, group, Var(FIRST_VAR + k as u32)))
             .collect();
         // Lanes lie along an axis whose results are neighbours, best one whose operands are too.
-        let suits = |(axis, group, _): &&(ContractAxis, usize, Var)| {
-            let own = if *group == 1 { axis.a } else { axis.b };
+        let results = |group: &[ContractAxis]| count(group, capacity as usize);
+        let rank = |(axis, group, _): &&(ContractAxis, usize, Var)| {
+            let (own, others) = match group {
+                1 => (axis.a, results(&contract.n)),
+                _ => (axis.b, results(&contract.m)),
+            };
             let fits = (*group == 1 || *group == 2) && axis.out == 1 && axis.extent != Extent::Fixed(1);
-            (fits, own == 1, axis.extent.len_for(capacity as usize))
+            (fits && suits(own, others), own == 1, axis.extent.len_for(capacity as usize))
         };
-        let lanes = all.iter().max_by_key(suits).filter(|axis| suits(axis).0);
+        let lanes = all.iter().max_by_key(rank).filter(|axis| rank(axis).0);
         let side = lanes.map_or(1, |axis| axis.1);
         let pick = |belongs: &dyn Fn(usize) -> bool| -> Vec<Axis> {
             let axes = all.iter().filter(|axis| belongs(axis.1));
@@ -82,6 +90,7 @@ impl Product {
             inner: pick(&|group| group != 0 && group != 3 && group != side),
             k: pick(&|group| group == 3),
             places: [own, other, place(&contract.out, |axis| axis.out)],
+            mean: contract.mean,
         }
     }
 
@@ -99,8 +108,8 @@ impl Product {
 impl Emitter<'_, '_> {
     /// Emits a contraction in place.
     pub fn product(&mut self, contract: &Contract) {
-        let product = Product::new(contract, self.schedule.capacity);
-        let divisor = contract.mean.then(|| self.number_of_index(self.operands.n));
+        let product = Product::new(contract, self.schedule.capacity, |_, _| true);
+        let divisor = product.mean.then(|| self.number_of_index(self.operands.n));
         product.places.iter().for_each(|place| self.prepare_pointer(place));
         let (last, outer) = match product.outer.split_last() {
             Some((&last, outer)) if product.in_lanes => (Some(last), outer),

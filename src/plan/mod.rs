@@ -46,6 +46,7 @@ pub(crate) mod tests;
 mod values;
 pub mod verify;
 pub mod walk;
+mod whole;
 
 use crate::circuit::{Circuit, ValueId};
 use body::Body;

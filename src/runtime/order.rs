@@ -2,14 +2,7 @@
 
 use crate::circuit::draw::SplitMix64;
 
-/// The rows in the order of an epoch (counted from 1).
-pub fn epoch_order(rows: &[u32], seed: u64, epoch: u32) -> Vec<u32> {
-    let mut order = Vec::with_capacity(rows.len());
-    push_epoch_order(rows, seed, epoch, &mut order);
-    order
-}
-
-/// Appends what [`epoch_order`] gives, for many epochs in one allocation.
+/// Appends the rows in the order of an epoch (counted from 1).
 pub fn push_epoch_order(rows: &[u32], seed: u64, epoch: u32, to: &mut Vec<u32>) {
     let before = to.len();
     to.extend_from_slice(rows);
@@ -25,6 +18,14 @@ pub fn push_epoch_order(rows: &[u32], seed: u64, epoch: u32, to: &mut Vec<u32>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn epoch_order(rows: &[u32], seed: u64, epoch: u32) -> Vec<u32> {
+        // What is there already stays where it is.
+        let mut order = vec![7];
+        push_epoch_order(rows, seed, epoch, &mut order);
+        assert_eq!(order[0], 7);
+        order.split_off(1)
+    }
 
     #[test]
     fn an_order_is_a_permutation_that_seed_and_epoch_fix() {

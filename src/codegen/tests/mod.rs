@@ -6,6 +6,7 @@ mod loops;
 mod nests;
 mod ops;
 mod steps;
+mod whole;
 
 use super::*;
 use crate::circuit::{Gate, draw};

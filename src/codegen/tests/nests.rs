@@ -19,6 +19,17 @@ struct Drawing {
     known: Vec<Reg>,
 }
 
+/// A nest that writes all elements of a per-example array: the arena holds nothing from one step to the next.
+fn fill(draft: &mut Draft, array: BufferId) {
+    let (example, column) = (draft.var(), draft.var());
+    let mut body = vec![];
+    let value = draft.compute(&mut body, Op::Number(0.5), &[]);
+    let at = at(array, 0, &[(example, SIDE as i64), (column, 1)]);
+    body.push(Stmt::Store { at, value });
+    let row = for_loop(column, Extent::Fixed(SIDE as u32), Hint::Plain, body);
+    draft.nest(vec![for_loop(example, Extent::Batch, Hint::Plain, vec![row])]);
+}
+
 impl Drawing {
     fn new(seed: u64) -> Self {
         let mut random = Random(seed);
@@ -31,6 +42,7 @@ impl Drawing {
         let moments = draft.buffer(Region::Moments(0), false, &square);
         let input = draft.buffer(Region::Input(0), true, &square[..1]);
         let arena = draft.buffer(Region::Arena, true, &square[..1]);
+        fill(&mut draft, arena);
         Drawing {
             random,
             draft,

@@ -273,20 +273,32 @@ pub fn choose(e: &mut Emission, to: Vector, args: &[Operand]) -> usize {
 
 /// Lanes `by` further.
 pub fn rotate(e: &mut Emission, by: u8, to: Vector, args: &[Operand]) -> usize {
-    let mut locked = vec![];
-    let from = e.in_register(args[0], &mut locked);
-    let order = e.take(&locked, TEMPORARY);
+    if by != LANES / 2 {
+        let order: Vec<u8> = (0..LANES).map(|lane| (lane + by) % LANES).collect();
+        return e.permute(&order, to, args);
+    }
+    let from = e.in_register(args[0], &mut vec![]);
     e.release(args);
     let register = e.take(&[], to);
-    let [from, order, to] = [from, order, register].map(|register| e.set.vector(register));
-    if by == LANES / 2 {
-        let code = X86::VEX_Vperm2f128_ymm_ymm_ymmm256_imm8;
-        e.asm.put(made(Instruction::with4(code, to, from, from, 1)));
-    } else {
-        let lanes = e.asm.lanes(|lane| (lane as u32 + u32::from(by)) % u32::from(LANES));
-        e.asm.rm(e.set.code(Form::Load), order, lanes);
-        e.asm.put(made(Instruction::with3(e.set.code(Form::Permute), to, order, from)));
-    }
+    let [from, to] = [from, register].map(|register| e.set.vector(register));
+    let code = X86::VEX_Vperm2f128_ymm_ymm_ymmm256_imm8;
+    e.asm.put(made(Instruction::with4(code, to, from, from, 1)));
+    register
+}
+
+/// Some lanes from the second operand, the others from the first.
+pub fn blend_lanes(e: &mut Emission, lanes: u16, to: Vector, args: &[Operand]) -> usize {
+    let mut locked = vec![];
+    let first = e.in_register(args[0], &mut locked);
+    let second = e.anywhere(args[1], &mut locked);
+    e.release(args);
+    let register = e.take(&[], to);
+    let (set, code, lanes) = (e.set, X86::VEX_Vblendps_ymm_ymm_ymmm256_imm8, u32::from(lanes));
+    let (to, first) = (set.vector(register), set.vector(first));
+    e.asm.put(made(match second {
+        Source::Register(second) => Instruction::with4(code, to, first, set.vector(second), lanes),
+        Source::Memory(second) => Instruction::with4(code, to, first, second, lanes),
+    }));
     register
 }
 

@@ -280,6 +280,12 @@ pub fn rotate(e: &mut Emission, by: u8, to: Vector, args: &[Operand]) -> usize {
     register
 }
 
+/// Some lanes from the second operand, the others from the first.
+pub fn blend_lanes(e: &mut Emission, lanes: u16, to: Vector, args: &[Operand]) -> usize {
+    set_mask(e, MASK, lanes);
+    blend(e, to, args[1], args[0], args, &mut vec![])
+}
+
 /// Changes some lanes of a vector that loops carry.
 pub fn assign(e: &mut Emission, to: Vector, value: Operand, reach: Reach, args: &[Operand]) {
     let value = e.in_register(value, &mut vec![]);

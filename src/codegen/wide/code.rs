@@ -25,14 +25,14 @@ pub enum Operand {
 }
 
 /// The element that a pointer and a number of bytes give.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Place {
     pub pointer: Pointer,
     pub bytes: i32,
 }
 
 /// How many neighbouring elements the lanes stand for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Reach {
     /// One: read into all lanes, written from the first.
     One,
@@ -76,14 +76,14 @@ impl Relation {
 }
 
 /// A multiple of counters, and a number.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Affine {
     pub terms: Vec<(Counter, i64)>,
     pub offset: i64,
 }
 
 /// `lo * divisor <= e <= (hi - 1) * divisor`, and `e` is a multiple of the divisor; `hi` is above `lo`.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Within {
     pub e: Affine,
     pub divisor: i64,
@@ -92,7 +92,7 @@ pub struct Within {
 }
 
 /// What an [`Operation`] does with its operands.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Opcode {
     Add,
     Sub,
@@ -100,6 +100,10 @@ pub enum Opcode {
     Div,
     /// `a * b + c`, rounded once.
     Fma,
+    /// `if a < b then a else b`
+    Min,
+    /// `if a > b then a else b`
+    Max,
     Sqrt,
     Floor,
     Ceil,
@@ -125,6 +129,10 @@ pub enum Opcode {
     Rotate(u8),
     /// The first lane in all.
     Spread,
+    /// Lane `k` is that lane of the operand which stands at `k`.
+    Permute(Vec<u8>),
+    /// The lanes of a mask from the second operand, the others from the first.
+    Blend(u16),
     /// Reads memory.
     Load(Place, Reach),
     /// Reads memory where all conditions hold; else these bits.
@@ -161,6 +169,29 @@ impl Opcode {
             }
             _ => None,
         }
+    }
+
+    /// The elements in memory that it may touch, each by its pointer and the bytes from there, if a vector has so many
+    /// lanes. None of it depends on what only the caller knows.
+    pub fn elements(&self, lanes: u8) -> Vec<(Pointer, i32)> {
+        let (at, reach, rows, stride) = match *self {
+            Opcode::Load(at, reach) | Opcode::LoadWhen(at, reach, ..) | Opcode::Store(at, reach) => {
+                (at, reach, 1, 0)
+            }
+            Opcode::LoadRow { at, reach, stride, extent } => (at, reach, extent, stride),
+            _ => return vec![],
+        };
+        let (step, lanes) = match reach {
+            Reach::One => (1, 1),
+            Reach::First(lanes) => (1, lanes),
+            Reach::Strided { step, lanes } => (i32::from(step), lanes),
+            Reach::All | Reach::Rest => (1, lanes),
+        };
+        let row = |row: u32| {
+            let first = at.bytes + row as i32 * stride as i32;
+            (0..i32::from(lanes)).map(move |lane| (at.pointer, first + lane * step * 4))
+        };
+        (0..rows).flat_map(row).collect()
     }
 
     pub fn place_mut(&mut self) -> Option<&mut Place> {

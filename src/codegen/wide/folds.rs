@@ -58,13 +58,13 @@ impl Lowering<'_> {
     }
 
     /// A vector that loops change.
-    fn variable(&mut self, first: f64) -> Vector {
+    pub fn variable(&mut self, first: f64) -> Vector {
         let to = self.fresh();
         self.assign(to, Operand::Bits((first as f32).to_bits()), Reach::All);
         to
     }
 
-    fn assign(&mut self, to: Vector, value: Operand, reach: Reach) {
+    pub fn assign(&mut self, to: Vector, value: Operand, reach: Reach) {
         self.emit(Operation { opcode: Opcode::Assign(reach), to: Some(to), args: vec![value] });
     }
 

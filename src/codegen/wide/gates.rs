@@ -96,6 +96,8 @@ impl Lowering<'_> {
 
     fn select(&mut self, mask: Meaning, a: Operand, b: Operand) -> Operand {
         match mask {
+            Meaning::Holds(Relation::Less, x, y) if (a, b) == (x, y) => self.op(Opcode::Min, &[x, y]),
+            Meaning::Holds(Relation::Less, x, y) if (a, b) == (y, x) => self.op(Opcode::Max, &[y, x]),
             Meaning::Holds(relation, x, y) => self.op(Opcode::Select(relation), &[x, y, a, b]),
             Meaning::Plain(bits) => self.op(Opcode::Choose, &[bits, a, b]),
         }

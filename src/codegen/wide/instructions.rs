@@ -27,6 +27,8 @@ pub enum Form {
     Sub,
     Mul,
     Div,
+    Min,
+    Max,
     /// Fused multiply-add into the first operand: which operands are its factors.
     FmaFirstThird,
     FmaFirstSecond,
@@ -131,6 +133,8 @@ impl Instructions {
             Form::Sub => (VEX_Vsubps_ymm_ymm_ymmm256, EVEX_Vsubps_zmm_k1z_zmm_zmmm512b32_er),
             Form::Mul => (VEX_Vmulps_ymm_ymm_ymmm256, EVEX_Vmulps_zmm_k1z_zmm_zmmm512b32_er),
             Form::Div => (VEX_Vdivps_ymm_ymm_ymmm256, EVEX_Vdivps_zmm_k1z_zmm_zmmm512b32_er),
+            Form::Min => (VEX_Vminps_ymm_ymm_ymmm256, EVEX_Vminps_zmm_k1z_zmm_zmmm512b32_sae),
+            Form::Max => (VEX_Vmaxps_ymm_ymm_ymmm256, EVEX_Vmaxps_zmm_k1z_zmm_zmmm512b32_sae),
             Form::FmaFirstThird => {
                 (VEX_Vfmadd132ps_ymm_ymm_ymmm256, EVEX_Vfmadd132ps_zmm_k1z_zmm_zmmm512b32_er)
             }

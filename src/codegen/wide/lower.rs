@@ -10,6 +10,7 @@ use super::jam;
 use super::share::Sharing;
 use super::unroll;
 use crate::codegen::keys_at;
+use crate::codegen::product::Product;
 use crate::plan::schedule::*;
 use rustc_hash::FxHashMap;
 
@@ -67,6 +68,8 @@ impl From<Extent> for Length {
 pub struct Lowering<'a> {
     /// Numbers in a vector.
     pub lanes: i64,
+    /// How many elements two lanes that are neighbours may lie apart.
+    most_stride: i64,
     pub schedule: &'a Schedule,
     regions: Vec<Region>,
     bases: Vec<(Pointer, Base)>,
@@ -91,27 +94,19 @@ pub fn lower(
     within: Option<Var>,
     sharing: Option<&Sharing>,
 ) -> Option<Code> {
-    let mut lowering = Lowering {
-        lanes: set.lanes(),
-        schedule,
-        regions: schedule.regions(),
-        bases: vec![],
-        levels: vec![],
-        spread: None,
-        sharing,
-        regs: FxHashMap::default(),
-        meanings: FxHashMap::default(),
-        vectors: 0,
-        pointers: 0,
-        counters: Code::GIVEN,
-    };
+    let mut lowering = Lowering::new(schedule, set, unroll::MOST_STRIDE, sharing);
     let element = within.map(|var| Along { var, start: Start::Given(Code::ELEMENT, 1), step: 0 });
     lowering.open(element);
     lowering.block(body)?;
-    let whole = lowering.closed(Trips::Known(1));
-    let Lowering { bases, vectors, pointers, counters, .. } = lowering;
-    let shared = sharing.is_some();
-    Some(Code { bases, whole, shared, vectors, pointers, counters }.without_unread())
+    Some(lowering.finish())
+}
+
+/// The code of a product, to be run without loops: lanes may be far apart. None as of [`lower`].
+pub fn lower_product(schedule: &Schedule, set: Instructions, product: &Product) -> Option<Code> {
+    let mut lowering = Lowering::new(schedule, set, u8::MAX.into(), None);
+    lowering.open(None);
+    lowering.product(product)?;
+    Some(lowering.finish())
 }
 
 impl Start {
@@ -121,6 +116,39 @@ impl Start {
             Start::WholeOf(count, times) => Start::WholeOf(count, times * factor),
             Start::Given(counter, times) => Start::Given(counter, times * factor),
         }
+    }
+}
+
+impl<'a> Lowering<'a> {
+    fn new(
+        schedule: &'a Schedule,
+        set: Instructions,
+        most_stride: i64,
+        sharing: Option<&'a Sharing>,
+    ) -> Lowering<'a> {
+        Lowering {
+            lanes: set.lanes(),
+            most_stride,
+            schedule,
+            regions: schedule.regions(),
+            bases: vec![],
+            levels: vec![],
+            spread: None,
+            sharing,
+            regs: FxHashMap::default(),
+            meanings: FxHashMap::default(),
+            vectors: 0,
+            pointers: 0,
+            counters: Code::GIVEN,
+        }
+    }
+
+    /// The code, when all that was opened is closed again but the function itself.
+    fn finish(mut self) -> Code {
+        let whole = self.closed(Trips::Known(1));
+        let Lowering { bases, vectors, pointers, counters, sharing, .. } = self;
+        let shared = sharing.is_some();
+        Code { bases, whole, shared, vectors, pointers, counters }.without_unread()
     }
 }
 
@@ -204,11 +232,7 @@ impl Lowering<'_> {
                 let value = self.op(Opcode::LoadRow { at, reach, stride, extent: *extent }, &[index]);
                 self.regs.insert(*reg, value);
             }
-            Stmt::Store { at, value } => {
-                let (reach, value) = (self.reach(at)?, self.regs[value]);
-                let place = self.place(at)?;
-                self.emit(Operation { opcode: Opcode::Store(place, reach), to: None, args: vec![value] });
-            }
+            Stmt::Store { at, value } => self.write(at, self.regs[value])?,
         }
         Some(())
     }
@@ -368,7 +392,7 @@ impl Lowering<'_> {
         Some(counter)
     }
 
-    fn load(&mut self, at: &Address, when: &[Condition], fill: f64) -> Option<Operand> {
+    pub fn load(&mut self, at: &Address, when: &[Condition], fill: f64) -> Option<Operand> {
         let reach = self.reach(at)?;
         let place = self.place(at)?;
         let fill = (fill as f32).to_bits();
@@ -389,13 +413,21 @@ impl Lowering<'_> {
         })
     }
 
+    /// Emits the writing of an element.
+    pub fn write(&mut self, at: &Address, value: Operand) -> Option<()> {
+        let reach = self.reach(at)?;
+        let place = self.place(at)?;
+        self.emit(Operation { opcode: Opcode::Store(place, reach), to: None, args: vec![value] });
+        Some(())
+    }
+
     /// How many lanes an address reaches.
     fn reach(&self, at: &Address) -> Option<Reach> {
         let Some(spread) = self.spread else { return Some(Reach::One) };
         match at.at.coefficient(spread.var) {
             0 => Some(Reach::One),
             1 => Some(spread.reach),
-            step if (2..=unroll::MOST_STRIDE).contains(&step) => {
+            step if (2..=self.most_stride).contains(&step) => {
                 let lanes = match spread.reach {
                     Reach::All => self.lanes as u8,
                     Reach::First(lanes) => lanes,

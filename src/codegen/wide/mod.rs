@@ -8,6 +8,7 @@
 //! - `unroll`: writes small loops out. `share`: what threads share of a nest.
 //! - `lower`: [`crate::plan::schedule::Nest`] to `code`, loops of operations; `gates`, `folds`: the programs of
 //!   gates, and folds; `jam`: several vectors side by side.
+//! - `straight`: a step that does little is one function without loops, for whole batches; `products`: its contractions.
 //! - `loops`, `operations`, `memory`: `code` to machine code, which `assembler` collects; `registers`: which vector is
 //!   in which register. `instructions`: the sets of instructions; `avx2`, `avx512`: what each does in its own way.
 
@@ -24,18 +25,22 @@ mod loops;
 mod lower;
 mod memory;
 mod operations;
+mod products;
 mod registers;
 mod share;
+mod straight;
 mod unroll;
 
 pub use instructions::Instructions;
 pub use share::{Portion, Sharing};
 
+use super::product::{self, Product};
 use super::{Options, Width, invariant, vectorise};
 use crate::circuit::Dtype;
 use crate::plan::schedule::*;
 use crate::plan::walk;
 use rustc_hash::FxHashMap;
+use straight::Straight;
 
 /// A nest as a function.
 #[derive(Debug)]
@@ -58,8 +63,7 @@ pub fn function(
     within: Option<Var>,
     options: Options,
 ) -> Option<Function> {
-    let possible = schedule.dtype == Dtype::F32 && !options.without_fma && options.width != Width::Narrow;
-    let set = options.instructions.filter(|_| possible)?;
+    let set = instructions(schedule, options)?;
     let body = unroll::unroll(schedule, accesses, &nest.body);
     let cost = cost::cost(schedule, set, nest, &body);
     let (wanted, long) = match options.width {
@@ -81,6 +85,48 @@ pub fn function(
     let shared = options.threads > 1 && long;
     let sharing = if shared { Sharing::of(schedule, set, &private(), &body) } else { None };
     sharing.and_then(|sharing| made(Some(sharing))).or_else(|| made(None))
+}
+
+/// Operations up to which a step is one function without loops.
+const MOST_STRAIGHT: usize = 6000;
+/// Elements between neighbouring lanes, at most, where what they read is for one result.
+const MOST_STRIDE_OF_ONE: i64 = 4;
+/// Results from which on it pays to put what all of them read into lanes.
+const MANY_RESULTS: usize = 4;
+
+/// A whole step as a function without loops, for batches of as many examples as there can be; none where it does too
+/// much for that, or something that has no form here.
+pub fn whole(
+    schedule: &Schedule,
+    accesses: &FxHashMap<BufferId, usize>,
+    options: Options,
+) -> Option<Function> {
+    let set = instructions(schedule, options)?;
+    let schedule = &schedule.of_whole_batches();
+    let mut straight = Straight::new(schedule, set.lanes(), MOST_STRAIGHT);
+    for step in &schedule.steps {
+        let code = match step {
+            Step::Nest(nest) => {
+                let body = unroll::unroll(schedule, accesses, &nest.body);
+                lower::lower(schedule, set, &invariant::move_out(schedule, &body), None, None)?
+            }
+            Step::Contract(contract) if product::in_place(contract, schedule.capacity) => {
+                let suits = |step, results| step <= MOST_STRIDE_OF_ONE || results >= MANY_RESULTS;
+                let product = Product::new(contract, schedule.capacity, suits);
+                lower::lower_product(schedule, set, &product)?
+            }
+            Step::Contract(_) | Step::Scatter(_) | Step::Recur(_) => return None,
+        };
+        straight.append(&code)?;
+    }
+    let (bytes, text) = loops::emit(&straight.finish(), set, options.listing)?;
+    Some(Function { bytes, text, sharing: None })
+}
+
+/// The instructions of wide vectors, if a schedule's numbers have them.
+fn instructions(schedule: &Schedule, options: Options) -> Option<Instructions> {
+    let possible = schedule.dtype == Dtype::F32 && !options.without_fma && options.width != Width::Narrow;
+    options.instructions.filter(|_| possible)
 }
 
 /// Whether a loop runs in lanes, if none around does: the innermost that can.

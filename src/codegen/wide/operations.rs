@@ -3,7 +3,7 @@
 use super::assembler::made;
 use super::code::{self, *};
 use super::instructions::{Form, Instructions};
-use super::registers::{Emission, Source, xmm};
+use super::registers::{Emission, Source, TEMPORARY, xmm};
 use super::{avx2, avx512};
 use iced_x86::Instruction;
 
@@ -33,8 +33,9 @@ impl Emission<'_> {
             Shl(by) => self.one(Form::Shl, to, args, Some(*by)),
             Shr(by) => self.one(Form::Shr, to, args, Some(*by)),
             Sar(by) => self.one(Form::Sar, to, args, Some(*by)),
-            Select(_) | Test(_) | Choose | Rotate(_) => self.by_lanes(opcode, to, args),
+            Select(_) | Test(_) | Choose | Rotate(_) | Blend(_) => self.by_lanes(opcode, to, args),
             Spread => self.spread(to, args),
+            Permute(order) => self.permute(order, to, args),
             Load(..) | LoadWhen(..) | LoadRow { .. } => self.load(opcode, to, args),
             Integer(affine, step) => self.integer(affine, *step, to),
             Store(..) | Assign(_) => unreachable!("they give no new vector"),
@@ -156,10 +157,12 @@ impl Emission<'_> {
             (Instructions::Avx2, Opcode::Test(relation)) => avx2::test(self, *relation, to, args),
             (Instructions::Avx2, Opcode::Choose) => avx2::choose(self, to, args),
             (Instructions::Avx2, Opcode::Rotate(by)) => avx2::rotate(self, *by, to, args),
+            (Instructions::Avx2, Opcode::Blend(lanes)) => avx2::blend_lanes(self, *lanes, to, args),
             (Instructions::Avx512, Opcode::Select(relation)) => avx512::select(self, *relation, to, args),
             (Instructions::Avx512, Opcode::Test(relation)) => avx512::test(self, *relation, to, args),
             (Instructions::Avx512, Opcode::Choose) => avx512::choose(self, to, args),
             (Instructions::Avx512, Opcode::Rotate(by)) => avx512::rotate(self, *by, to, args),
+            (Instructions::Avx512, Opcode::Blend(lanes)) => avx512::blend_lanes(self, *lanes, to, args),
             _ => unreachable!("it is computed lane by lane"),
         }
     }
@@ -169,6 +172,20 @@ impl Emission<'_> {
         self.release(args);
         let register = self.take(&[], to);
         self.asm.rr(self.set.code(Form::SpreadLane), self.set.vector(register), xmm(from));
+        register
+    }
+
+    /// Lanes in another order.
+    pub fn permute(&mut self, order: &[u8], to: Vector, args: &[Operand]) -> usize {
+        let mut locked = vec![];
+        let from = self.in_register(args[0], &mut locked);
+        let by = self.take(&locked, TEMPORARY);
+        self.release(args);
+        let register = self.take(&[], to);
+        let lanes = self.asm.lanes(|lane| order[lane].into());
+        let [from, by, to] = [from, by, register].map(|register| self.set.vector(register));
+        self.asm.rm(self.set.code(Form::Load), by, lanes);
+        self.asm.put(made(Instruction::with3(self.set.code(Form::Permute), to, by, from)));
         register
     }
 
@@ -187,6 +204,8 @@ fn two_operands(opcode: &code::Opcode) -> Form {
         Opcode::Sub => Form::Sub,
         Opcode::Mul => Form::Mul,
         Opcode::Div => Form::Div,
+        Opcode::Min => Form::Min,
+        Opcode::Max => Form::Max,
         Opcode::And => Form::And,
         Opcode::Or => Form::Or,
         Opcode::Xor => Form::Xor,

@@ -110,8 +110,17 @@ impl Unroller<'_> {
                     let reg = self.renamed(*reg);
                     out.push(Stmt::Load { reg, at, when, fill: *fill });
                 }
-                // A register has no rows.
-                Stmt::LoadAt { at, .. } if private.contains(&at.buffer) => return None,
+                Stmt::LoadAt { reg, at, index, stride, extent } if private.contains(&at.buffer) => {
+                    let index = self.reg(*index);
+                    let rows = (0..i64::from(*extent)).map(|row| {
+                        let mut at = fixed_address(at, values);
+                        at.at.offset += row * i64::from(*stride);
+                        self.known.get(&at).copied()
+                    });
+                    let rows: Vec<Reg> = rows.collect::<Option<_>>()?;
+                    let chosen = self.row(index, &rows, out);
+                    self.regs.insert(*reg, chosen);
+                }
                 Stmt::LoadAt { reg, at, index, stride, extent } => {
                     let (index, at) = (self.reg(*index), fixed_address(at, values));
                     let reg = self.renamed(*reg);
@@ -201,6 +210,19 @@ impl Unroller<'_> {
             position = self.compute(Op::Gate(gates::SELECT), &[takes, here, position], out);
         }
         position
+    }
+
+    /// The row that an index says, rounded towards zero; NaN where there is none.
+    fn row(&mut self, index: Reg, rows: &[Reg], out: &mut Vec<Stmt>) -> Reg {
+        let nan = self.compute(Op::Number(f64::NAN), &[], out);
+        let (mut row, mut least, mut below) = (nan, -1.0, gates::LT);
+        for (&next, k) in rows.iter().chain([&nan]).zip(1..) {
+            let least_reg = self.compute(Op::Number(least), &[], out);
+            let reaches = self.compute(Op::Gate(below), &[least_reg, index], out);
+            row = self.compute(Op::Gate(gates::SELECT), &[reaches, next, row], out);
+            (least, below) = (f64::from(k), gates::LE);
+        }
+        row
     }
 
     fn compute(&mut self, op: Op, args: &[Reg], out: &mut Vec<Stmt>) -> Reg {

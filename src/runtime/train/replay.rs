@@ -8,7 +8,6 @@ use crate::interpret::{Bindings, Element};
 use crate::plan::schedule::Region;
 use crate::runtime::first_bad::{FirstBad, in_step, in_update};
 use crate::runtime::layout::Piece;
-use crate::runtime::order::epoch_order;
 use crate::runtime::records::Moment;
 use std::time::{Duration, Instant};
 
@@ -71,12 +70,13 @@ impl Trainer<'_> {
     fn batch(&self, step: u64) -> (Vec<u32>, Moment) {
         let per_epoch = self.steps_per_epoch();
         let (epoch, within) = ((step - 1) / per_epoch + 1, (step - 1) % per_epoch);
-        let order = epoch_order(&self.data.train, self.training.seed, epoch as u32);
+        let epoch = epoch as u32;
+        let order = self.order(epoch..epoch + 1);
         let size = self.built.schedule.capacity as usize;
         let rows: Vec<u32> = order[within as usize * size..].iter().take(size).copied().collect();
         let steps = per_epoch * u64::from(self.training.epochs);
         let examples = rows.len() as u32;
-        (rows, Moment { step, steps, epoch: epoch as u32, examples })
+        (rows, Moment { step, steps, epoch, examples })
     }
 
     /// Runs steps until so many are done, and looks at nothing.
