@@ -37,6 +37,14 @@ impl Task {
         let [rows, columns] = self.counts.map(|count| count.for_examples(n));
         let products = self.panels(columns) * count(&self.batch, n);
         // Several parts a thread, so that none waits long for another; but panels that rows share are packed by each.
+        if let Some(results) = self.sums_apart(threads)
+            && products < 4 * threads
+            && chain.blocks >= 2 * threads
+        {
+            let sums = panels.wrapping_add(threads * self.panels_len());
+            // SAFETY: handed on; there is room for the sums of so many blocks.
+            return unsafe { self.blocks_apart(arrays, n, chain, results, sums, pool) };
+        }
         let by_rows = products < 2 * threads && rows >= 2 * threads * ROWS;
         let of = if by_rows { threads } else { products.min(4 * threads) };
         let part = |number| Part { number, of, by_rows };
@@ -65,6 +73,51 @@ impl Task {
         }
     }
 
+    /// As [`Task::run`], where threads compute blocks of the chain over `k` apart from each other: `sums` is for so many
+    /// results of each block, which are then added in order.
+    ///
+    /// # Safety
+    /// As there; the result has no other elements between its first and its last one.
+    unsafe fn blocks_apart<T: Real>(
+        &self,
+        arrays: Arrays<T>,
+        n: usize,
+        chain: Chain,
+        results: usize,
+        sums: *mut T,
+        pool: &mut Pool,
+    ) {
+        let (start, blocks) = (self.start[2] as isize, Chain { apart: true, ..chain });
+        let sums = Arrays { out: sums, ..arrays };
+        let work = |thread, block: usize| {
+            let own = sums.moved(thread * self.panels_len(), thread * self.rows.copy_len());
+            // Where the first result is the first of the block's sums.
+            let out = own.out.wrapping_add(block * results).wrapping_offset(-start);
+            // SAFETY: handed on; no two blocks write the same sums, no two threads the same scratch memory.
+            unsafe { self.part(Arrays { out, ..own }, n, Part::WHOLE, blocks, block..block + 1, false) }
+        };
+        pool.run(chain.blocks, &work);
+        let divisor = self.divisor(n);
+        // SAFETY: the sums are written, and the result is as long.
+        let (sums, out) = unsafe {
+            (
+                std::slice::from_raw_parts(sums.out, chain.blocks * results),
+                std::slice::from_raw_parts_mut(arrays.out.offset(start), results),
+            )
+        };
+        let (first, others) = sums.split_at(results);
+        out.copy_from_slice(first);
+        for block in others.chunks_exact(results) {
+            out.iter_mut().zip(block).for_each(|(sum, &next)| *sum = *sum + next);
+        }
+        out.iter_mut().for_each(|sum| *sum = *sum / divisor);
+    }
+
+    /// What the sums are divided by: 1 if they are no mean.
+    fn divisor<T: Real>(&self, n: usize) -> T {
+        T::of(if self.mean { n as f64 } else { 1.0 })
+    }
+
     /// Copies a share of the rows for a block of the chain over `k`.
     ///
     /// # Safety
@@ -90,7 +143,7 @@ impl Task {
 
     /// Copies of rows that so many threads need.
     pub(super) fn copies(&self, threads: usize) -> usize {
-        if self.shares_copy() { 1 } else { threads }
+        if self.shares_copy() && self.sums_apart(threads).is_none() { 1 } else { threads }
     }
 
     /// Vectors that so many columns begin.
@@ -126,8 +179,11 @@ impl Task {
         let mut segments = Segments::default();
         for block in blocks {
             self.fill::<T>(&mut segments, chain, block, n);
-            let divisor = if self.mean && block + 1 == chain.blocks { T::of(n as f64) } else { T::of(1.0) };
-            let ends = Ends { add: block > 0, divisor };
+            let ends = match chain.apart {
+                true => Ends { add: false, divisor: T::of(1.0) },
+                false if block + 1 < chain.blocks => Ends { add: block > 0, divisor: T::of(1.0) },
+                false => Ends { add: block > 0, divisor: self.divisor(n) },
+            };
             let mut copied = is_copied.then_some(self.start[0] as isize);
             let mut next = own.start;
             while next < own.end {
@@ -315,12 +371,14 @@ struct Chain {
     extent: usize,
     blocks: usize,
     length: usize,
+    /// Whether each block's sums stand for themselves, rather than being added to those before.
+    apart: bool,
 }
 
 impl Chain {
     fn new(extent: usize, longest: usize) -> Chain {
         let (blocks, length) = even_blocks(extent, longest);
-        Chain { extent, blocks, length }
+        Chain { extent, blocks, length, apart: false }
     }
 
     /// The elements of a block.

@@ -47,6 +47,34 @@ pub struct Task {
     pub(super) longest: usize,
     /// Whether the result is asked for before it is written, as it is far from the processor and the sums take long.
     pub(super) far: bool,
+    /// What the blocks of `k` would leave if each wrote its sums apart.
+    apart: Option<Apart>,
+}
+
+/// The sums of each block of a chain over `k`, in memory of their own: threads then share a product that has few results,
+/// as the gradient of a filter, and blocks are added in order when all are there.
+#[derive(Clone, Copy, Debug)]
+struct Apart {
+    /// Blocks of a whole batch.
+    blocks: usize,
+    /// Sums of one: the elements of the result, which lie side by side.
+    results: usize,
+}
+
+impl Apart {
+    /// Elements of all blocks' sums, at most.
+    const MOST: usize = 1 << 19;
+
+    /// For results along these axes, if there are as many for any batch, and nothing lies between them.
+    fn of(axes: &[&[ContractAxis]], blocks: usize) -> Option<Apart> {
+        let axes = || axes.iter().copied().flatten();
+        let lengths = || axes().map(|axis| (axis.extent.len_for(0) as i64, axis.out));
+        let (results, end) = lengths()
+            .fold((1, 1), |(results, end), (length, out)| (results * length, end + (length - 1) * out));
+        let fixed = axes().all(|axis| axis.extent != Extent::Batch && axis.out >= 0);
+        let dense = fixed && results == end && results as usize * blocks <= Apart::MOST;
+        dense.then_some(Apart { blocks, results: results as usize })
+    }
 }
 
 /// How many positions a group of axes has, of which the example axis is the outermost if it is there.
@@ -255,8 +283,10 @@ impl Task {
         let panels = columns.vectors.len().div_ceil(variant.vectors());
         let (along, longest) =
             (*k.last().unwrap_or(&NONE), count(&k, capacity).min(contract.k_block as usize));
-        let results: usize =
-            [&contract.batch, &rows, &column_axes].map(|axes| count(axes, capacity)).iter().product();
+        let axes_of_result: [&[ContractAxis]; 3] = [&contract.batch, &rows, &column_axes];
+        let results: usize = axes_of_result.map(|axes| count(axes, capacity)).iter().product();
+        let blocks = even_blocks(count(&contract.k, capacity), contract.k_block as usize).0;
+        let apart = Apart::of(&axes_of_result, blocks);
         Task {
             variant,
             exchanged,
@@ -270,13 +300,24 @@ impl Task {
             mean: contract.mean,
             longest,
             far: results * size_of::<T>() >= FAR && longest >= LONG_CHAIN,
+            apart,
         }
     }
 
-    /// Elements of scratch memory that a run by so many threads needs: copies of the rows, and panels of packed columns
-    /// each.
+    /// Elements of scratch memory that a run by so many threads needs: copies of the rows, panels of packed columns, and
+    /// sums of blocks.
     pub fn scratch_len(&self, threads: usize) -> usize {
-        self.copies(threads) * self.rows.copy_len() + threads * self.panels_len()
+        let sums = self.apart(threads).map_or(0, |apart| apart.blocks * apart.results);
+        self.copies(threads) * self.rows.copy_len() + threads * self.panels_len() + sums
+    }
+
+    /// How many sums a block has, if so many threads may each compute other blocks.
+    pub(super) fn sums_apart(&self, threads: usize) -> Option<usize> {
+        self.apart(threads).map(|apart| apart.results)
+    }
+
+    fn apart(&self, threads: usize) -> Option<Apart> {
+        self.apart.filter(|apart| threads > 1 && apart.blocks >= 2 * threads)
     }
 
     /// Panels that are packed at once: so many columns that a line of memory, and the page that it is on, are visited

@@ -98,6 +98,23 @@ fn threads_share_long_products() {
     }
 }
 
+/// A gradient of filters: few results of long chains, whose blocks threads share, if the results are neighbours; however
+/// many examples there are.
+#[test]
+fn threads_share_long_chains() {
+    use Extent::{Batch, Fixed};
+    for (line, n) in [(25, 16), (25, 13), (25, 2), (26, 16)] {
+        let (rows, columns) = (vec![axis(Fixed(6), 784, 0, line)], vec![axis(Fixed(25), 0, 784, 1)]);
+        let k = vec![axis(Batch, 6 * 784, 25 * 784, 0), axis(Fixed(784), 1, 1, 0)];
+        let mut contract = bare(rows, columns, k);
+        contract.mean = true;
+        let task = Task::prepare::<f32>(&contract, 16);
+        assert_eq!(task.sums_apart(3), (line == 25).then_some(150));
+        assert_eq!(task.sums_apart(1), None);
+        check(&contract, [6 * 784 * 16, 25 * 784 * 16, 6 * line as usize], n, 16);
+    }
+}
+
 /// A weight gradient: the sum runs over a short batch and is divided by its actual size.
 #[test]
 fn the_mean_over_a_short_batch() {
