@@ -2,7 +2,8 @@
 //!
 //! [`compile`] makes one native function that runs many steps: for each batch it gathers the inputs, runs the
 //! schedule's steps and moves the places of results on. Short schedules are emitted into that loop whole; of longer
-//! ones each step is a function of its own, as compiling takes longer than in proportion to a function's length.
+//! ones each step is a function of its own, as compiling takes longer than in proportion to a function's length. Where a
+//! step does little, a whole batch is one function without loops.
 //! Nothing is decided while the code runs but loops, guards and the number of examples.
 //!
 //! Bits are those of [`crate::plan::interpret`], on every machine.

@@ -36,7 +36,6 @@ impl Task {
         };
         let [rows, columns] = self.counts.map(|count| count.for_examples(n));
         let products = self.panels(columns) * count(&self.batch, n);
-        // Several parts a thread, so that none waits long for another; but panels that rows share are packed by each.
         if let Some(results) = self.sums_apart(threads)
             && products < 4 * threads
             && chain.blocks >= 2 * threads
@@ -45,6 +44,7 @@ impl Task {
             // SAFETY: handed on; there is room for the sums of so many blocks.
             return unsafe { self.blocks_apart(arrays, n, chain, results, sums, pool) };
         }
+        // Several parts a thread, so that none waits long for another; but panels that rows share are packed by each.
         let by_rows = products < 2 * threads && rows >= 2 * threads * ROWS;
         let of = if by_rows { threads } else { products.min(4 * threads) };
         let part = |number| Part { number, of, by_rows };
@@ -199,7 +199,8 @@ impl Task {
                     let mut moved = Arrays {
                         a: arrays.a.offset(a),
                         b: arrays.b.offset(b),
-                        out: arrays.out.offset(out),
+                        // Sums apart lie where the result would have to begin elsewhere.
+                        out: arrays.out.wrapping_offset(out),
                         ..arrays
                     };
                     if self.rows.width().is_some() {

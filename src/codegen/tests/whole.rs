@@ -48,6 +48,8 @@ fn what_one_nest_hands_to_the_next_stays_in_registers() {
 fn what_is_long_keeps_its_loops() {
     assert_eq!(text(&two_nests(4000)), None);
     check(&two_nests(4000), 5000, 1, Random::number);
+    // And to tell that takes no time in proportion.
+    assert_eq!(text(&two_nests(50_000_000)), None);
 }
 
 /// `t[k] = x[b, k] + 1; out[b] = t[index[b]]`, with indices outside, between whole numbers, and NaN: examples lie in

@@ -7,7 +7,7 @@ use super::registers::{Emission, Reads};
 use super::share::Portion;
 use super::{avx2, avx512};
 use iced_x86::{Code as X86, Instruction, MemoryOperand, Register};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::mem::offset_of;
 
 /// Registers of addresses in an innermost loop.
@@ -332,7 +332,8 @@ impl Emission<'_> {
             avx512::keep_masks(self, ops());
         }
         let carried = carried(around);
-        let inside: Vec<Vector> = ops().filter_map(|op| op.to).filter(|to| !carried.contains(to)).collect();
+        let inside: FxHashSet<Vector> =
+            ops().filter_map(|op| op.to).filter(|to| !carried.contains(to)).collect();
         let mut outside: Vec<(Vector, usize)> = vec![];
         for vector in ops().flat_map(|op| vectors(&op.args)) {
             if inside.contains(&vector) || carried.contains(&vector) {

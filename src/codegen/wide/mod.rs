@@ -87,11 +87,10 @@ pub fn function(
     sharing.and_then(|sharing| made(Some(sharing))).or_else(|| made(None))
 }
 
-/// Operations up to which a step is one function without loops.
-const MOST_STRAIGHT: usize = 6000;
-/// Elements between neighbouring lanes, at most, where what they read is for one result.
-const MOST_STRIDE_OF_ONE: i64 = 4;
-/// Results from which on it pays to put what all of them read into lanes.
+/// Operations up to which a step is one function without loops: at twice as many as the nearest cache holds of code it
+/// still gains a third, but to make it takes longer than many a run.
+const MOST_STRAIGHT: usize = 14_000;
+/// Results from which on it pays to put what all of them read into lanes, however far apart it lies.
 const MANY_RESULTS: usize = 4;
 
 /// A whole step as a function without loops, for batches of as many examples as there can be; none where it does too
@@ -111,7 +110,7 @@ pub fn whole(
                 lower::lower(schedule, set, &invariant::move_out(schedule, &body), None, None)?
             }
             Step::Contract(contract) if product::in_place(contract, schedule.capacity) => {
-                let suits = |step, results| step <= MOST_STRIDE_OF_ONE || results >= MANY_RESULTS;
+                let suits = |step, results| step <= unroll::MOST_STRIDE || results >= MANY_RESULTS;
                 let product = Product::new(contract, schedule.capacity, suits);
                 lower::lower_product(schedule, set, &product)?
             }

@@ -33,8 +33,8 @@ const NEAR: usize = 80;
 pub struct Straight<'a> {
     schedule: &'a Schedule,
     lanes: u8,
-    /// Operations that there may be.
-    most: usize,
+    /// How many more may be run, those among them that turn out to be none.
+    left: usize,
     operations: Vec<Operation>,
     bases: Vec<(Pointer, Base)>,
     /// Elements that can be read from each base on.
@@ -81,7 +81,7 @@ impl<'a> Straight<'a> {
         Straight {
             schedule,
             lanes: lanes as u8,
-            most,
+            left: most,
             operations: vec![],
             bases: vec![],
             vectors: 0,
@@ -142,6 +142,7 @@ impl<'a> Straight<'a> {
             names.counters.insert(*counter, from + start);
         }
         for _ in 0..trips {
+            self.left = self.left.checked_sub(1 + around.body.len())?;
             for item in &around.body {
                 match item {
                     Item::Operation(operation) => self.operation(operation, names)?,
@@ -156,7 +157,7 @@ impl<'a> Straight<'a> {
                 *names.counters.get_mut(counter).expect("the loop began it") += step;
             }
         }
-        (self.operations.len() <= self.most).then_some(())
+        Some(())
     }
 
     fn operation(&mut self, operation: &Operation, names: &mut Names) -> Option<()> {
