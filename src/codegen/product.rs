@@ -29,8 +29,8 @@ pub fn in_place(contract: &Contract, capacity: u32) -> bool {
 /// A contraction with a variable for each axis, in the order in which loops nest.
 pub struct Product {
     /// Axes on which the operand in vectors depends; the last one lies in the lanes, if `in_lanes`.
-    pub outer: Vec<Axis>,
-    pub in_lanes: bool,
+    outer: Vec<Axis>,
+    in_lanes: bool,
     /// The other axes of the result.
     pub inner: Vec<Axis>,
     pub k: Vec<Axis>,
@@ -94,6 +94,14 @@ impl Product {
         }
     }
 
+    /// The axis that lies in the lanes, if one does, and the others on which the operand in vectors depends.
+    pub fn lanes(&self) -> (Option<Axis>, &[Axis]) {
+        match self.outer.split_last() {
+            Some((&lanes, outer)) if self.in_lanes => (Some(lanes), outer),
+            _ => (None, &self.outer),
+        }
+    }
+
     /// Extents along `k`, if the vectors of one operand along all of it can be kept in registers.
     fn kept(&self) -> Option<Vec<u32>> {
         let extent = |axis: &Axis| match axis.extent {
@@ -111,11 +119,8 @@ impl Emitter<'_, '_> {
         let product = Product::new(contract, self.schedule.capacity, |_, _| true);
         let divisor = product.mean.then(|| self.number_of_index(self.operands.n));
         product.places.iter().for_each(|place| self.prepare_pointer(place));
-        let (last, outer) = match product.outer.split_last() {
-            Some((&last, outer)) if product.in_lanes => (Some(last), outer),
-            _ => (None, product.outer.as_slice()),
-        };
-        self.loops(outer, &product.places, &mut |e| match last {
+        let (lanes, outer) = product.lanes();
+        self.loops(outer, &product.places, &mut |e| match lanes {
             Some(Axis { var, extent }) => {
                 e.loop_over(var, extent, true, &mut |e| e.product_rows(&product, divisor));
             }

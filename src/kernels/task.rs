@@ -264,7 +264,7 @@ impl Task {
         let m: Vec<_> = contract.m.iter().map(|x| ContractAxis { b: 0, ..*x }).collect();
         let n: Vec<_> = contract.n.iter().map(|x| ContractAxis { a: x.b, b: 0, ..*x }).collect();
         let (m, n) = (joined(&outwards(m)), joined(&outwards(n)));
-        let length = even_blocks(count(&contract.k, capacity), contract.k_block as usize).1;
+        let (blocks, length) = even_blocks(count(&contract.k, capacity), contract.k_block as usize);
         let k = joined(&contract.k).pop().unwrap_or(NONE);
         let way = |columns: &[ContractAxis], rows: &[ContractAxis], k: ContractAxis| {
             Columns::new(columns, capacity, variant, variant.lanes::<T>(), count(rows, capacity), k, length)
@@ -285,7 +285,6 @@ impl Task {
             (*k.last().unwrap_or(&NONE), count(&k, capacity).min(contract.k_block as usize));
         let axes_of_result: [&[ContractAxis]; 3] = [&contract.batch, &rows, &column_axes];
         let results: usize = axes_of_result.map(|axes| count(axes, capacity)).iter().product();
-        let blocks = even_blocks(count(&contract.k, capacity), contract.k_block as usize).0;
         let apart = Apart::of(&axes_of_result, blocks);
         Task {
             variant,

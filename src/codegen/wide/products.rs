@@ -7,10 +7,7 @@ use crate::codegen::product::{Axis, Product};
 impl Lowering<'_> {
     /// Emits a product: its results one after another, of which some may lie in lanes.
     pub fn product(&mut self, product: &Product) -> Option<()> {
-        let (lanes, outer) = match product.outer.split_last() {
-            Some((&lanes, outer)) if product.in_lanes => (Some(lanes), outer),
-            _ => (None, product.outer.as_slice()),
-        };
+        let (lanes, outer) = product.lanes();
         self.along(outer, &mut |l| {
             l.along(&product.inner, &mut |l| match lanes {
                 Some(Axis { var, extent }) => {

@@ -37,8 +37,6 @@ pub struct Straight<'a> {
     left: usize,
     operations: Vec<Operation>,
     bases: Vec<(Pointer, Base)>,
-    /// Elements that can be read from each base on.
-    lengths: Vec<i32>,
     vectors: u32,
     /// What was computed, of what.
     computed: FxHashMap<(Opcode, Vec<Operand>), Operand>,
@@ -88,7 +86,6 @@ impl<'a> Straight<'a> {
             computed: FxHashMap::default(),
             held: FxHashMap::default(),
             read_at: FxHashMap::default(),
-            lengths: vec![],
         }
     }
 
@@ -100,13 +97,6 @@ impl<'a> Straight<'a> {
             let own = known.unwrap_or(Pointer(self.bases.len() as u32));
             if known.is_none() {
                 self.bases.push((own, base));
-                let region = match base {
-                    Base::Region(place) => Some(self.schedule.regions()[place]),
-                    Base::Record | Base::Examples | Base::Scratch => None,
-                };
-                let capacity = self.schedule.capacity as usize;
-                let length = region.map_or(0, |region| self.schedule.region_len(region, capacity));
-                self.lengths.push(i32::try_from(length).ok()?);
             }
             names.pointers.insert(pointer, (own, 0));
         }
@@ -250,10 +240,15 @@ impl<'a> Straight<'a> {
             }
             (None, _) => self.read(at, reach),
         };
-        for (element, lane) in elements.into_iter().zip(0..) {
-            self.held.entry(element).or_default().lane = Some((value, lane));
-        }
+        self.hold(elements, value);
         value
+    }
+
+    /// Notes that a vector has elements in its lanes.
+    fn hold(&mut self, elements: Vec<Element>, vector: Operand) {
+        for (element, lane) in elements.into_iter().zip(0..) {
+            self.held.entry(element).or_default().lane = Some((vector, lane));
+        }
     }
 
     /// Where elements are in vectors; the lane is their own if they are everywhere.
@@ -290,17 +285,21 @@ impl<'a> Straight<'a> {
             return;
         }
         for (pointer, bytes) in blocks {
-            let left = self.lengths[pointer.0 as usize] - bytes / SIZE;
-            let reach = match u8::try_from(left) {
-                Ok(left) if left < self.lanes => Reach::First(left),
-                _ => Reach::All,
-            };
+            let left = self.length(pointer) - i64::from(bytes / SIZE);
+            let reach = if left < self.lanes.into() { Reach::First(left as u8) } else { Reach::All };
             let at = Place { pointer, bytes };
             let value = self.read(at, reach);
-            for (element, lane) in Opcode::Load(at, reach).elements(self.lanes).into_iter().zip(0..) {
-                self.held.entry(element).or_default().lane = Some((value, lane));
-            }
+            self.hold(Opcode::Load(at, reach).elements(self.lanes), value);
         }
+    }
+
+    /// Elements of a region.
+    fn length(&self, pointer: Pointer) -> i64 {
+        let Base::Region(place) = self.bases[pointer.0 as usize].1 else {
+            unreachable!("only elements of a region lie apart")
+        };
+        let region = self.schedule.regions()[place];
+        self.schedule.region_len(region, self.schedule.capacity as usize) as i64
     }
 
     /// A vector that has an element in all lanes.
