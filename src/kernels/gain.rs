@@ -7,13 +7,14 @@
 use rustc_hash::FxHashMap;
 use std::time::Instant;
 
-/// Runs of each way before one is chosen: the first finds nothing in the caches.
-const FIRST: u32 = 4;
-/// Runs and seconds after which the way that was slower is tried again, so many runs: one may have to wake the threads.
+/// Runs of each way before one is chosen, and seconds of them: the first finds nothing in the caches, or has to wake the
+/// threads, and any may be held up for longer than all of the others take.
+const TRIED: u32 = 8;
+const TRIED_FOR: f64 = 4e-3;
+/// Runs and seconds after which the way that was slower is tried again.
 const RUNS: u32 = 64;
 const SECONDS: f64 = 0.1;
-const AGAIN: u32 = 2;
-/// Of what takes so many seconds, one run tells enough: alone, that it was slower; by all, both.
+/// Of what takes so many seconds, a run by all tells what it would have taken alone.
 const LONG: f64 = 1e-3;
 /// How far a new time moves what is expected; a run that was held up counts as no more than twice that.
 const WEIGHT: f64 = 0.25;
@@ -36,15 +37,15 @@ struct Gain {
 /// What the next run is for.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
-    /// To try a way, by all threads or alone: the run of that number.
-    Trial { together: bool, run: u32, of: u32 },
+    /// To try a way, by all threads or alone: after so many runs and seconds of the trial.
+    Trial { together: bool, runs: u32, seconds: f64 },
     /// To be done soon: after so many runs and seconds in the faster way.
     Chosen { runs: u32, seconds: f64 },
 }
 
 impl Default for Gain {
     fn default() -> Self {
-        let stage = Stage::Trial { together: true, run: 0, of: FIRST };
+        let stage = Stage::Trial { together: true, runs: 0, seconds: 0.0 };
         Gain { alone: f64::INFINITY, together: f64::INFINITY, stage }
     }
 }
@@ -73,29 +74,31 @@ impl Gain {
     /// Goes on after a run that took so long, and would have taken `alone`.
     fn took(&mut self, seconds: f64, alone: Option<f64>) {
         let by_all = self.is_by_all();
-        if let Some(alone) = alone.filter(|_| by_all && seconds >= LONG) {
-            (self.alone, self.together) = (moved(self.alone, alone), moved(self.together, seconds));
-            self.stage = Stage::Chosen { runs: 0, seconds: 0.0 };
-            return;
-        }
         let expected = if by_all { &mut self.together } else { &mut self.alone };
         *expected = match self.stage {
-            Stage::Trial { run: 0, .. } => seconds,
+            Stage::Trial { runs: 0, .. } => seconds,
             Stage::Trial { .. } => seconds.min(*expected),
             Stage::Chosen { .. } => moved(*expected, seconds.min(2.0 * *expected)),
         };
+        let (is_long, is_first) = (*expected >= LONG, matches!(self.stage, Stage::Trial { runs: 0, .. }));
+        if let Some(alone) = alone.filter(|_| by_all && is_long && !is_first) {
+            self.alone = moved(self.alone, alone);
+            self.stage = Stage::Chosen { runs: 0, seconds: 0.0 };
+            return;
+        }
+        let trial = |together| Stage::Trial { together, runs: 0, seconds: 0.0 };
         self.stage = match self.stage {
-            Stage::Trial { together, run, of } if run + 1 < of && seconds < LONG => {
-                Stage::Trial { together, run: run + 1, of }
+            Stage::Trial { together, runs, seconds: before }
+                if runs == 0 || runs + 1 < TRIED && before + seconds < TRIED_FOR =>
+            {
+                Stage::Trial { together, runs: runs + 1, seconds: before + seconds }
             }
-            Stage::Trial { .. } if self.alone.is_infinite() => {
-                Stage::Trial { together: false, run: 0, of: FIRST }
-            }
+            Stage::Trial { .. } if self.alone.is_infinite() => trial(false),
             Stage::Trial { .. } => Stage::Chosen { runs: 0, seconds: 0.0 },
             Stage::Chosen { runs, seconds: before } if runs + 1 < RUNS || before + seconds < SECONDS => {
                 Stage::Chosen { runs: runs.saturating_add(1), seconds: before + seconds }
             }
-            Stage::Chosen { .. } => Stage::Trial { together: !by_all, run: 0, of: AGAIN },
+            Stage::Chosen { .. } => trial(!by_all),
         };
     }
 }
@@ -122,28 +125,36 @@ mod tests {
     #[test]
     fn the_faster_way_is_taken_and_the_other_one_tried_again() {
         let mut gain = Gain::default();
-        assert_eq!(by_all(&mut gain, 2, [2.0, 3.0]), 1);
+        // Two runs of each way are longer than a trial needs.
+        assert_eq!(by_all(&mut gain, 4, [2.0, 3.0]), 2);
         assert_eq!(by_all(&mut gain, RUNS, [2.0, 3.0]), 0);
-        assert_eq!(by_all(&mut gain, 1 + RUNS, [2.0, 3.0]), 1);
+        assert_eq!(by_all(&mut gain, 2 + RUNS, [2.0, 3.0]), 2);
         // Another program ends.
-        assert_eq!(by_all(&mut gain, 1 + RUNS, [2.0, 1.0]), 1 + RUNS);
-        assert_eq!(by_all(&mut gain, 1 + RUNS, [2.0, 1.0]), RUNS);
+        assert_eq!(by_all(&mut gain, 2 + RUNS, [2.0, 1.0]), 2 + RUNS);
+        assert_eq!(by_all(&mut gain, RUNS, [2.0, 1.0]), RUNS - 2);
     }
 
     #[test]
     fn what_is_short_is_tried_more_often_and_seldom_again() {
         let mut gain = Gain::default();
-        assert_eq!(by_all(&mut gain, 2 * FIRST, [1e-5, 2e-5]), FIRST);
+        assert_eq!(by_all(&mut gain, 2 * TRIED, [1e-5, 2e-5]), TRIED);
         assert_eq!(by_all(&mut gain, 9_000, [1e-5, 2e-5]), 0);
-        assert_eq!(by_all(&mut gain, 2_000, [1e-5, 2e-5]), AGAIN);
+        assert_eq!(by_all(&mut gain, 2_000, [1e-5, 2e-5]), TRIED);
     }
 
     #[test]
     fn a_run_that_was_held_up_changes_nothing() {
         let mut gain = Gain::default();
-        by_all(&mut gain, 2, [3.0, 2.0]);
+        by_all(&mut gain, 4, [3.0, 2.0]);
         gain.took(1000.0, None);
         assert_eq!(by_all(&mut gain, RUNS / 2, [3.0, 2.0]), RUNS / 2);
+        // Nor do first runs that are, of either way.
+        let mut gain = Gain::default();
+        for _ in 0..2 {
+            gain.took(2.0 * LONG, Some(3.0 * LONG));
+            by_all(&mut gain, TRIED - 1, [3e-5, 2e-5]);
+        }
+        assert_eq!(by_all(&mut gain, RUNS, [3e-5, 2e-5]), RUNS);
     }
 
     #[test]
@@ -163,6 +174,6 @@ mod tests {
             }
             u32::from(by_all)
         };
-        assert!((0..4 * RUNS).map(|_| held_up(&mut gain)).sum::<u32>() < 10);
+        assert!((0..4 * RUNS).map(|_| held_up(&mut gain)).sum::<u32>() < 16);
     }
 }

@@ -1,6 +1,11 @@
 //! Threads that work on one thing together: a product is over in microseconds, so that they wait for the next one
 //! awake for a while, and only then sleep.
+//!
+//! What a thread has computed lies in its own cache, from where another one gets it about as fast as it computes it
+//! anew. Hence each thread has a share of the parts, the same each time there are as many: the first one the first of
+//! them. Whoever has none left takes from the end of another's share.
 
+use super::memory::CacheLine;
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::hint::spin_loop;
@@ -25,19 +30,33 @@ pub struct Pool {
 
 /// What the threads know of each other. A thread that comes late finds nothing to do, and nobody waits for it.
 struct Shared {
-    /// Of the present round. Written only when all parts of the round before are done; read only by who has taken a part
-    /// of the present one, which ends after that part.
-    work: UnsafeCell<Option<*const Work>>,
-    /// The round, in the upper half, and how many of its parts nobody has taken yet.
-    open: AtomicU64,
+    /// One a thread, that of the caller first.
+    seats: Vec<Seat>,
     /// Parts of the round that are not done.
-    left: AtomicUsize,
-    /// Of each worker, whether it sleeps or is about to.
-    asleep: Vec<AtomicBool>,
+    left: Apart<AtomicUsize>,
     /// Whether a part panicked: a bug of ours.
     broken: AtomicBool,
     /// Whether there will be no more work.
     over: AtomicBool,
+}
+
+/// On lines of memory of its own, that others write without being waited for.
+#[repr(align(128))]
+struct Apart<T>(T);
+
+const _: () = assert!(align_of::<Apart<u8>>() >= CacheLine::SIZE);
+
+/// A thread's share of a round.
+type Seat = Apart<Share>;
+
+struct Share {
+    /// Which parts nobody has taken yet: see [`Open`].
+    open: AtomicU64,
+    /// Of the present round. Written only when all parts of the round before are done; read only by who has taken a part of the
+    /// share, which ends after that part.
+    work: UnsafeCell<Option<*const Work>>,
+    /// Whether the thread sleeps or is about to.
+    asleep: AtomicBool,
 }
 
 // SAFETY: `work` is written by the one thread that holds the pool in `run`, only between rounds, when no part is taken;
@@ -46,26 +65,69 @@ unsafe impl Sync for Shared {}
 // SAFETY: as above.
 unsafe impl Send for Shared {}
 
+/// The parts of a share that nobody has taken, as one number that changes at once: whoever finds it unchanged may take
+/// one of them, whatever it was in between.
+#[derive(Clone, Copy)]
+struct Open {
+    first: u32,
+    end: u32,
+}
+
+impl Open {
+    fn of(number: u64) -> Open {
+        Open { first: (number >> 32) as u32, end: number as u32 }
+    }
+
+    fn number(self) -> u64 {
+        u64::from(self.first) << 32 | u64::from(self.end)
+    }
+
+    fn is_empty(self) -> bool {
+        self.first >= self.end
+    }
+}
+
+impl Share {
+    fn new() -> Seat {
+        Apart(Share {
+            open: AtomicU64::new(Open { first: 0, end: 0 }.number()),
+            work: UnsafeCell::new(None),
+            asleep: AtomicBool::new(false),
+        })
+    }
+
+    /// The number of a part that nobody has taken: the first one, or the last.
+    fn take(&self, from_front: bool) -> Option<usize> {
+        let without = |open: Open| match from_front {
+            true => Open { first: open.first + 1, ..open },
+            false => Open { end: open.end - 1, ..open },
+        };
+        let next = |number| {
+            Some(Open::of(number)).filter(|open| !open.is_empty()).map(|open| without(open).number())
+        };
+        let before = Open::of(self.open.fetch_update(SeqCst, SeqCst, next).ok()?);
+        Some(if from_front { before.first } else { before.end - 1 } as usize)
+    }
+}
+
 impl Pool {
     /// So many threads, at least one; one is the caller itself.
     pub fn new(threads: usize) -> Pool {
         let count = threads.max(1) - 1;
         let shared = Arc::new(Shared {
-            work: UnsafeCell::new(None),
-            open: AtomicU64::new(0),
-            left: AtomicUsize::new(0),
-            asleep: (0..count).map(|_| AtomicBool::new(false)).collect(),
+            seats: (0..=count).map(|_| Share::new()).collect(),
+            left: Apart(AtomicUsize::new(0)),
             broken: AtomicBool::new(false),
             over: AtomicBool::new(false),
         });
         let worker = |number: usize| {
             let shared = Arc::clone(&shared);
-            let name = format!("nnc-{}", number + 1);
-            let handle = thread::Builder::new().name(name).spawn(move || shared.serve(number));
+            let handle =
+                thread::Builder::new().name(format!("nnc-{number}")).spawn(move || shared.serve(number));
             // A machine that gives no thread is worked on by those there are.
             handle.ok().map(|handle| (handle.thread().clone(), handle))
         };
-        let workers = (0..count).map_while(worker).collect();
+        let workers = (1..=count).map_while(worker).collect();
         Pool { shared, workers, alone: 0.0 }
     }
 
@@ -80,25 +142,27 @@ impl Pool {
         std::mem::take(&mut self.alone)
     }
 
-    /// Has each of so many parts done by some thread, and returns when all are. Nobody else may ask meanwhile: that is
-    /// why the pool is borrowed as one's own.
+    /// Has each of so many parts done by some thread, and returns when all are: of two threads, the first half by the
+    /// caller, if both come in time. Nobody else may ask meanwhile: that is why the pool is borrowed as one's own.
     ///
     /// # Panics
     /// If `work` does.
     pub fn run(&mut self, parts: usize, work: &(dyn Fn(usize, usize) + Sync)) {
         let threads = self.threads();
         let Pool { shared, workers, alone } = self;
-        // SAFETY: no part is taken between rounds. The lifetime is longer than it should be only until `left` is 0
-        // again, which is waited for below, also if `work` panics here.
-        unsafe {
-            *shared.work.get() =
-                Some(std::mem::transmute::<*const (dyn Fn(usize, usize) + Sync + '_), *const Work>(work));
+        // SAFETY: the lifetime is longer than it should be only until `left` is 0 again, which is waited for below, also
+        // if `work` panics here.
+        let work =
+            unsafe { std::mem::transmute::<*const (dyn Fn(usize, usize) + Sync + '_), *const Work>(work) };
+        shared.left.0.store(parts, Relaxed);
+        for (number, Apart(share)) in shared.seats[..threads].iter().enumerate() {
+            // SAFETY: no part is taken between rounds.
+            unsafe { *share.work.get() = Some(work) };
+            let [first, end] = [number, number + 1].map(|number| (parts * number / threads) as u32);
+            share.open.store(Open { first, end }.number(), SeqCst);
         }
-        shared.left.store(parts, Relaxed);
-        let round = (shared.open.load(Relaxed) >> 32).wrapping_add(1);
-        shared.open.store(round << 32 | parts as u64, SeqCst);
-        for ((thread, _), asleep) in workers.iter().zip(&shared.asleep) {
-            if asleep.swap(false, SeqCst) {
+        for ((thread, _), Apart(share)) in workers.iter().zip(&shared.seats[1..]) {
+            if share.asleep.load(SeqCst) && share.asleep.swap(false, SeqCst) {
                 thread.unpark();
             }
         }
@@ -106,7 +170,7 @@ impl Pool {
         let own = shared.work_on(0);
         let worked = start.elapsed().as_secs_f64();
         let mut rounds = 0u32;
-        while shared.left.load(Acquire) > 0 {
+        while shared.left.0.load(Acquire) > 0 {
             rounds += 1;
             // A worker may have lost its processor to another program: then ours is worth more to it than to us.
             if rounds.is_multiple_of(AWAKE) { thread::yield_now() } else { spin_loop() }
@@ -121,51 +185,51 @@ impl Pool {
 
 impl Shared {
     /// What a worker does as long as it lives.
-    fn serve(&self, number: usize) {
+    fn serve(&self, thread: usize) {
         while !self.over.load(SeqCst) {
-            self.work_on(number + 1);
-            self.wait(number);
+            self.work_on(thread);
+            self.wait(thread);
         }
     }
 
-    /// Takes parts until there are none, and tells how many.
+    /// Does the parts of the thread's own share, then those of others', until there are none; tells how many.
     fn work_on(&self, thread: usize) -> usize {
         let mut done = 0;
-        while let Some(part) = self.take() {
-            // SAFETY: a part is taken: what was written for the round stays until it is done.
-            let work = unsafe { (*self.work.get()).map(|work| &*work) };
-            let call = || work.into_iter().for_each(|work| work(thread, part));
-            if std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).is_err() {
-                self.broken.store(true, Relaxed);
+        let (before, from) = self.seats.split_at(thread);
+        for (number, Apart(share)) in from.iter().chain(before).enumerate() {
+            while let Some(part) = share.take(number == 0) {
+                // SAFETY: a part is taken: what was written for the round stays until it is done.
+                let work = unsafe { (*share.work.get()).map(|work| &*work) };
+                let call = || work.into_iter().for_each(|work| work(thread, part));
+                if std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).is_err() {
+                    self.broken.store(true, Relaxed);
+                }
+                done += 1;
             }
-            self.left.fetch_sub(1, Release);
-            done += 1;
+        }
+        if done > 0 {
+            self.left.0.fetch_sub(done, Release);
         }
         done
     }
 
-    /// The number of a part that nobody has taken.
-    fn take(&self) -> Option<usize> {
-        let taken = self.open.fetch_update(SeqCst, SeqCst, |open| (open as u32 > 0).then(|| open - 1));
-        taken.ok().map(|open| open as u32 as usize - 1)
-    }
-
-    /// Until there is something to take, or nothing more to come.
-    fn wait(&self, number: usize) {
-        let due = || self.open.load(SeqCst) as u32 > 0 || self.over.load(SeqCst);
+    /// Until there is something to take in the thread's own share, or nothing more to come.
+    fn wait(&self, thread: usize) {
+        let Apart(share) = &self.seats[thread];
+        let due = || !Open::of(share.open.load(SeqCst)).is_empty() || self.over.load(SeqCst);
         for _ in 0..AWAKE {
             if due() {
                 return;
             }
             spin_loop();
         }
-        self.asleep[number].store(true, SeqCst);
+        share.asleep.store(true, SeqCst);
         while !due() {
             thread::park();
             // Whoever wakes it takes the mark away; it is set again before the next look.
-            self.asleep[number].store(true, SeqCst);
+            share.asleep.store(true, SeqCst);
         }
-        self.asleep[number].store(false, SeqCst);
+        share.asleep.store(false, SeqCst);
     }
 }
 
