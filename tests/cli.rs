@@ -304,6 +304,11 @@ fn every_stage_prints() {
         let text = printed(&["emit", "--stage", stage, "examples/xor.nn"]);
         assert!(text.contains(mark), "{stage} says {mark:?}:\n{text}");
     }
+    // What is long enough for threads to share is shown, if there are any.
+    let digits = |threads: &str| printed(&["emit", "--threads", threads, "examples/digits.nn"]);
+    assert!(digits("2").contains("each thread for some of the examples"));
+    assert!(!digits("1").contains("each thread"));
+    assert_eq!(refused(&["emit", "--threads", "0", "examples/digits.nn"]).0, 2);
 }
 
 #[test]

@@ -20,6 +20,9 @@ pub struct Args {
     /// Which stage.
     #[arg(long, value_enum, default_value_t = Which::Plan)]
     stage: Which,
+    /// For how many threads.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    threads: u16,
 }
 
 /// A stage that can be printed.
@@ -56,11 +59,11 @@ pub fn run(args: Args) -> Result<(), Failed> {
         };
     }
     let session = args.source.open()?;
-    super::common::write_out(format_args!("{}", print(&session, args.stage)?));
+    super::common::write_out(format_args!("{}", print(&session, args.stage, usize::from(args.threads))?));
     Ok(())
 }
 
-fn print(session: &Session, which: Which) -> Result<String, Failed> {
+fn print(session: &Session, which: Which, threads: usize) -> Result<String, Failed> {
     let model = session.model(true)?;
     let params = Layout::of(&model.circuit, &model.params);
     let states = Layout::of(&model.circuit, &model.states);
@@ -94,7 +97,7 @@ fn print(session: &Session, which: Which) -> Result<String, Failed> {
     let capacity = session.training.as_ref().map_or(1, |training| training.batch);
     let recompute = session.training.as_ref().is_some_and(|training| training.recompute);
     let setup = Setup { capacity, seed: session.seed(), dtype: session.precision(), recompute };
-    let options = Options { listing: true, ..Options::default() };
+    let options = Options { listing: true, threads, ..Options::default() };
     let built = build_with(stages, setup, options).expect("Cranelift compiles what the planner makes");
     Ok(match which {
         Which::Plan => plan::print::print(&built.schedule),

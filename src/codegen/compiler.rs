@@ -1,8 +1,9 @@
 //! Native functions, and the just-in-time module that they are put into.
 
 use super::emitter::{Emitter, Index, Operands};
+use super::shared::How;
 use super::step::{Callees, Prepared};
-use super::wide::{self, Function, Sharing};
+use super::wide::{self, Function, Portions};
 use super::{Laps, Options, host, vectorise};
 use crate::kernels::Task;
 use crate::plan::schedule::{BufferId, Nest, Recur, Schedule, Step};
@@ -20,14 +21,14 @@ const ALIGNMENT: u64 = 64;
 
 /// A module while it is made.
 pub struct Compiler<'a> {
-    schedule: &'a Schedule,
+    pub(super) schedule: &'a Schedule,
     /// See [`vectorise::accesses`].
     accesses: FxHashMap<BufferId, usize>,
-    options: Options,
+    pub(super) options: Options,
     jit: JITModule,
-    /// `contract`, `scatter`, `gather`, `gate`, `share`, `lap`.
-    helpers: [FuncId; 6],
-    laps: Option<&'a Laps>,
+    /// `contract`, `contract_by_example`, `contract_alone`, `scatter`, `gather`, `gate`, `share`, `lap`.
+    helpers: [FuncId; 8],
+    pub(super) laps: Option<&'a Laps>,
     frontend: FunctionBuilderContext,
     clif: String,
     asm: String,
@@ -43,10 +44,12 @@ impl<'a> Compiler<'a> {
         };
         let helpers = [
             import("contract", 6)?,
+            import("contract_by_example", 6)?,
+            import("contract_alone", 6)?,
             import("scatter", 7)?,
             import("gather", 5)?,
             import("gate", 2)?,
-            import("share", 10)?,
+            import("share", 11)?,
             import("lap", 2)?,
         ];
         let (clif, asm) = (String::new(), String::new());
@@ -70,38 +73,71 @@ impl<'a> Compiler<'a> {
         Ok((self.jit, entry, self.clif, self.asm))
     }
 
-    /// Steps with their tasks, of which there is one, or none, for each step that is no recurrence; nests that are
-    /// made without Cranelift are added to `wide`.
+    /// Steps with their tasks, of which there is one, or none, for each step that is no recurrence; functions that are
+    /// made already are added to `made`: nests without Cranelift, and what threads do by example.
     pub fn prepare(
         &mut self,
-        steps: &'a [Step],
-        within: Option<&Recur>,
         tasks: &mut std::slice::Iter<'a, Option<Task>>,
-        wide: &mut Vec<FuncId>,
+        made: &mut Vec<FuncId>,
     ) -> Result<Vec<Prepared<'a>>, String> {
-        let mut prepared = vec![];
-        for step in steps {
-            if let Step::Recur(recur) = step {
-                let body = self.prepare(&recur.body, Some(recur), tasks, wide)?;
-                prepared.push(Prepared::Recur(recur, body));
-                continue;
+        let schedule = self.schedule;
+        let (mut prepared, mut next) = (vec![], 0);
+        for (run, how) in self.runs() {
+            prepared.extend(self.prepare_steps(
+                &schedule.steps[next..run.start],
+                How::ByItself,
+                tasks,
+                made,
+            )?);
+            let steps = self.prepare_steps(&schedule.steps[run.clone()], how, tasks, made)?;
+            match how {
+                How::ByItself => prepared.extend(steps),
+                How::ByExample => prepared.extend(self.by_example(run.start, steps, made)?),
+                How::Alone => prepared.push(self.alone(run.start, &steps, made)?),
             }
-            let task = tasks.next().expect("as many as steps").as_ref();
-            prepared.push(match (step, task) {
-                (Step::Nest(nest), _) => match self.wide(nest, within, wide.len())? {
-                    Some((function, sharing)) => {
-                        wide.push(function);
-                        Prepared::Wide(nest, wide.len() - 1, sharing)
-                    }
-                    None => Prepared::Nest(nest),
-                },
-                (Step::Contract(contract), None) => Prepared::Product(contract),
-                (Step::Contract(contract), Some(task)) => Prepared::Contract(contract, task),
-                (Step::Scatter(scatter), _) => Prepared::Scatter(scatter),
-                (Step::Recur(_), _) => unreachable!("it has no task of its own"),
-            });
+            next = run.end;
         }
+        prepared.extend(self.prepare_steps(&schedule.steps[next..], How::ByItself, tasks, made)?);
         Ok(prepared)
+    }
+
+    fn prepare_steps(
+        &mut self,
+        steps: &'a [Step],
+        how: How,
+        tasks: &mut std::slice::Iter<'a, Option<Task>>,
+        made: &mut Vec<FuncId>,
+    ) -> Result<Vec<Prepared<'a>>, String> {
+        steps.iter().map(|step| self.prepare_step(step, None, how, tasks, made)).collect()
+    }
+
+    fn prepare_step(
+        &mut self,
+        step: &'a Step,
+        within: Option<&Recur>,
+        how: How,
+        tasks: &mut std::slice::Iter<'a, Option<Task>>,
+        made: &mut Vec<FuncId>,
+    ) -> Result<Prepared<'a>, String> {
+        if let Step::Recur(recur) = step {
+            let mut inner = |step| self.prepare_step(step, Some(recur), how, tasks, made);
+            let body: Result<_, String> = recur.body.iter().map(&mut inner).collect();
+            return Ok(Prepared::Recur(recur, body?));
+        }
+        let task = tasks.next().expect("as many as steps").as_ref();
+        Ok(match (step, task) {
+            (Step::Nest(nest), _) => match self.wide(nest, within, how, made.len())? {
+                Some((function, portions)) => {
+                    made.push(function);
+                    Prepared::Wide(nest, made.len() - 1, portions)
+                }
+                None => Prepared::Nest(nest),
+            },
+            (Step::Contract(contract), None) => Prepared::Product(contract),
+            (Step::Contract(contract), Some(task)) => Prepared::Contract(contract, task),
+            (Step::Scatter(scatter), _) => Prepared::Scatter(scatter),
+            (Step::Recur(_), _) => unreachable!("it has no task of its own"),
+        })
     }
 
     /// The function of a nest in wide vectors, if that is how it is to run, and how threads share it.
@@ -109,16 +145,19 @@ impl<'a> Compiler<'a> {
         &mut self,
         nest: &Nest,
         within: Option<&Recur>,
+        how: How,
         k: usize,
-    ) -> Result<Option<(FuncId, Option<Sharing>)>, String> {
+    ) -> Result<Option<(FuncId, Option<Portions>)>, String> {
         let within = within.map(|recur| recur.var);
-        let Some(Function { bytes, text, sharing }) =
-            wide::function(self.schedule, &self.accesses, nest, within, self.options)
+        let threads = if how == How::Alone { 1 } else { self.options.threads };
+        let (by_example, options) = (how == How::ByExample, Options { threads, ..self.options });
+        let Some(Function { bytes, text, portions }) =
+            wide::function(self.schedule, &self.accesses, nest, within, by_example, options)
         else {
             return Ok(None);
         };
         let id = self.put_bytes(&format!("wide{k}"), &nest.what.join(", "), &bytes, &text)?;
-        Ok(Some((id, sharing)))
+        Ok(Some((id, portions)))
     }
 
     /// The function of a whole step without loops, if there is to be one: see [`wide::whole`].
@@ -145,10 +184,10 @@ impl<'a> Compiler<'a> {
         Ok(id)
     }
 
-    /// A function for each step, and for each step in the body of a recurrence; `wide` are there already.
-    pub fn parts(&mut self, steps: &[Prepared<'a>], wide: &[FuncId]) -> Result<Vec<FuncId>, String> {
+    /// A function for each step, and for each step in the body of a recurrence; some are `made` already.
+    pub fn parts(&mut self, steps: &[Prepared<'a>], made: &[FuncId]) -> Result<Vec<FuncId>, String> {
         let named = |(k, step)| (format!("step{k}"), step);
-        steps.iter().enumerate().map(named).map(|(name, step)| self.part(&name, step, None, wide)).collect()
+        steps.iter().enumerate().map(named).map(|(name, step)| self.part(&name, step, None, made)).collect()
     }
 
     /// A function for a step, which may stand within a recurrence.
@@ -157,22 +196,26 @@ impl<'a> Compiler<'a> {
         name: &str,
         step: &Prepared<'a>,
         within: Option<&Recur>,
-        wide: &[FuncId],
+        made: &[FuncId],
     ) -> Result<FuncId, String> {
         let mut inner = vec![];
         match step {
-            Prepared::Wide(_, function, None) => return Ok(wide[*function]),
-            Prepared::Wide(_, function, Some(_)) => inner.push(wide[*function]),
+            Prepared::Wide(_, function, None) => return Ok(made[*function]),
+            Prepared::Wide(_, function, Some(_)) | Prepared::Shared { function, .. } => {
+                inner.push(made[*function])
+            }
             _ => {}
         }
         if let Prepared::Recur(recur, body) = step {
             for (k, step) in body.iter().enumerate() {
-                inner.push(self.part(&format!("{name}_{k}"), step, Some(recur), wide)?);
+                inner.push(self.part(&format!("{name}_{k}"), step, Some(recur), made)?);
             }
         }
         self.define(name, &step.what(), Operands::COUNT, &inner, |e, callees, _| match step {
             Prepared::Recur(recur, _) => e.recur(recur, |e| e.call_parts()),
-            Prepared::Wide(_, _, Some(sharing)) => e.share(0, sharing, callees.share),
+            Prepared::Wide(_, _, Some(portions)) | Prepared::Shared { portions, .. } => {
+                e.share(0, *portions, callees.share)
+            }
             step => {
                 e.vars.extend(within.map(|recur| (recur.var, Index::Value(e.operands.element))));
                 e.step(step, callees);
@@ -181,31 +224,33 @@ impl<'a> Compiler<'a> {
     }
 
     /// The function that is called from outside: the loop over steps, each of which is `steps` in place, which may
-    /// call `parts`; without such steps a call of each of `parts`. Where there is a function for `whole` batches, they are
-    /// its call instead.
+    /// call `parts`; or, not `in_place`, a call of each of `parts`, one for each of `steps`. Where there is a function for
+    /// `whole` batches, they are its call instead.
     pub fn entry(
         &mut self,
         steps: &[Prepared<'a>],
+        in_place: bool,
         parts: &[FuncId],
         whole: Option<FuncId>,
     ) -> Result<FuncId, String> {
-        let what = match steps {
-            [] => "the loop over steps".to_string(),
-            _ => steps.iter().map(Prepared::what).collect::<Vec<_>>().join("; "),
+        let what = match in_place {
+            false => "the loop over steps".to_string(),
+            true => steps.iter().map(Prepared::what).collect::<Vec<_>>().join("; "),
         };
         let laps = self.laps;
         let calls: Vec<FuncId> = parts.iter().copied().chain(whole).collect();
         self.define("run", &what, 1, &calls, |e, callees, params| {
             let in_parts = |e: &mut Emitter| {
                 e.lap(laps, 0, callees.lap);
-                for (k, step) in steps.iter().enumerate() {
-                    e.step(step, callees);
-                    e.lap(laps, k + 1, callees.lap);
-                }
-                let calls = if steps.is_empty() { 0..parts.len() } else { 0..0 };
-                for part in calls {
-                    e.call_part(part);
-                    e.lap(laps, part + 1, callees.lap);
+                let mut done = 0;
+                for (part, step) in steps.iter().enumerate() {
+                    if in_place {
+                        e.step(step, callees)
+                    } else {
+                        e.call_part(part)
+                    }
+                    done += step.steps();
+                    e.lap(laps, done, callees.lap);
                 }
             };
             e.drive(params[0], callees, |e| match whole {
@@ -216,7 +261,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// Defines a function of pointers; `calls` are further functions that it may call.
-    fn define(
+    pub(super) fn define(
         &mut self,
         name: &str,
         what: &str,
@@ -226,9 +271,9 @@ impl<'a> Compiler<'a> {
     ) -> Result<FuncId, String> {
         let mut context = self.jit.make_context();
         context.func.signature = pointers(&self.jit, operands);
-        let [contract, scatter, gather, gate, share, lap] =
+        let [contract, contract_by_example, contract_alone, scatter, gather, gate, share, lap] =
             self.helpers.map(|id| self.jit.declare_func_in_func(id, &mut context.func));
-        let callees = Callees { contract, scatter, gather, share, lap };
+        let callees = Callees { contract, contract_by_example, contract_alone, scatter, gather, share, lap };
         let calls = calls.iter().map(|&id| self.jit.declare_func_in_func(id, &mut context.func)).collect();
 
         let mut b = FunctionBuilder::new(&mut context.func, &mut self.frontend);

@@ -31,6 +31,7 @@ mod lanes;
 mod laps;
 mod nest;
 mod product;
+mod shared;
 mod step;
 mod support;
 mod vectorise;
@@ -182,20 +183,21 @@ fn keys_at(schedule: &Schedule) -> usize {
 /// If Cranelift does not support this machine, or refuses the code: a bug of this room.
 pub fn compile(schedule: &Schedule, options: Options) -> Result<Module, String> {
     let mut tasks: Vec<Option<Task>> = vec![];
-    for step in &schedule.steps {
-        step.for_each_leaf(&mut |step| tasks.push(task(step, schedule)));
+    for (k, step) in schedule.steps.iter().enumerate() {
+        let by_example = options.threads > 1 && schedule.by_example.iter().any(|run| run.contains(&k));
+        step.for_each_leaf(&mut |step| tasks.push(task(step, schedule, by_example)));
     }
     let laps = options.profile.then(|| Box::new(Laps::new(schedule.steps.len())));
     let mut compiler = Compiler::new(schedule, options, laps.as_deref())?;
-    let mut wide = vec![];
-    let steps = compiler.prepare(&schedule.steps, None, &mut tasks.iter(), &mut wide)?;
+    let mut made = vec![];
+    let steps = compiler.prepare(&mut tasks.iter(), &mut made)?;
     let own = support::own_bytes(steps.iter().map(own_numbers).max().unwrap_or(0));
     let whole = compiler.whole()?;
     let entry = if steps.iter().map(weight).sum::<usize>() <= WHOLE {
-        compiler.entry(&steps, &wide, whole)?
+        compiler.entry(&steps, true, &made, whole)?
     } else {
-        let parts = compiler.parts(&steps, &wide)?;
-        compiler.entry(&[], &parts, whole)?
+        let parts = compiler.parts(&steps, &made)?;
+        compiler.entry(&steps, false, &parts, whole)?
     };
     let (jit, entry, clif, asm) = compiler.finish(entry)?;
     // SAFETY: the function was defined with this signature.
@@ -255,7 +257,7 @@ const WHOLE: usize = 600;
 /// Numbers of memory of its own that a thread needs for a step's nests.
 fn own_numbers(step: &Prepared) -> usize {
     match step {
-        Prepared::Wide(_, _, Some(sharing)) => sharing.scratch as usize,
+        Prepared::Wide(_, _, Some(portions)) | Prepared::Shared { portions, .. } => portions.scratch as usize,
         Prepared::Recur(_, body) => body.iter().map(own_numbers).max().unwrap_or(0),
         _ => 0,
     }
@@ -266,7 +268,11 @@ fn weight(step: &Prepared) -> usize {
     match step {
         Prepared::Nest(nest) => nest_weight(nest),
         Prepared::Recur(_, body) => body.iter().map(weight).sum::<usize>() + 10,
-        Prepared::Wide(..) | Prepared::Product(_) | Prepared::Contract(..) | Prepared::Scatter(_) => 10,
+        Prepared::Wide(..)
+        | Prepared::Product(_)
+        | Prepared::Contract(..)
+        | Prepared::Scatter(_)
+        | Prepared::Shared { .. } => 10,
     }
 }
 
@@ -281,14 +287,16 @@ fn nest_weight(nest: &Nest) -> usize {
     sum
 }
 
-/// What a step's kernel needs; nothing for what is emitted in place.
-fn task(step: &Step, schedule: &Schedule) -> Option<Task> {
+/// What a step's kernel needs; nothing for what is emitted in place, which is not called for some examples.
+fn task(step: &Step, schedule: &Schedule, by_example: bool) -> Option<Task> {
     let capacity = schedule.capacity;
     match step {
-        Step::Contract(contract) if !product::in_place(contract, capacity) => Some(match schedule.dtype {
-            Dtype::F32 => Task::prepare::<f32>(contract, capacity),
-            Dtype::F64 => Task::prepare::<f64>(contract, capacity),
-        }),
+        Step::Contract(contract) if by_example || !product::in_place(contract, capacity) => {
+            Some(match schedule.dtype {
+                Dtype::F32 => Task::prepare::<f32>(contract, capacity),
+                Dtype::F64 => Task::prepare::<f64>(contract, capacity),
+            })
+        }
         Step::Contract(_) | Step::Nest(_) | Step::Scatter(_) | Step::Recur(_) => None,
     }
 }

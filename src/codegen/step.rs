@@ -2,7 +2,7 @@
 
 use super::Laps;
 use super::emitter::{Emitter, Index};
-use super::wide::Sharing;
+use super::wide::Portions;
 use crate::kernels::Task;
 use crate::plan::schedule::*;
 use cranelift_codegen::ir::types::I64;
@@ -12,6 +12,8 @@ use cranelift_codegen::ir::{FuncRef, InstBuilder, Value};
 #[derive(Clone, Copy)]
 pub struct Callees {
     pub contract: FuncRef,
+    pub contract_by_example: FuncRef,
+    pub contract_alone: FuncRef,
     pub scatter: FuncRef,
     pub gather: FuncRef,
     pub share: FuncRef,
@@ -22,16 +24,28 @@ pub struct Callees {
 pub enum Prepared<'a> {
     Nest(&'a Nest),
     /// A nest in wide vectors: which of the functions that are called for such, and how threads share it.
-    Wide(&'a Nest, usize, Option<Sharing>),
+    Wide(&'a Nest, usize, Option<Portions>),
     /// A contraction so small that it is emitted in place.
     Product(&'a Contract),
     Contract(&'a Contract, &'a Task),
     Scatter(&'a Scatter),
     /// With the steps of its body.
     Recur(&'a Recur, Vec<Prepared<'a>>),
+    /// So many steps that threads share at once: as above, their function, and how they share it.
+    Shared {
+        what: String,
+        function: usize,
+        portions: Portions,
+        steps: usize,
+    },
 }
 
 impl Prepared<'_> {
+    /// How many steps of the schedule it is.
+    pub fn steps(&self) -> usize {
+        if let Prepared::Shared { steps, .. } = self { *steps } else { 1 }
+    }
+
     /// What it computes, for people.
     pub fn what(&self) -> String {
         match self {
@@ -39,6 +53,7 @@ impl Prepared<'_> {
             Prepared::Product(contract) | Prepared::Contract(contract, _) => contract.what.clone(),
             Prepared::Scatter(scatter) => scatter.what.clone(),
             Prepared::Recur(recur, _) => recur.what.join(", "),
+            Prepared::Shared { what, .. } => what.clone(),
         }
     }
 }
@@ -49,7 +64,9 @@ impl Emitter<'_, '_> {
         match step {
             Prepared::Nest(nest) => self.nest(nest),
             Prepared::Wide(_, function, None) => self.call_part(*function),
-            Prepared::Wide(_, function, Some(sharing)) => self.share(*function, sharing, callees.share),
+            Prepared::Wide(_, function, Some(portions)) | Prepared::Shared { function, portions, .. } => {
+                self.share(*function, *portions, callees.share)
+            }
             Prepared::Product(contract) => self.product(contract),
             Prepared::Contract(contract, task) => self.contract(contract, task, callees.contract),
             Prepared::Scatter(scatter) => self.scatter(scatter, callees.scatter),
@@ -71,15 +88,17 @@ impl Emitter<'_, '_> {
         self.b.ins().call(self.callees[part], &operands);
     }
 
-    /// Has threads share the function of a nest: see [`super::support::share`].
-    pub fn share(&mut self, function: usize, sharing: &Sharing, callee: FuncRef) {
+    /// Has threads share a function: see [`super::support::share`].
+    pub fn share(&mut self, function: usize, portions: Portions, callee: FuncRef) {
         let address = self.b.ins().func_addr(I64, self.callees[function]);
-        let length = self.extent(sharing.extent);
+        let Portions { extent, unit, scratch, each } = portions;
+        let length = self.extent(extent);
         let length = self.index(length);
-        let [unit, scratch] =
-            [sharing.unit, sharing.scratch].map(|number| self.b.ins().iconst(I64, i64::from(number)));
+        let [unit, scratch, each] =
+            [unit, scratch, each].map(|number| self.b.ins().iconst(I64, i64::from(number)));
         let [regions, n, record, examples, equipment, element] = self.operands.to_params();
-        let operands = [address, regions, n, record, examples, equipment, element, length, unit, scratch];
+        let operands =
+            [address, regions, n, record, examples, equipment, element, length, unit, scratch, each];
         self.b.ins().call(callee, &operands);
     }
 
@@ -121,7 +140,7 @@ impl Emitter<'_, '_> {
         }
     }
 
-    fn contract(&mut self, contract: &Contract, task: &Task, callee: FuncRef) {
+    pub fn contract(&mut self, contract: &Contract, task: &Task, callee: FuncRef) {
         let task = self.b.ins().iconst(I64, task as *const Task as i64);
         let [a, b, out] = [&contract.a, &contract.b, &contract.out].map(|first| self.moved_by_loops(first));
         self.b.ins().call(callee, &[task, a, b, out, self.operands.n, self.operands.equipment]);

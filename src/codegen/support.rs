@@ -2,7 +2,7 @@
 
 use super::wide::Portion;
 use crate::circuit::{Dtype, Gate};
-use crate::kernels::{self, CacheLine, Equipment, Real};
+use crate::kernels::{self, CacheLine, Equipment, Real, Task};
 use crate::plan::interpret;
 
 /// Name and address of everything that native code on numbers of a type may call.
@@ -16,6 +16,8 @@ pub fn symbols(dtype: Dtype) -> Vec<(&'static str, *const u8)> {
 fn symbols_for<T: Real>() -> Vec<(&'static str, *const u8)> {
     vec![
         ("contract", kernels::contract::<T> as *const u8),
+        ("contract_by_example", contract_by_example::<T> as *const u8),
+        ("contract_alone", contract_alone::<T> as *const u8),
         ("scatter", scatter::<T> as *const u8),
         ("gather", gather as *const u8),
         ("gate", gate::<T> as *const u8),
@@ -57,6 +59,42 @@ pub unsafe extern "C" fn gather(out: *mut u8, column: *const u8, examples: *cons
 
 /// Bytes of a row that are asked for ahead: of those that follow in order the processor asks by itself.
 const ASKED: usize = 4096;
+
+/// See [`kernels::contract_by_example`]: the examples of a portion.
+///
+/// # Safety
+/// As there.
+pub unsafe extern "C" fn contract_by_example<T: Real>(
+    task: *const Task,
+    a: *const T,
+    b: *const T,
+    out: *mut T,
+    n: u64,
+    portion: *const Portion,
+) {
+    // SAFETY: the caller's promises.
+    unsafe {
+        let (task, Portion { begin, count, scratch }) = (&*task, &*portion);
+        let examples = *begin as usize..(begin + count) as usize;
+        kernels::contract_by_example(task, [a, b], out, n as usize, examples, scratch.cast());
+    }
+}
+
+/// See [`kernels::contract_by_example`]: all examples, with the memory of a portion.
+///
+/// # Safety
+/// As there.
+pub unsafe extern "C" fn contract_alone<T: Real>(
+    task: *const Task,
+    a: *const T,
+    b: *const T,
+    out: *mut T,
+    n: u64,
+    portion: *const Portion,
+) {
+    // SAFETY: the caller's promises.
+    unsafe { kernels::contract_alone(&*task, [a, b], out, n as usize, (*portion).scratch.cast()) }
+}
 
 /// See [`interpret::scatter`]; `divisor` 0 divides by nothing.
 ///
@@ -108,7 +146,7 @@ pub unsafe extern "C" fn gate<T: Real>(number: u64, place: *mut T) {
     unsafe { place.copy_from_nonoverlapping(results.as_ptr(), lanes) }
 }
 
-/// The function of a nest in wide vectors, of which calls run portions.
+/// A function of which calls run portions: that of a nest in wide vectors, or of steps by example.
 type Shared = unsafe extern "C" fn(*mut *mut u8, u64, *const u32, *const u32, *const Portion, u64);
 
 /// What all portions of a nest have in common.
@@ -141,11 +179,8 @@ impl Whole {
     }
 }
 
-/// Parts a thread, so that none waits long for another.
-const PARTS: u64 = 4;
-
 /// Has threads run the iterations of a nest's outermost loop, `length` of them, in portions of whole units, while they
-/// gain by that. How many there are changes no bit: iterations do not touch one another's memory.
+/// gain by that, `each` so many. How many there are changes no bit: iterations do not touch one another's memory.
 ///
 /// # Safety
 /// The function is that of a nest that threads can share, with its own operands; the equipment has `scratch` numbers of
@@ -161,6 +196,7 @@ pub unsafe extern "C" fn share(
     length: u64,
     unit: u64,
     scratch: u64,
+    each: u64,
 ) {
     // SAFETY: the caller's promises.
     let equipment = unsafe { &mut *equipment };
@@ -172,7 +208,7 @@ pub unsafe extern "C" fn share(
             return unsafe { whole.run(0, 0, length) };
         };
         let units = length.div_ceil(unit);
-        let parts = units.min(pool.threads() as u64 * PARTS);
+        let parts = units.min(pool.threads() as u64 * each);
         let first = |part: u64| (units * part / parts * unit).min(length);
         let whole = &whole;
         pool.run(parts as usize, &|thread, part| {

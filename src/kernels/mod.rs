@@ -69,3 +69,36 @@ pub unsafe extern "C" fn contract<T: Real>(
         false => equipment.alone(|scratch| work(scratch, None)),
     }
 }
+
+/// Computes the results of some examples of a contraction, on the calling thread: others may compute those of other
+/// examples at the same time.
+///
+/// # Safety
+/// As of [`contract`]; [`Task::by_example`] allows it, with an `examples` that begins at a multiple of that number and ends
+/// at one, or at `n`; `scratch` has [`Task::own_len`] elements, for this call alone.
+pub unsafe fn contract_by_example<T: Real>(
+    task: &Task,
+    [a, b]: [*const T; 2],
+    out: *mut T,
+    n: usize,
+    examples: std::ops::Range<usize>,
+    scratch: *mut T,
+) {
+    // SAFETY: the caller's promises.
+    unsafe { task.run_by_example([a, b], out, scratch, n, examples) }
+}
+
+/// Runs a prepared contraction on the calling thread.
+///
+/// # Safety
+/// As of [`contract`]; `scratch` has [`Task::own_len`] elements, for this call alone.
+pub unsafe fn contract_alone<T: Real>(
+    task: &Task,
+    [a, b]: [*const T; 2],
+    out: *mut T,
+    n: usize,
+    scratch: *mut T,
+) {
+    // SAFETY: the caller's promises.
+    unsafe { task.run([a, b], out, scratch, n, None) }
+}

@@ -4,7 +4,7 @@
 use super::pack::Pack;
 use super::pool::Pool;
 use super::scatter::Scatter;
-use super::task::{Task, Vector, WIDEST, parted};
+use super::task::{Count, Task, Vector, WIDEST, parted};
 use super::tile::{MOST_LANES, Place, ROWS, Real, Segment, TileArgs, Tiles, VECTORS};
 use super::walk::Walk;
 use super::{count, even_blocks, offsets};
@@ -32,7 +32,7 @@ impl Task {
         let blocks = 0..chain.blocks;
         let Some(pool) = pool else {
             // SAFETY: handed on.
-            return unsafe { self.part(arrays, n, Part::WHOLE, chain, blocks, false) };
+            return unsafe { self.part(arrays, n, self.all(n), chain, blocks, false) };
         };
         let [rows, columns] = self.counts.map(|count| count.for_examples(n));
         let products = self.panels(columns) * count(&self.batch, n);
@@ -47,7 +47,7 @@ impl Task {
         // Several parts a thread, so that none waits long for another; but panels that rows share are packed by each.
         let by_rows = products < 2 * threads && rows >= 2 * threads * ROWS;
         let of = if by_rows { threads } else { products.min(4 * threads) };
-        let part = |number| Part { number, of, by_rows };
+        let part = |number| self.share(n, Part { number, of, by_rows });
         let own = |thread: usize, copy: usize| {
             arrays.moved(thread * self.panels_len(), copy * self.rows.copy_len())
         };
@@ -94,7 +94,7 @@ impl Task {
             // Where the first result is the first of the block's sums.
             let out = own.out.wrapping_add(block * results).wrapping_offset(-start);
             // SAFETY: handed on; no two blocks write the same sums, no two threads the same scratch memory.
-            unsafe { self.part(Arrays { out, ..own }, n, Part::WHOLE, blocks, block..block + 1, false) }
+            unsafe { self.part(Arrays { out, ..own }, n, self.all(n), blocks, block..block + 1, false) }
         };
         pool.run(chain.blocks, &work);
         let divisor = self.divisor(n);
@@ -157,6 +157,60 @@ impl Task {
         self.vectors(columns).len().div_ceil(self.variant.vectors())
     }
 
+    /// All results of a batch.
+    fn all(&self, n: usize) -> Share<'_> {
+        let [rows, columns] = self.counts.map(|count| count.for_examples(n));
+        let products = self.panels(columns) * count(&self.batch, n);
+        Share { products: 0..products, rows: 0..rows, vectors: self.vectors(columns), columns }
+    }
+
+    /// A part of them.
+    fn share(&self, n: usize, part: Part) -> Share<'_> {
+        let all = self.all(n);
+        match part.by_rows {
+            true => Share { rows: part.share(all.rows.end), ..all },
+            false => Share { products: part.share(all.products.end), ..all },
+        }
+    }
+
+    /// The results of some examples: see [`Task::by_example`].
+    fn of_examples(&self, n: usize, examples: Range<usize>) -> Share<'_> {
+        let all = self.all(n);
+        let of = |count: Count| count.each * examples.start..count.each * examples.end;
+        let [rows, columns] = self.counts;
+        if rows.batch {
+            return Share { rows: of(rows), ..all };
+        }
+        let panels = |vectors: &[Vector]| vectors.len().div_ceil(self.variant.vectors());
+        if columns.batch {
+            let [start, end] = [of(columns).start, of(columns).end].map(|column| self.vectors(column).len());
+            let vectors = &all.vectors[start..end];
+            return Share { products: 0..panels(vectors) * count(&self.batch, n), vectors, ..all };
+        }
+        let each = Count::of(&self.batch).each * panels(all.vectors);
+        Share { products: each * examples.start..each * examples.end, ..all }
+    }
+
+    /// Computes the results of some examples, see [`super::contract_by_example`]; `scratch` has [`Task::own_len`]
+    /// elements.
+    ///
+    /// # Safety
+    /// As there.
+    pub(super) unsafe fn run_by_example<T: Real>(
+        &self,
+        [a, b]: [*const T; 2],
+        out: *mut T,
+        scratch: *mut T,
+        n: usize,
+        examples: Range<usize>,
+    ) {
+        let (a, b) = if self.exchanged { (b, a) } else { (a, b) };
+        let arrays = Arrays { a, b, out, panel: scratch.wrapping_add(self.rows.copy_len()), copy: scratch };
+        let chain = Chain::new(count(&self.k, n), self.k_block);
+        // SAFETY: handed on.
+        unsafe { self.part(arrays, n, self.of_examples(n, examples), chain, 0..chain.blocks, false) }
+    }
+
     /// A part of some blocks of the chain over `k`: some panels, or some rows of all of them. Each element of the result
     /// is computed by one thread in the way in which one alone computes it. The copy of rows may be there already.
     ///
@@ -166,16 +220,13 @@ impl Task {
         &self,
         arrays: Arrays<T>,
         n: usize,
-        part: Part,
+        share: Share<'_>,
         chain: Chain,
         blocks: Range<usize>,
         is_copied: bool,
     ) {
-        let [rows, columns] = self.counts.map(|count| count.for_examples(n));
-        let (vectors, panels) = (self.vectors(columns), self.panels(columns));
-        let products = panels * count(&self.batch, n);
-        let (own, rows) =
-            if part.by_rows { (0..products, part.share(rows)) } else { (part.share(products), 0..rows) };
+        let Share { products: own, rows, vectors, columns } = share;
+        let panels = vectors.len().div_ceil(self.variant.vectors());
         let mut segments = Segments::default();
         for block in blocks {
             self.fill::<T>(&mut segments, chain, block, n);
@@ -458,13 +509,22 @@ struct Part {
 }
 
 impl Part {
-    /// There is only one.
-    const WHOLE: Part = Part { number: 0, of: 1, by_rows: false };
-
     /// Its share of so many.
     fn share(self, count: usize) -> Range<usize> {
         count * self.number / self.of..count * (self.number + 1) / self.of
     }
+}
+
+/// Some of the results.
+#[derive(Clone)]
+struct Share<'a> {
+    /// Of all pairs of a product apart from others and a panel, the panels of one product after the other.
+    products: Range<usize>,
+    rows: Range<usize>,
+    /// Those that are grouped into panels.
+    vectors: &'a [Vector],
+    /// How many columns there are, in other shares too: the last vector may have fewer than it could.
+    columns: usize,
 }
 
 /// How the end of a block is written.

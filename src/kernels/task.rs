@@ -13,7 +13,7 @@ const PAGE: u64 = 1024;
 pub(super) const NONE: ContractAxis = ContractAxis { extent: Extent::Fixed(1), a: 0, b: 0, out: 0 };
 /// Operations from which on threads are called: over ten microseconds of one of them, as on a machine that others share
 /// a thread may take some to come.
-const LONG: usize = 1_500_000;
+const LONG: usize = 300_000;
 /// Bytes of a result that is not expected in the nearest cache.
 const FAR: usize = 1 << 15;
 /// Elements of `k` while which memory that is asked for may come.
@@ -85,7 +85,7 @@ pub(super) struct Count {
 }
 
 impl Count {
-    fn of(axes: &[ContractAxis]) -> Count {
+    pub(super) fn of(axes: &[ContractAxis]) -> Count {
         let batch = axes.iter().any(|axis| axis.extent == Extent::Batch);
         Count { each: count(axes, 1), batch }
     }
@@ -317,6 +317,27 @@ impl Task {
 
     fn apart(&self, threads: usize) -> Option<Apart> {
         self.apart.filter(|apart| threads > 1 && apart.blocks >= 2 * threads)
+    }
+
+    /// Whether the results of some examples can be computed apart from others', and if so, of which number of examples the
+    /// first one must be a multiple: a vector does not hold results of both.
+    pub fn by_example(&self) -> Option<u32> {
+        let [rows, columns] = self.counts;
+        let batch_first = || self.batch.first().is_some_and(|axis| axis.extent == Extent::Batch);
+        if rows.batch || batch_first() {
+            return Some(1);
+        }
+        let vectors = &self.columns.vectors;
+        let last = vectors.last().filter(|_| columns.batch)?;
+        let begins = |column: usize| vectors.binary_search_by_key(&column, |vector| vector.first).is_ok();
+        let suits =
+            |unit: &u32| (0..last.first + last.count).step_by(columns.each * *unit as usize).all(begins);
+        (0..=MOST_LANES.ilog2()).map(|bits| 1 << bits).find(suits)
+    }
+
+    /// Elements of scratch memory that computing the results of some examples needs.
+    pub fn own_len(&self) -> usize {
+        self.rows.copy_len() + self.panels_len()
     }
 
     /// Panels that are packed at once: so many columns that a line of memory, and the page that it is on, are visited

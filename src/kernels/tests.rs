@@ -60,7 +60,45 @@ fn check_in<T: Real>(contract: &Contract, lengths: [usize; 3], n: usize, capacit
             let differs = expected.iter().zip(&out).position(|(x, y)| x.get().to_bits() != y.get().to_bits());
             assert_eq!(differs, None, "{variant:?} by {threads} threads {contract:?}");
         }
+        let Some(unit) = task.by_example() else { continue };
+        let mut out = vec![T::of(7.0); lengths[2]];
+        let mut scratch = vec![T::of(f64::NAN); task.own_len()];
+        let (a, b, to) = (a.as_ptr(), b.as_ptr(), out.as_mut_ptr());
+        // The last ones first: nothing depends on those before.
+        for first in (0..n).step_by(unit as usize).rev() {
+            let examples = first..n.min(first + unit as usize);
+            // SAFETY: as above; the memory is as long as the task says.
+            unsafe { contract_by_example(&task, [a, b], to, n, examples, scratch.as_mut_ptr()) };
+        }
+        assert_eq!(bits(&out), bits(&expected), "{variant:?} by example {contract:?}");
     }
+}
+
+fn bits<T: Real>(numbers: &[T]) -> Vec<u64> {
+    numbers.iter().map(|number| number.get().to_bits()).collect()
+}
+
+/// Examples in rows, in columns whose vectors begin anew with each or with some, and in products apart from each other.
+#[test]
+fn what_can_be_computed_by_example() {
+    use Extent::{Batch, Fixed};
+    let units = |contract: &Contract| Task::prepare::<f32>(contract, 24).by_example();
+    let k = vec![axis(Fixed(30), 1, 1, 0)];
+    let rows = bare(vec![axis(Batch, 30, 0, 9)], vec![axis(Fixed(9), 0, 30, 1)], k.clone());
+    // Vectors along the examples: the result is read across.
+    let columns = bare(vec![axis(Fixed(3), 30, 0, 24)], vec![axis(Batch, 0, 30, 1)], k.clone());
+    let mut apart = bare(vec![axis(Fixed(7), 30, 0, 5)], vec![axis(Fixed(5), 0, 30, 1)], k);
+    apart.batch = vec![axis(Batch, 210, 150, 35), axis(Fixed(1), 0, 0, 0)];
+    assert_eq!([units(&rows), units(&apart)], [Some(1), Some(1)]);
+    assert!(units(&columns).is_some_and(|unit| [4, 8, 16].contains(&unit)), "{:?}", units(&columns));
+    for n in [1, 5, 24] {
+        check(&rows, [24 * 30, 9 * 30, 24 * 9], n, 24);
+        check(&columns, [3 * 30, 24 * 30, 3 * 24], n, 24);
+        check(&apart, [24 * 210, 24 * 150, 24 * 35], n, 24);
+    }
+    // A sum over the examples.
+    let sum = bare(vec![axis(Fixed(9), 1, 0, 4)], vec![axis(Fixed(4), 0, 1, 1)], vec![axis(Batch, 9, 4, 0)]);
+    assert_eq!(units(&sum), None);
 }
 
 /// `out[m, n]` of plain matrices, each operand as it is or transposed, each possibly the one with vectors.

@@ -1,8 +1,9 @@
 //! Where the buffers of the arena lie: no two overlap that are needed at the same time.
 
-use super::schedule::{Address, BufferId, Linear, Recur, Region, Schedule, Step, Stmt};
+use super::schedule::{Address, Buffer, BufferId, Linear, Recur, Region, Schedule, Step, Stmt};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cmp::Reverse;
+use std::ops::Range;
 
 /// Elements of 64 bytes.
 const ALIGNMENT: usize = 16;
@@ -16,30 +17,49 @@ struct Life {
     len: usize,
 }
 
+/// A buffer that has its place.
+#[derive(Clone, Copy, Debug)]
+struct Placed {
+    at: usize,
+    life: Life,
+    /// See [`held`].
+    held: (usize, bool),
+}
+
 /// Gives each buffer of the arena its offset: in the order of their first use, in the smallest gap between those
-/// that are still needed.
+/// that are still needed. Within a run of steps by example it takes the place of one like it, or one that is free all the
+/// while.
 pub(super) fn lay_out(schedule: &mut Schedule) {
-    let mut placed: Vec<(usize, usize, usize)> = vec![];
+    let runs = runs(schedule);
+    let mut placed: Vec<Placed> = vec![];
     for life in lives(schedule) {
-        placed.retain(|&(_, _, last)| last >= life.first);
-        let at = best_fit(&placed, life.len);
-        let position = placed.partition_point(|&(start, ..)| start < at);
-        placed.insert(position, (at, life.len, life.last));
+        placed.retain(|other| other.held.0 >= life.first);
+        let buffer = &schedule.buffers[life.buffer];
+        let gives_way = |other: &Placed| {
+            let goes = other.life.last < life.first && other.held.1;
+            goes && are_alike(buffer, &schedule.buffers[other.life.buffer])
+        };
+        let at = match placed.iter().position(gives_way) {
+            Some(k) => placed.remove(k).at,
+            None => best_fit(&placed, life.len),
+        };
+        let position = placed.partition_point(|other| other.at < at);
+        placed.insert(position, Placed { at, life, held: held(&runs, life.last) });
         schedule.buffers[life.buffer].offset = u32::try_from(at).expect("an arena below 2^32 elements");
         schedule.arena = schedule.arena.max(at + life.len);
     }
 }
 
 /// The start of the smallest gap that is long enough; the end if there is none.
-fn best_fit(placed: &[(usize, usize, usize)], len: usize) -> usize {
+fn best_fit(placed: &[Placed], len: usize) -> usize {
     let mut end = 0;
     let mut best: Option<(usize, usize)> = None;
-    for &(start, length, _) in placed {
+    for &Placed { at: start, life, .. } in placed {
         let gap = start - end;
         if gap >= len && best.is_none_or(|(smallest, _)| gap < smallest) {
             best = Some((gap, end));
         }
-        end = start + length;
+        end = start + life.len;
     }
     best.map_or(end, |(_, start)| start)
 }
@@ -101,6 +121,33 @@ pub(super) fn spans(schedule: &Schedule) -> FxHashMap<BufferId, (usize, usize)> 
     spans
 }
 
+/// Runs of steps that threads share at once, by the numbers of steps as [`spans`] counts them, and whether they share
+/// them by example.
+pub(super) fn runs(schedule: &Schedule) -> Vec<(Range<usize>, bool)> {
+    let mut firsts = vec![0];
+    for step in &schedule.steps {
+        let mut next = firsts[firsts.len() - 1];
+        step.for_each_leaf(&mut |_| next += 1);
+        firsts.push(next);
+    }
+    let leaves = |run: &Range<usize>| firsts[run.start]..firsts[run.end];
+    let by_example = schedule.by_example.iter().map(|run| (leaves(run), true));
+    by_example.chain(schedule.alone.iter().map(|run| (leaves(run), false))).collect()
+}
+
+/// The last step at which memory is in use that is needed last at `last`: within a run its end, as one thread may be
+/// there when another one begins; and whether a buffer like it may take its place earlier all the same.
+pub(super) fn held(runs: &[(Range<usize>, bool)], last: usize) -> (usize, bool) {
+    let run = runs.iter().find(|(run, _)| run.contains(&last));
+    run.map_or((last, false), |(run, by_example)| (run.end - 1, *by_example))
+}
+
+/// Whether examples lie at the same places in two buffers that lie at the same place: where one is needed no more for an
+/// example, the other one may take its place.
+pub(super) fn are_alike(a: &Buffer, b: &Buffer) -> bool {
+    a.batch && b.batch && a.row() == b.row()
+}
+
 /// What one element of a recurrence leaves for others, or is touched outside of it too (`shared`): all but what its
 /// body alone touches, at places that do not depend on the element.
 pub(super) fn lasting(recur: &Recur, shared: &FxHashSet<BufferId>) -> FxHashSet<BufferId> {
@@ -157,7 +204,8 @@ pub(super) fn for_each_access(step: &Step, f: &mut impl FnMut(Access)) {
     }
 }
 
-fn in_statement(stmt: &Stmt, touch: &mut impl FnMut(&Address, bool)) {
+/// Calls `touch` with each access of a statement, and whether it writes.
+pub(super) fn in_statement(stmt: &Stmt, touch: &mut impl FnMut(&Address, bool)) {
     match stmt {
         Stmt::For { body, .. } | Stmt::Fold { body, .. } => {
             body.iter().for_each(|inner| in_statement(inner, touch))

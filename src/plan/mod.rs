@@ -13,7 +13,8 @@
 //! 5. [`places`]: what is kept in registers, in the arena, or in a home outside.
 //! 6. [`emit`], [`values`] and [`steps`] write the statements, [`order`] gives the folds their order.
 //! 7. For all phases together: [`choices`] writes out short loops that decide what is read, [`loops`] joins loops and
-//!    finds vectors, [`arena`] lays out the arena.
+//!    finds vectors, [`share`] brings steps into an order in which threads share many at once, [`arena`] lays out
+//!    the arena.
 //!
 //! [`schedule`] is the result.
 
@@ -40,6 +41,7 @@ mod reads;
 mod recur;
 mod recurrences;
 pub mod schedule;
+pub mod share;
 mod steps;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -55,6 +57,7 @@ use facts::Facts;
 use places::Site;
 use recurrences::Scans;
 use schedule::{Region, Schedule, Step, Var};
+use share::Long;
 
 /// A circuit to run, and where what it reads and gives lies.
 #[derive(Clone, Debug)]
@@ -92,11 +95,12 @@ pub struct Root {
 }
 
 /// Plans phases, one after another, for batches of up to `capacity` examples. A later phase reads in a slot's
-/// home what earlier ones have written there.
+/// home what earlier ones have written there. For threads it is told what is `long` enough for them; for one thread
+/// nothing, as what they share at once takes more memory.
 ///
 /// # Panics
 /// If a phase's homes are not parallel to its circuit's slots, or the arena would exceed 2^32 elements.
-pub fn plan(phases: &[Phase], capacity: u32) -> Schedule {
+pub fn plan(phases: &[Phase], capacity: u32, long: Option<Long>) -> Schedule {
     let mut schedule = Schedule { capacity, ..Schedule::default() };
     let mut tables = Tables::default();
     for (k, phase) in phases.iter().enumerate() {
@@ -106,6 +110,9 @@ pub fn plan(phases: &[Phase], capacity: u32) -> Schedule {
     }
     choices::write_out(&mut schedule, &mut tables.fresh);
     loops::finish(&mut schedule);
+    if let Some(long) = long {
+        share::arrange(&mut schedule, long);
+    }
     arena::lay_out(&mut schedule);
     schedule
 }

@@ -31,6 +31,15 @@ pub fn print(schedule: &Schedule) -> String {
         _ = writeln!(out, "  scalar {k} is value {} of phase {}", scalar.value.0, scalar.phase);
     }
     for (k, step) in schedule.steps.iter().enumerate() {
+        let shared = [
+            (&schedule.by_example, "each thread for some of the examples"),
+            (&schedule.alone, "each thread some of them"),
+        ];
+        for (runs, how) in shared {
+            if let Some(run) = runs.iter().find(|run| run.start == k) {
+                _ = writeln!(out, "\nsteps {} to {}: {how}", k + 1, run.end);
+            }
+        }
         print_step(schedule, step, &format!("{}.", k + 1), None, &mut out);
     }
     out

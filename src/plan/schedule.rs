@@ -31,6 +31,7 @@
 //! last, which takes what is left.
 
 use crate::circuit::{Dtype, Gate, ValueId};
+use std::ops::Range;
 
 macro_rules! handle {
     ($(#[$doc:meta])* $name:ident) => {
@@ -72,6 +73,12 @@ pub struct Schedule {
     pub draws: Vec<u64>,
     /// Which of the planned circuits each step belongs to, parallel to the steps.
     pub phases: Vec<u32>,
+    /// Runs of steps that threads may each do for some of the examples, one step after another: none of them reads what
+    /// another one writes for another example. No bit depends on it.
+    pub by_example: Vec<Range<usize>>,
+    /// Runs of short steps of which threads may each do some: none of them reads or writes what another one writes. No
+    /// bit depends on it.
+    pub alone: Vec<Range<usize>>,
     /// For each register the value of its step's circuit that it was written for: to tell where time goes.
     pub origins: Vec<Option<ValueId>>,
 }

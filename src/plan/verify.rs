@@ -1,17 +1,18 @@
 //! The verifier: what must hold of every schedule. What it finds is a bug of the planner, never a mistake of a
 //! user.
 
-use super::arena::{for_each_access, lasting, shared, spans};
+use super::arena::{are_alike, for_each_access, held, lasting, runs, shared, spans};
 use super::loops::allows_vector;
 use super::schedule::*;
+use super::share;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Positions of a loop nest that are tried one by one, where intervals do not suffice.
 const TRIED: i64 = 1 << 16;
 
 /// Checks a schedule: that every address is inside its buffer, registers are assigned once and before they are
-/// read, hints are legal, contractions stay inside their operands, and no two buffers of the arena overlap that
-/// are needed at the same time.
+/// read, hints are legal, contractions stay inside their operands, no two buffers of the arena overlap that are needed at
+/// the same time, and threads can share what they are to share.
 ///
 /// # Errors
 /// A sentence for each rule that is broken.
@@ -26,6 +27,7 @@ pub fn verify(schedule: &Schedule) -> Result<(), Vec<String>> {
     };
     check.steps(&schedule.steps);
     check.arena();
+    check.faults.extend(share::faults(schedule));
     if check.faults.is_empty() { Ok(()) } else { Err(check.faults) }
 }
 
@@ -278,8 +280,10 @@ impl Checker<'_> {
     fn arena(&mut self) {
         let lives = spans(self.schedule);
         let capacity = self.schedule.capacity as usize;
+        let runs = runs(self.schedule);
+        let buffer = |id: &BufferId| &self.schedule.buffers[id.0 as usize];
         let span = |id: &BufferId| {
-            let buffer = &self.schedule.buffers[id.0 as usize];
+            let buffer = buffer(id);
             (buffer.offset as usize, buffer.offset as usize + buffer.len_for(capacity))
         };
         let mut arena: Vec<(&BufferId, &(usize, usize))> = lives
@@ -293,7 +297,13 @@ impl Checker<'_> {
                 faults.push(format!("{a:?} ends outside the arena"));
             }
             for (b, other) in &arena[k + 1..] {
-                let together = life.0 <= other.1 && other.0 <= life.1;
+                let meet = |last: [usize; 2]| life.0 <= last[1] && other.0 <= last[0];
+                let same_place = span(a).0 == span(b).0 && are_alike(buffer(a), buffer(b));
+                let last = |last: usize| match held(&runs, last) {
+                    (_, true) if same_place => last,
+                    (held, _) => held,
+                };
+                let together = meet([last(life.1), last(other.1)]);
                 if together && span(a).0 < span(b).1 && span(b).0 < span(a).1 {
                     faults.push(format!("{a:?} and {b:?} overlap in the arena"));
                 }

@@ -7,6 +7,7 @@ use crate::codegen::{self, Module, Options};
 use crate::differentiate::differentiate;
 use crate::elaborate::model::{Model, Turn, Update};
 use crate::plan::schedule::{Region, Schedule};
+use crate::plan::share::Long;
 use crate::plan::{Home, Phase, Root, plan};
 use crate::simplify::simplify;
 use std::time::{Duration, Instant};
@@ -161,6 +162,9 @@ pub struct Setup {
     pub recompute: bool,
 }
 
+/// What is long enough for threads: some steps of a few microseconds, or one of some twenty.
+const LONG: Long = Long { some: 200_000, one: 2_000_000 };
+
 /// Simplifies, plans and compiles stages that make up one step.
 ///
 /// # Errors
@@ -183,7 +187,8 @@ pub fn build_with(stages: Vec<Stage>, setup: Setup, options: Options) -> Result<
     let simplified: Vec<Stage> = stages.into_iter().map(simplify_stage).collect();
     lap("simplify");
     let phases: Vec<Phase> = simplified.iter().map(|stage| phase(stage, setup.recompute)).collect();
-    let schedule = Schedule { dtype: setup.dtype, ..plan(&phases, setup.capacity) };
+    let long = (options.threads > 1).then_some(LONG);
+    let schedule = Schedule { dtype: setup.dtype, ..plan(&phases, setup.capacity, long) };
     lap("plan");
     let module = codegen::compile(&schedule, options)?;
     lap("codegen");

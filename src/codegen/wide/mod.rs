@@ -32,7 +32,7 @@ mod straight;
 mod unroll;
 
 pub use instructions::Instructions;
-pub use share::{Portion, Sharing};
+pub use share::{Portion, Portions, Sharing};
 
 use super::product::{self, Product};
 use super::{Options, Width, invariant, vectorise};
@@ -51,16 +51,18 @@ pub struct Function {
     /// Its text, if one was asked for.
     pub text: String,
     /// How threads share it, if they do.
-    pub sharing: Option<Sharing>,
+    pub portions: Option<Portions>,
 }
 
 /// The function of a nest; none where Cranelift's code is to be used. `accesses`: see [`vectorise::accesses`]; `within`:
-/// the variable of the recurrence around.
+/// the variable of the recurrence around; `by_example`: whether threads take some examples each through it and other
+/// steps, however short it is.
 pub fn function(
     schedule: &Schedule,
     accesses: &FxHashMap<BufferId, usize>,
     nest: &Nest,
     within: Option<Var>,
+    by_example: bool,
     options: Options,
 ) -> Option<Function> {
     let set = instructions(schedule, options)?;
@@ -71,18 +73,18 @@ pub fn function(
         Width::Chosen => (cost.is_wide(), cost.is_long()),
         Width::Wide => (true, true),
     };
-    if !wanted {
+    if !(wanted || by_example) {
         return None;
     }
     let body = invariant::move_out(schedule, &body);
     let made = |sharing: Option<Sharing>| {
         let code = lower::lower(schedule, set, &body, within, sharing.as_ref())?;
         let (bytes, text) = loops::emit(&code, set, options.listing)?;
-        Some(Function { bytes, text, sharing })
+        Some(Function { bytes, text, portions: sharing.map(|sharing| sharing.portions) })
     };
     // Of the nest as it is planned: written out it has other accesses.
     let private = || vectorise::private(schedule, accesses, &nest.body);
-    let shared = options.threads > 1 && long;
+    let shared = options.threads > 1 && (long || by_example);
     let sharing = if shared { Sharing::of(schedule, set, &private(), &body) } else { None };
     sharing.and_then(|sharing| made(Some(sharing))).or_else(|| made(None))
 }
@@ -119,7 +121,7 @@ pub fn whole(
         straight.append(&code)?;
     }
     let (bytes, text) = loops::emit(&straight.finish(), set, options.listing)?;
-    Some(Function { bytes, text, sharing: None })
+    Some(Function { bytes, text, portions: None })
 }
 
 /// The instructions of wide vectors, if a schedule's numbers have them.

@@ -17,21 +17,33 @@ pub struct Portion {
     pub begin: u64,
     /// How many.
     pub count: u64,
-    /// Memory of this call's own: [`Sharing::scratch`] numbers.
+    /// Memory of this call's own: [`Portions::scratch`] numbers.
     pub scratch: *mut u8,
 }
+
+/// Into which portions a function can be divided.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Portions {
+    /// How many iterations all of them have together.
+    pub extent: Extent,
+    /// All portions but the last have a multiple of so many iterations.
+    pub unit: u32,
+    /// Numbers of 32 bits of memory of its own that a call needs.
+    pub scratch: u32,
+    /// How many a thread: of several, none waits long for another one; of one, nothing is done twice.
+    pub each: u32,
+}
+
+/// Portions of a nest a thread.
+const EACH: u32 = 4;
 
 /// How calls share a nest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sharing {
     /// The variable of the outermost loop.
     pub var: Var,
-    /// How far that runs.
-    pub extent: Extent,
-    /// All portions but the last have a multiple of so many iterations.
-    pub unit: u32,
-    /// Numbers of memory of its own that a call needs.
-    pub scratch: u32,
+    /// Of its iterations.
+    pub portions: Portions,
     /// Where an array lies in it.
     own: Vec<(BufferId, u32)>,
 }
@@ -60,7 +72,8 @@ impl Sharing {
         }
         let in_lanes = super::runs_in_lanes(schedule, *var, *extent, inside);
         let unit = if in_lanes { set.lanes() as u32 } else { 1 };
-        let sharing = Sharing { var: *var, extent: *extent, unit, scratch, own };
+        let portions = Portions { extent: *extent, unit, scratch, each: EACH };
+        let sharing = Sharing { var: *var, portions, own };
         sharing.iterations_apart(schedule, inside).then_some(sharing)
     }
 

@@ -1,6 +1,6 @@
 //! Hand-built circuits, with their schedules to read.
 
-use super::harness::{check, class_slot, homes, output, slot};
+use super::harness::{SHARED, check, class_slot, homes, output, slot};
 use crate::circuit::view::{Affine, View};
 use crate::circuit::{
     AxisSet, Circuit, F64, Gate, Leaf, Named, Reducer, Shape, SlotRole, StepValue, ValueId, gates,
@@ -249,7 +249,7 @@ fn adam_is_one_pass_in_place() {
         root("v'", next_v, Region::Moments(0), 37),
     ];
     // The square of the second moment is of no interest, so the moment is made positive by its own update only.
-    let schedule = crate::plan::plan(&[phase(&circuit, roots)], 4);
+    let schedule = crate::plan::plan(&[phase(&circuit, roots)], 4, None);
     crate::plan::verify::verify(&schedule).unwrap();
     snapshot("adam", &schedule);
     assert_eq!((schedule.steps.len(), schedule.arena), (1, 0));
@@ -425,4 +425,43 @@ fn long_chains_are_one_loop_and_no_deep_recursion() {
     }
     let schedule = check(&phase(&circuit, vec![output(0, y)]), 11);
     assert_eq!((schedule.steps.len(), schedule.arena), (1, 0));
+}
+
+/// Examples are taken through both layers, forward and back; the gradients of the weights, which are sums over them, come
+/// last, none of which needs another one.
+#[test]
+fn what_threads_share_at_once_stands_together() {
+    let mut circuit = Circuit::new();
+    let c = &mut circuit;
+    let x = slot(c, "x", SlotRole::Input, Shape::per_example([4]));
+    let [w0, w1] = [("w0", [4, 4]), ("w1", [4, 4])]
+        .map(|(name, dims)| slot(c, name, SlotRole::Param, Shape::shared(dims)));
+    let [b0, b1] =
+        [("b0", [4]), ("b1", [4])].map(|(name, dims)| slot(c, name, SlotRole::Param, Shape::shared(dims)));
+    let h = dense(c, w0, b0, x);
+    let h = c.gate(gates::SQRT, &[h]);
+    let z = dense(c, w1, b1, h);
+    let [w1_bar, b1_bar, h_bar] = dense_backward(c, w1, h, z);
+    let [w0_bar, b0_bar, _] = dense_backward(c, w0, x, h_bar);
+    let gradients =
+        [("w0_bar", w0_bar, 0), ("b0_bar", b0_bar, 16), ("w1_bar", w1_bar, 20), ("b1_bar", b1_bar, 36)];
+    let roots: Vec<Root> = gradients.map(|(name, value, at)| root(name, value, Region::Gradients, at)).into();
+    let phase = phase(&circuit, roots);
+    let schedule = crate::plan::plan(std::slice::from_ref(&phase), 4, Some(SHARED));
+    crate::plan::verify::verify(&schedule).unwrap();
+    let headings = |run: &std::ops::Range<usize>| {
+        let steps = schedule.steps[run.clone()].iter();
+        steps.map(|step| crate::plan::print::heading(&schedule, step)).collect::<Vec<_>>()
+    };
+    let [by_example] = &schedule.by_example[..] else { panic!("one run: {:?}", schedule.by_example) };
+    let [alone] = &schedule.alone[..] else { panic!("one run: {:?}", schedule.alone) };
+    assert_eq!((by_example.start, by_example.end, alone.end), (0, alone.start, schedule.steps.len()));
+    // A step that gives a gradient is called by its name, one on the way by that of a part of it.
+    let gives = |step: &String| step.split([',', ':']).next().is_some_and(|name| !name.contains('.'));
+    assert!(!headings(by_example).iter().any(gives), "{:?}", headings(by_example));
+    assert!(headings(alone).iter().all(gives), "{:?}", headings(alone));
+    let text = print(&schedule);
+    assert!(text.contains("each thread for some of the examples"), "{text}");
+    assert!(text.contains("each thread some of them"), "{text}");
+    check(&phase, 1);
 }

@@ -162,3 +162,38 @@ fn contractions_that_leave_their_operands_are_found() {
     });
     assert!(text.contains("reaches (0, 4) of 4 in square"), "{text}");
 }
+
+#[test]
+fn steps_that_threads_cannot_share() {
+    let needs = found(|schedule| schedule.alone.push(0..2));
+    assert_eq!(needs, "step 2 needs one of those that run at the same time");
+    let whole = found(|schedule| schedule.by_example.push(1..2));
+    assert_eq!(whole, "step 2 does not work on each example apart");
+}
+
+/// Within a run of steps that threads share at once, memory is free only when the run ends.
+#[test]
+fn memory_that_another_thread_may_still_need() {
+    let overlap = |schedule: &mut Schedule| {
+        // The last step reads a third array, which takes the first one's place.
+        let third = Buffer { name: "third".into(), ..schedule.buffers[1].clone() };
+        schedule.buffers.push(third);
+        let mut last = schedule.steps[2].clone();
+        let Step::Nest(nest) = &mut last else { panic!("a nest") };
+        let Stmt::For { var, body, .. } = &mut nest.body[0] else { panic!("a loop") };
+        *var = Var(3);
+        body.truncate(1);
+        let at = Address { buffer: BufferId(4), at: Linear::var(Var(3)) };
+        body[0] = Stmt::Let { reg: Reg(6), op: Op::Number(1.0), args: vec![] };
+        body.push(Stmt::Store { at, value: Reg(6) });
+        schedule.steps.push(last);
+    };
+    let mut schedule = sound();
+    overlap(&mut schedule);
+    verify(&schedule).unwrap();
+    let shared = found(|schedule| {
+        overlap(schedule);
+        schedule.alone.push(1..4);
+    });
+    assert!(shared.contains("overlap in the arena"), "{shared}");
+}

@@ -6,10 +6,14 @@ use crate::interpret::{Array, Bindings, evaluate};
 use crate::plan::interpret::{self, Record};
 use crate::plan::memory::Memory;
 use crate::plan::schedule::{Region, Schedule, StepScalar};
+use crate::plan::share::Long;
 use crate::plan::verify::verify;
 use crate::plan::{Home, Phase, Root, plan};
 
 pub const CAPACITY: u32 = 6;
+
+/// Threads share whatever they can share at once.
+pub const SHARED: Long = Long { some: 0, one: u64::MAX };
 
 /// A slot, of numbers or (with `classes`) of integers below a bound.
 pub fn slot(circuit: &mut Circuit, name: &str, role: SlotRole, shape: crate::circuit::Shape) -> ValueId {
@@ -77,9 +81,9 @@ pub struct Run {
 }
 
 /// Fills slots with numbers, plans the phase and runs it.
-pub fn run(phase: &Phase, n: usize, seed: u64) -> Run {
+pub fn run(phase: &Phase, n: usize, seed: u64, long: Option<Long>) -> Run {
     let circuit = phase.circuit;
-    let schedule = plan(std::slice::from_ref(phase), CAPACITY);
+    let schedule = plan(std::slice::from_ref(phase), CAPACITY, long);
     if let Err(faults) = verify(&schedule) {
         panic!("{}\n{}", faults.join("\n"), crate::plan::print::print(&schedule));
     }
@@ -112,11 +116,13 @@ pub fn run(phase: &Phase, n: usize, seed: u64) -> Run {
     Run { schedule, memory, bindings }
 }
 
-/// Runs a phase for several sizes of the batch and holds every root against the circuit.
+/// Runs a phase for several sizes of the batch, planned for threads and for one, and holds every root against the
+/// circuit; gives the schedule for one.
 pub fn check(phase: &Phase, seed: u64) -> Schedule {
     let mut schedule = Schedule::default();
-    for n in [1, 3, CAPACITY as usize] {
-        let run = run(phase, n, seed);
+    let sizes = [1, 3, CAPACITY as usize];
+    for (n, long) in sizes.map(|n| (n, Some(SHARED))).into_iter().chain(sizes.map(|n| (n, None))) {
+        let run = run(phase, n, seed, long);
         let wanted: Vec<ValueId> = phase.roots.iter().map(|root| root.value).collect();
         let expected = evaluate(phase.circuit, &wanted, &run.bindings);
         for (root, expected) in phase.roots.iter().zip(expected) {

@@ -1,6 +1,6 @@
 //! Random small circuits of all kinds of node, the same in every run.
 
-use super::harness::{CAPACITY, Numbers, check, class_slot, homes, output, slot};
+use super::harness::{CAPACITY, Numbers, SHARED, check, class_slot, homes, output, slot};
 use crate::circuit::recurrence::check as check_recurrence;
 use crate::circuit::view::{Affine, Guard, View};
 use crate::circuit::{
@@ -349,10 +349,11 @@ fn draw(seed: u64) -> (Circuit, Vec<Root>) {
     (grower.circuit, roots)
 }
 
-/// The plan of a random circuit, for tests of what runs schedules.
+/// The plan of a random circuit, for tests of what runs schedules: every other one for threads.
 pub fn schedule(seed: u64) -> Schedule {
     let (circuit, roots) = draw(seed);
-    plan(&[Phase { circuit: &circuit, homes: homes(&circuit), roots, recompute: false }], CAPACITY)
+    let phase = Phase { circuit: &circuit, homes: homes(&circuit), roots, recompute: false };
+    plan(&[phase], CAPACITY, (seed % 2 == 1).then_some(SHARED))
 }
 
 fn try_one(seed: u64) {

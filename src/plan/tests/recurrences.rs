@@ -1,6 +1,6 @@
 //! Circuits with recurrences, built by hand.
 
-use super::harness::{CAPACITY, check, class_slot, homes, output, slot};
+use super::harness::{CAPACITY, SHARED, check, class_slot, homes, output, slot};
 use crate::circuit::view::{Affine, Guard, View};
 use crate::circuit::{
     AxisSet, Circuit, F64, Gate, Leaf, Named, Reducer, Shape, SlotRole, StepValue, ValueId, Variable, gates,
@@ -363,15 +363,17 @@ fn phase((circuit, roots): &Sample) -> Phase<'_> {
     Phase { circuit, homes: homes(circuit), roots: roots.clone(), recompute: false }
 }
 
-/// The plans of all of them, for tests of what runs schedules.
+/// The plans of all of them, for one thread and for some, for tests of what runs schedules.
 pub fn schedules() -> Vec<(&'static str, Schedule)> {
-    let planned = |(name, sample): (_, Sample)| (name, plan(&[phase(&sample)], CAPACITY));
-    samples().into_iter().map(planned).collect()
+    let planned = |(name, sample): (_, Sample)| {
+        [None, Some(SHARED)].map(|long| (name, plan(&[phase(&sample)], CAPACITY, long)))
+    };
+    samples().into_iter().flat_map(planned).collect()
 }
 
 /// The plan of a gated recurrent unit, for measurements.
 pub fn gru_schedule(extents: [u32; 3], capacity: u32) -> Schedule {
-    plan(&[phase(&gru(extents))], capacity)
+    plan(&[phase(&gru(extents))], capacity, None)
 }
 
 #[test]
@@ -398,7 +400,7 @@ fn recurrences(schedule: &Schedule) -> usize {
 
 #[test]
 fn a_gated_recurrent_unit_forward_and_backward() {
-    let schedule = plan(&[phase(&gru([4, 3, 5]))], CAPACITY);
+    let schedule = plan(&[phase(&gru([4, 3, 5]))], CAPACITY, None);
     snapshot("gru", &schedule);
     let outside = schedule.steps.iter().filter(|step| matches!(step, Step::Contract(_))).count();
     assert_eq!(
@@ -411,7 +413,7 @@ fn a_gated_recurrent_unit_forward_and_backward() {
 #[test]
 fn the_plan_does_not_grow_with_the_length() {
     let steps = |extent| {
-        let schedule = plan(&[phase(&gru([extent, 3, 5]))], CAPACITY);
+        let schedule = plan(&[phase(&gru([extent, 3, 5]))], CAPACITY, None);
         let mut count = 0;
         schedule.steps.iter().for_each(|step| step.for_each_leaf(&mut |_| count += 1));
         count
