@@ -680,6 +680,14 @@ fn threads_change_no_bit() {
         numbers(&file)
     };
     assert_eq!(run("1"), run("2"));
+    // Nor what is told of a step, in whatever order threads do it.
+    let step = |threads: &str| {
+        let text = printed(&["run", "examples/digits.nn", "--epochs", "1", "--threads", threads]);
+        let line =
+            text.lines().find(|line| line.contains("kept for the backward pass")).expect("a line of it");
+        line.split("; compiled").next().map(str::to_string)
+    };
+    assert_eq!(step("1"), step("2"));
     let (code, _) = refused(&["run", &model, "--threads", "0"]);
     assert_eq!(code, 2);
 }

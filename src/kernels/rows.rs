@@ -62,6 +62,11 @@ impl Rows {
         Rows { places, copied, lanes, apart }
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
     /// Whether rows that lie so far apart along `k` are copied for so many panels, if the copy is not too long.
     pub fn are_copied(stride: i64, panels: usize) -> bool {
         stride.unsigned_abs() >= FAR && panels >= LEAST_PANELS

@@ -319,20 +319,30 @@ impl Task {
         self.apart.filter(|apart| threads > 1 && apart.blocks >= 2 * threads)
     }
 
-    /// Whether the results of some examples can be computed apart from others', and if so, of which number of examples the
+    /// Whether threads gain by computing the results of some examples each, and if so, of which number of examples the
     /// first one must be a multiple: a vector does not hold results of both.
     pub fn by_example(&self) -> Option<u32> {
         let [rows, columns] = self.counts;
-        let batch_first = || self.batch.first().is_some_and(|axis| axis.extent == Extent::Batch);
-        if rows.batch || batch_first() {
-            return Some(1);
-        }
         let vectors = &self.columns.vectors;
-        let last = vectors.last().filter(|_| columns.batch)?;
+        let ends = vectors.last().map_or(0, |last| last.first + last.count);
+        if rows.batch {
+            return self.gains_by_example(self.rows.len(), ends, self.columns.packed).then_some(1);
+        }
+        if !columns.batch {
+            return self.batch.first().is_some_and(|axis| axis.extent == Extent::Batch).then_some(1);
+        }
         let begins = |column: usize| vectors.binary_search_by_key(&column, |vector| vector.first).is_ok();
-        let suits =
-            |unit: &u32| (0..last.first + last.count).step_by(columns.each * *unit as usize).all(begins);
-        (0..=MOST_LANES.ilog2()).map(|bits| 1 << bits).find(suits)
+        let suits = |unit: &u32| (0..ends).step_by(columns.each * *unit as usize).all(begins);
+        let unit = (0..=MOST_LANES.ilog2()).map(|bits| 1 << bits).find(suits);
+        unit.filter(|_| self.gains_by_example(ends, self.rows.len(), self.rows.width().is_some()))
+    }
+
+    /// Whether it takes no longer to copy the operand that is `common` to all examples once more, if it is copied, than to
+    /// get what another thread has computed of the other one and what it reads of the result: about half as long an
+    /// element, as was measured.
+    fn gains_by_example(&self, own: usize, common: usize, copied: bool) -> bool {
+        let along = count(&self.k, 1);
+        !copied || common * along <= 2 * own * (common + along)
     }
 
     /// Elements of scratch memory that computing the results of some examples needs.

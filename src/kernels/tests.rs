@@ -96,6 +96,15 @@ fn what_can_be_computed_by_example() {
         check(&columns, [3 * 30, 24 * 30, 3 * 24], n, 24);
         check(&apart, [24 * 210, 24 * 150, 24 * 35], n, 24);
     }
+    // What all examples read is too large to be packed by each thread for so few of them.
+    let of_width = |wide: u32, batch: u32| {
+        let k = vec![axis(Fixed(784), 1, 1, 0)];
+        let columns = vec![axis(Fixed(wide), 0, 784, 1)];
+        let product = bare(vec![axis(Batch, 784, 0, i64::from(wide))], columns, k);
+        Task::prepare_for::<f32>(&product, batch, Variant::Portable).by_example()
+    };
+    let gain = [(512, 128), (512, 512), (20, 128)].map(|(wide, batch)| of_width(wide, batch).is_some());
+    assert_eq!(gain, [false, true, true]);
     // A sum over the examples.
     let sum = bare(vec![axis(Fixed(9), 1, 0, 4)], vec![axis(Fixed(4), 0, 1, 1)], vec![axis(Batch, 9, 4, 0)]);
     assert_eq!(units(&sum), None);

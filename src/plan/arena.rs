@@ -78,18 +78,18 @@ fn lives(schedule: &Schedule) -> Vec<Life> {
     lives
 }
 
-/// How many numbers of the arena are needed both before and after the first step that writes the loss or a gradient, for
-/// a batch of `n`: what a backward pass keeps of the forward one. None where nothing is logged.
-pub(super) fn kept(schedule: &Schedule, n: usize) -> usize {
+/// The buffers of the arena that are needed both before and after the first step that writes the loss or a gradient: what
+/// a backward pass keeps of the forward one. None where nothing is logged.
+pub(super) fn kept(schedule: &Schedule) -> Vec<BufferId> {
     let buffer = |id: BufferId| &schedule.buffers[id.0 as usize];
     let spans = spans(schedule);
     let ends = |id: BufferId| matches!(buffer(id).region, Region::Log | Region::Gradients);
     let ends = spans.iter().filter(|&(&id, _)| ends(id)).map(|(_, span)| span.0);
-    let Some(loss) = ends.min() else { return 0 };
+    let Some(loss) = ends.min() else { return vec![] };
     let kept = spans
         .iter()
         .filter(|&(&id, &(first, last))| buffer(id).region == Region::Arena && first < loss && loss < last);
-    kept.map(|(&id, _)| buffer(id).len_for(n)).sum()
+    kept.map(|(&id, _)| id).collect()
 }
 
 /// From which step to which each buffer is needed, the steps in the bodies of recurrences counted one by one. What

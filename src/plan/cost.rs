@@ -1,6 +1,5 @@
 //! What a step costs, counted from its schedule.
 
-use super::arena;
 use super::contraction;
 use super::schedule::{Contract, Extent, Op, Reg, Schedule, Step, Stmt};
 use crate::circuit::{ValueId, expansions, machine};
@@ -20,7 +19,8 @@ pub struct Cost {
 pub fn cost(schedule: &Schedule, n: usize) -> Cost {
     let mut total = Cost::default();
     schedule.steps.iter().for_each(|step| count(schedule, step, 1, n, &mut total));
-    total.kept = arena::kept(schedule, n) as u64;
+    let kept = schedule.kept.iter().map(|id| schedule.buffers[id.0 as usize].len_for(n) as u64);
+    total.kept = kept.sum();
     // Counted in numbers so far.
     let size = schedule.dtype.size() as u64;
     Cost { bytes: total.bytes * size, kept: total.kept * size, ..total }

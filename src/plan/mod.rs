@@ -110,6 +110,7 @@ pub fn plan(phases: &[Phase], capacity: u32, long: Option<Long>) -> Schedule {
     }
     choices::write_out(&mut schedule, &mut tables.fresh);
     loops::finish(&mut schedule);
+    schedule.kept = arena::kept(&schedule);
     if let Some(long) = long {
         share::arrange(&mut schedule, long);
     }

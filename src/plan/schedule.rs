@@ -79,6 +79,9 @@ pub struct Schedule {
     /// Runs of short steps of which threads may each do some: none of them reads or writes what another one writes. No
     /// bit depends on it.
     pub alone: Vec<Range<usize>>,
+    /// Arrays of the arena that hold something when the loss is known, if steps run in the order of the circuits: what the
+    /// backward pass keeps of the forward one.
+    pub kept: Vec<BufferId>,
     /// For each register the value of its step's circuit that it was written for: to tell where time goes.
     pub origins: Vec<Option<ValueId>>,
 }
