@@ -74,7 +74,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// Steps with their tasks, of which there is one, or none, for each step that is no recurrence; functions that are
-    /// made already are added to `made`: nests without Cranelift, and what threads do by example.
+    /// made already are added to `made`: nests without Cranelift, and what threads share at once.
     pub fn prepare(
         &mut self,
         tasks: &mut std::slice::Iter<'a, Option<Task>>,

@@ -18,7 +18,7 @@ pub struct Operands {
     pub record: Value,
     /// Numbers of the batch's examples.
     pub examples: Value,
-    /// What kernels work with.
+    /// What kernels work with; in a function that threads share, a [`super::wide::Portion`].
     pub equipment: Value,
     /// The element that the recurrence around is at; anything outside of recurrences.
     pub element: Value,

@@ -66,7 +66,7 @@ pub struct Options {
     pub listing: bool,
     /// Whether the time of each step is taken, for [`Module::laps`]: it costs time itself.
     pub profile: bool,
-    /// Threads that share each product that is long enough for it.
+    /// Threads that share what is long enough for it.
     pub threads: usize,
     /// Whether to do without the processor's fused multiply-add, even if it has one.
     pub without_fma: bool,
@@ -85,6 +85,14 @@ pub enum Width {
     Chosen,
     /// Those wherever that is possible: to test it.
     Wide,
+}
+
+impl Options {
+    /// The instructions that nests on numbers of a type can be made of in wide vectors, if there are any.
+    pub fn wide(&self, dtype: Dtype) -> Option<Instructions> {
+        let possible = dtype == Dtype::F32 && !self.without_fma && self.width != Width::Narrow;
+        self.instructions.filter(|_| possible)
+    }
 }
 
 impl Default for Options {

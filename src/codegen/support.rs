@@ -80,7 +80,7 @@ pub unsafe extern "C" fn contract_by_example<T: Real>(
     }
 }
 
-/// See [`kernels::contract_by_example`]: all examples, with the memory of a portion.
+/// See [`kernels::contract_alone`]: with the memory of a portion.
 ///
 /// # Safety
 /// As there.
@@ -146,10 +146,10 @@ pub unsafe extern "C" fn gate<T: Real>(number: u64, place: *mut T) {
     unsafe { place.copy_from_nonoverlapping(results.as_ptr(), lanes) }
 }
 
-/// A function of which calls run portions: that of a nest in wide vectors, or of steps by example.
+/// A function of which calls run portions: that of a nest in wide vectors, or of steps that threads share at once.
 type Shared = unsafe extern "C" fn(*mut *mut u8, u64, *const u32, *const u32, *const Portion, u64);
 
-/// What all portions of a nest have in common.
+/// What all portions have in common.
 struct Whole {
     function: Shared,
     regions: *mut *mut u8,
@@ -162,7 +162,8 @@ struct Whole {
     bytes: usize,
 }
 
-// SAFETY: portions write to different memory, and read none that another one writes: see `wide::Sharing`.
+// SAFETY: portions write to different memory, and read none that another one writes: see `wide::Sharing` and
+// `Schedule::by_example`.
 unsafe impl Sync for Whole {}
 
 impl Whole {
@@ -179,11 +180,10 @@ impl Whole {
     }
 }
 
-/// Has threads run the iterations of a nest's outermost loop, `length` of them, in portions of whole units, while they
-/// gain by that, `each` so many. How many there are changes no bit: iterations do not touch one another's memory.
+/// Has threads run a function's iterations, `length` of them, in portions of whole units, while they gain by that, `each` so many. How many there are changes no bit: iterations do not touch one another's memory.
 ///
 /// # Safety
-/// The function is that of a nest that threads can share, with its own operands; the equipment has `scratch` numbers of
+/// The function is one that threads can share, with its own operands; the equipment has `scratch` numbers of
 /// 32 bits for each thread; nothing else uses it.
 pub unsafe extern "C" fn share(
     function: Shared,
@@ -201,13 +201,19 @@ pub unsafe extern "C" fn share(
     // SAFETY: the caller's promises.
     let equipment = unsafe { &mut *equipment };
     let bytes = own_bytes(scratch as usize);
-    equipment.shared(function as usize, length, |scratch: *mut u8, pool| {
-        let whole = Whole { function, regions, n, record, examples, element, scratch, bytes };
+    let units = length.div_ceil(unit);
+    let whole = |scratch: *mut u8| Whole { function, regions, n, record, examples, element, scratch, bytes };
+    if each == 0 || units == 1 {
+        // SAFETY: this is the only call.
+        return equipment.alone(|scratch| unsafe { whole(scratch).run(0, 0, length) });
+    }
+    // How long it takes may depend on both.
+    equipment.shared(function as usize, n << 32 | length, |scratch: *mut u8, pool| {
+        let whole = whole(scratch);
         let Some(pool) = pool else {
             // SAFETY: this is the only call.
             return unsafe { whole.run(0, 0, length) };
         };
-        let units = length.div_ceil(unit);
         let parts = units.min(pool.threads() as u64 * each);
         let first = |part: u64| (units * part / parts * unit).min(length);
         let whole = &whole;

@@ -53,7 +53,7 @@ impl Default for Gain {
 impl Gains {
     /// Runs a piece of work, by all threads if that is faster: `work` is told, and tells, if all threads worked, the
     /// seconds that the caller would have taken alone. The piece has a number of its own, as its
-    /// address, and is as long each time it comes with the same `length`.
+    /// address, and is as long each time it comes with the same `length`, which may tell of anything that it depends on.
     pub fn run(&mut self, piece: usize, length: u64, work: impl FnOnce(bool) -> Option<f64>) {
         let gain = self.pieces.entry((piece, length)).or_default();
         let start = Instant::now();

@@ -158,11 +158,13 @@ impl Pool {
         for (number, Apart(share)) in shared.seats[..threads].iter().enumerate() {
             // SAFETY: no part is taken between rounds.
             unsafe { *share.work.get() = Some(work) };
-            let [first, end] = [number, number + 1].map(|number| (parts * number / threads) as u32);
+            let [first, end] = [number, number + 1].map(|number| (parts * number).div_ceil(threads) as u32);
             share.open.store(Open { first, end }.number(), SeqCst);
         }
         for ((thread, _), Apart(share)) in workers.iter().zip(&shared.seats[1..]) {
-            if share.asleep.load(SeqCst) && share.asleep.swap(false, SeqCst) {
+            // Whoever has no share comes only if awake.
+            let has_some = !Open::of(share.open.load(Relaxed)).is_empty();
+            if has_some && share.asleep.load(SeqCst) && share.asleep.swap(false, SeqCst) {
                 thread.unpark();
             }
         }

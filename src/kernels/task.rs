@@ -13,7 +13,7 @@ const PAGE: u64 = 1024;
 pub(super) const NONE: ContractAxis = ContractAxis { extent: Extent::Fixed(1), a: 0, b: 0, out: 0 };
 /// Operations from which on threads are called: over ten microseconds of one of them, as on a machine that others share
 /// a thread may take some to come.
-const LONG: usize = 300_000;
+const LONG: usize = 1_500_000;
 /// Bytes of a result that is not expected in the nearest cache.
 const FAR: usize = 1 << 15;
 /// Elements of `k` while which memory that is asked for may come.
@@ -330,6 +330,9 @@ impl Task {
         }
         if !columns.batch {
             return self.batch.first().is_some_and(|axis| axis.extent == Extent::Batch).then_some(1);
+        }
+        if ends == 0 {
+            return None;
         }
         let begins = |column: usize| vectors.binary_search_by_key(&column, |vector| vector.first).is_ok();
         let suits = |unit: &u32| (0..ends).step_by(columns.each * *unit as usize).all(begins);

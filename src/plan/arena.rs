@@ -1,4 +1,5 @@
-//! Where the buffers of the arena lie: no two overlap that are needed at the same time.
+//! Where the buffers of the arena lie: no two overlap that are needed at the same time, but for those of which threads
+//! need different examples.
 
 use super::schedule::{Address, Buffer, BufferId, Linear, Recur, Region, Schedule, Step, Stmt};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -30,7 +31,20 @@ struct Placed {
 /// that are still needed. Within a run of steps by example it takes the place of one like it, or one that is free all the
 /// while.
 pub(super) fn lay_out(schedule: &mut Schedule) {
-    let runs = runs(schedule);
+    for (buffer, at, len) in places(schedule) {
+        schedule.buffers[buffer].offset = u32::try_from(at).expect("an arena below 2^32 elements");
+        schedule.arena = schedule.arena.max(at + len);
+    }
+}
+
+/// Elements of the arena as [`lay_out`] would lay it out.
+pub(super) fn length(schedule: &Schedule) -> usize {
+    places(schedule).into_iter().map(|(_, at, len)| at + len).max().unwrap_or(0)
+}
+
+/// Buffers of the arena, where each begins, and its length.
+fn places(schedule: &Schedule) -> Vec<(usize, usize, usize)> {
+    let (mut places, runs) = (vec![], runs(schedule));
     let mut placed: Vec<Placed> = vec![];
     for life in lives(schedule) {
         placed.retain(|other| other.held.0 >= life.first);
@@ -45,9 +59,9 @@ pub(super) fn lay_out(schedule: &mut Schedule) {
         };
         let position = placed.partition_point(|other| other.at < at);
         placed.insert(position, Placed { at, life, held: held(&runs, life.last) });
-        schedule.buffers[life.buffer].offset = u32::try_from(at).expect("an arena below 2^32 elements");
-        schedule.arena = schedule.arena.max(at + life.len);
+        places.push((life.buffer, at, life.len));
     }
+    places
 }
 
 /// The start of the smallest gap that is long enough; the end if there is none.

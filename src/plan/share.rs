@@ -7,15 +7,41 @@
 //! over examples go after them. Of those, the short ones that do not need each other are put next to each other too, so
 //! that each thread does some of them.
 
-use super::arena::{for_each_access, in_statement};
+use super::arena::{self, for_each_access, in_statement};
 use super::cost;
 use super::schedule::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::ops::Range;
 
+/// Short steps that are one function at most: to make a long one takes more than in proportion.
+const MOST_TOGETHER: usize = 64;
+/// How much more of the arena the order may take.
+const MORE_MEMORY: usize = 2;
+
 /// Brings steps into an order in which threads share many at once, and notes which, where they do so much that threads
-/// gain by it.
+/// gain by it, and do not need too much memory for it.
 pub(super) fn arrange(schedule: &mut Schedule, long: Long) {
+    let (before, order) = (arena::length(schedule), order(schedule, long));
+    let Order { steps: order, by_example, alone, .. } = order;
+    reorder(schedule, &order);
+    (schedule.by_example, schedule.alone) = (by_example, alone);
+    if arena::length(schedule) > (MORE_MEMORY * before).min(u32::MAX as usize) {
+        let mut back = vec![0; order.len()];
+        order.iter().enumerate().for_each(|(at, &k)| back[k] = at);
+        reorder(schedule, &back);
+        (schedule.by_example, schedule.alone) = (vec![], vec![]);
+    }
+}
+
+/// Puts the steps of these numbers in this order.
+fn reorder(schedule: &mut Schedule, order: &[usize]) {
+    let mut steps: Vec<Option<Step>> = std::mem::take(&mut schedule.steps).into_iter().map(Some).collect();
+    schedule.steps = order.iter().map(|&k| steps[k].take().expect("each step once")).collect();
+    schedule.phases = order.iter().map(|&k| schedule.phases[k]).collect();
+}
+
+/// The order in which threads share many steps at once.
+fn order(schedule: &Schedule, long: Long) -> Order<'_> {
     let apart = Apart { schedule, leaves: leaves(schedule) };
     let mut order = Order { schedule, long, steps: vec![], by_example: vec![], alone: vec![] };
     let mut open = Open::default();
@@ -32,11 +58,7 @@ pub(super) fn arrange(schedule: &mut Schedule, long: Long) {
         open.here_touched.add(touched);
     }
     order.close(open);
-    let Order { steps: order, by_example, alone, .. } = order;
-    let mut steps: Vec<Option<Step>> = std::mem::take(&mut schedule.steps).into_iter().map(Some).collect();
-    schedule.steps = order.iter().map(|&k| steps[k].take().expect("each step once")).collect();
-    schedule.phases = order.iter().map(|&k| schedule.phases[k]).collect();
-    (schedule.by_example, schedule.alone) = (by_example, alone);
+    order
 }
 
 /// What is wrong with the runs of steps that threads share at once: those by example touch what belongs to other
@@ -152,12 +174,14 @@ impl Order<'_> {
             !matches!(self.schedule.steps[k], Step::Recur(_)) && self.operations(k) < self.long.one
         };
         let (short, long): (Vec<usize>, Vec<usize>) = steps.into_iter().partition(is_short);
-        let operations = || short.iter().map(|&k| self.operations(k));
-        let (all, longest) = (operations().sum::<u64>(), operations().max().unwrap_or(0));
         self.steps.extend(long);
-        let run = self.run(short);
-        if all >= self.long.some && 2 * longest <= all {
-            self.alone.push(run);
+        for short in short.chunks(MOST_TOGETHER) {
+            let operations = || short.iter().map(|&k| self.operations(k));
+            let (all, longest) = (operations().sum::<u64>(), operations().max().unwrap_or(0));
+            let run = self.run(short.to_vec());
+            if all >= self.long.some && 2 * longest <= all {
+                self.alone.push(run);
+            }
         }
     }
 }

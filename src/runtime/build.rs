@@ -187,7 +187,8 @@ pub fn build_with(stages: Vec<Stage>, setup: Setup, options: Options) -> Result<
     let simplified: Vec<Stage> = stages.into_iter().map(simplify_stage).collect();
     lap("simplify");
     let phases: Vec<Phase> = simplified.iter().map(|stage| phase(stage, setup.recompute)).collect();
-    let long = (options.threads > 1).then_some(LONG);
+    // Only nests in wide vectors can be called for some examples.
+    let long = (options.threads > 1 && options.wide(setup.dtype).is_some()).then_some(LONG);
     let schedule = Schedule { dtype: setup.dtype, ..plan(&phases, setup.capacity, long) };
     lap("plan");
     let module = codegen::compile(&schedule, options)?;

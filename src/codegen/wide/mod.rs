@@ -36,7 +36,6 @@ pub use share::{Portion, Portions, Sharing};
 
 use super::product::{self, Product};
 use super::{Options, Width, invariant, vectorise};
-use crate::circuit::Dtype;
 use crate::plan::schedule::*;
 use crate::plan::walk;
 use rustc_hash::FxHashMap;
@@ -65,7 +64,7 @@ pub fn function(
     by_example: bool,
     options: Options,
 ) -> Option<Function> {
-    let set = instructions(schedule, options)?;
+    let set = options.wide(schedule.dtype)?;
     let body = unroll::unroll(schedule, accesses, &nest.body);
     let cost = cost::cost(schedule, set, nest, &body);
     let (wanted, long) = match options.width {
@@ -86,7 +85,9 @@ pub fn function(
     let private = || vectorise::private(schedule, accesses, &nest.body);
     let shared = options.threads > 1 && (long || by_example);
     let sharing = if shared { Sharing::of(schedule, set, &private(), &body) } else { None };
-    sharing.and_then(|sharing| made(Some(sharing))).or_else(|| made(None))
+    let by_itself = |sharing: Sharing| if long { sharing } else { sharing.only_with_others() };
+    let shared = sharing.and_then(|sharing| made(Some(by_itself(sharing))));
+    if wanted { shared.or_else(|| made(None)) } else { shared }
 }
 
 /// Operations up to which a step is one function without loops: at twice as many as the nearest cache holds of code it
@@ -102,7 +103,7 @@ pub fn whole(
     accesses: &FxHashMap<BufferId, usize>,
     options: Options,
 ) -> Option<Function> {
-    let set = instructions(schedule, options)?;
+    let set = options.wide(schedule.dtype)?;
     let schedule = &schedule.of_whole_batches();
     let mut straight = Straight::new(schedule, set.lanes(), MOST_STRAIGHT);
     for step in &schedule.steps {
@@ -122,12 +123,6 @@ pub fn whole(
     }
     let (bytes, text) = loops::emit(&straight.finish(), set, options.listing)?;
     Some(Function { bytes, text, portions: None })
-}
-
-/// The instructions of wide vectors, if a schedule's numbers have them.
-fn instructions(schedule: &Schedule, options: Options) -> Option<Instructions> {
-    let possible = schedule.dtype == Dtype::F32 && !options.without_fma && options.width != Width::Narrow;
-    options.instructions.filter(|_| possible)
 }
 
 /// Whether a loop runs in lanes, if none around does: the innermost that can.

@@ -30,7 +30,8 @@ pub struct Portions {
     pub unit: u32,
     /// Numbers of 32 bits of memory of its own that a call needs.
     pub scratch: u32,
-    /// How many a thread: of several, none waits long for another one; of one, nothing is done twice.
+    /// How many a thread: of several, none waits long for another one; of one, nothing is done twice. None: the function is
+    /// too short for threads by itself.
     pub each: u32,
 }
 
@@ -75,6 +76,11 @@ impl Sharing {
         let portions = Portions { extent: *extent, unit, scratch, each: EACH };
         let sharing = Sharing { var: *var, portions, own };
         sharing.iterations_apart(schedule, inside).then_some(sharing)
+    }
+
+    /// The same, for a nest that is too short for threads by itself.
+    pub fn only_with_others(self) -> Sharing {
+        Sharing { portions: Portions { each: 0, ..self.portions }, ..self }
     }
 
     /// Where an array lies in a call's own memory, if it does.

@@ -465,3 +465,27 @@ fn what_threads_share_at_once_stands_together() {
     assert!(text.contains("each thread some of them"), "{text}");
     check(&phase, 1);
 }
+
+/// Layers that are each of another width give no memory to one another while threads are in different ones: where that
+/// would take far more of it, steps stay as they are for one thread.
+#[test]
+fn memory_is_not_multiplied_for_threads() {
+    let planned = |layers: u32, long| {
+        let mut circuit = Circuit::new();
+        let c = &mut circuit;
+        let mut x = slot(c, "x", SlotRole::Input, Shape::per_example([30]));
+        for k in 0..layers {
+            let (from, to) = (30 + k, 31 + k);
+            let w = slot(c, &format!("w{k}"), SlotRole::Param, Shape::shared([to, from]));
+            let b = slot(c, &format!("b{k}"), SlotRole::Param, Shape::shared([to]));
+            x = dense(c, w, b, x);
+        }
+        let roots = vec![output(0, x)];
+        crate::plan::plan(&[phase(&circuit, roots)], 8, long)
+    };
+    assert_eq!(planned(3, Some(SHARED)).by_example.len(), 1);
+    let [shared, one] = [Some(SHARED), None].map(|long| planned(20, long));
+    crate::plan::verify::verify(&shared).unwrap();
+    assert!(shared.by_example.is_empty() && shared.alone.is_empty());
+    assert_eq!((shared.arena, print(&shared)), (one.arena, print(&one)));
+}
