@@ -1,7 +1,7 @@
 //! Native functions, and the just-in-time module that they are put into.
 
 use super::emitter::{Emitter, Index, Operands};
-use super::shared::How;
+use super::shared::{self, How};
 use super::step::{Callees, Prepared};
 use super::wide::{self, Function, Portions};
 use super::{Laps, Options, host, vectorise};
@@ -80,35 +80,18 @@ impl<'a> Compiler<'a> {
         tasks: &mut std::slice::Iter<'a, Option<Task>>,
         made: &mut Vec<FuncId>,
     ) -> Result<Vec<Prepared<'a>>, String> {
-        let schedule = self.schedule;
-        let (mut prepared, mut next) = (vec![], 0);
-        for (run, how) in self.runs() {
-            prepared.extend(self.prepare_steps(
-                &schedule.steps[next..run.start],
-                How::ByItself,
-                tasks,
-                made,
-            )?);
-            let steps = self.prepare_steps(&schedule.steps[run.clone()], how, tasks, made)?;
+        let mut prepared = vec![];
+        for (run, how) in shared::runs(self.schedule, self.options) {
+            let steps = self.schedule.steps[run.clone()].iter();
+            let steps = steps.map(|step| self.prepare_step(step, None, how, tasks, made));
+            let steps = steps.collect::<Result<Vec<_>, String>>()?;
             match how {
                 How::ByItself => prepared.extend(steps),
                 How::ByExample => prepared.extend(self.by_example(run.start, steps, made)?),
                 How::Alone => prepared.push(self.alone(run.start, &steps, made)?),
             }
-            next = run.end;
         }
-        prepared.extend(self.prepare_steps(&schedule.steps[next..], How::ByItself, tasks, made)?);
         Ok(prepared)
-    }
-
-    fn prepare_steps(
-        &mut self,
-        steps: &'a [Step],
-        how: How,
-        tasks: &mut std::slice::Iter<'a, Option<Task>>,
-        made: &mut Vec<FuncId>,
-    ) -> Result<Vec<Prepared<'a>>, String> {
-        steps.iter().map(|step| self.prepare_step(step, None, how, tasks, made)).collect()
     }
 
     fn prepare_step(

@@ -53,6 +53,7 @@ use crate::plan::walk;
 use call::Frame;
 use compiler::Compiler;
 use cranelift_jit::JITModule;
+use shared::How;
 use step::Prepared;
 
 /// How code is made. Never changes bits.
@@ -118,7 +119,7 @@ pub struct Module {
     /// Of each step that has one, also of those in recurrences. Read by the code: never changed.
     tasks: Vec<Option<Task>>,
     threads: usize,
-    /// Bytes of memory of its own that a thread needs for nests.
+    /// Bytes of memory of its own that a thread needs for what it shares with others.
     own: usize,
     /// Of each step, if it is asked for. Its address is in the code: never moved.
     laps: Option<Box<Laps>>,
@@ -191,9 +192,10 @@ fn keys_at(schedule: &Schedule) -> usize {
 /// If Cranelift does not support this machine, or refuses the code: a bug of this room.
 pub fn compile(schedule: &Schedule, options: Options) -> Result<Module, String> {
     let mut tasks: Vec<Option<Task>> = vec![];
-    for (k, step) in schedule.steps.iter().enumerate() {
-        let by_example = options.threads > 1 && schedule.by_example.iter().any(|run| run.contains(&k));
-        step.for_each_leaf(&mut |step| tasks.push(task(step, schedule, by_example)));
+    for (run, how) in shared::runs(schedule, options) {
+        for step in &schedule.steps[run] {
+            step.for_each_leaf(&mut |step| tasks.push(task(step, schedule, how == How::ByExample)));
+        }
     }
     let laps = options.profile.then(|| Box::new(Laps::new(schedule.steps.len())));
     let mut compiler = Compiler::new(schedule, options, laps.as_deref())?;

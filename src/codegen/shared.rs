@@ -1,6 +1,7 @@
 //! Steps that threads share at once, as one function of which each calls a portion: see [`Schedule::by_example`] and
 //! [`Schedule::alone`].
 
+use super::Options;
 use super::compiler::Compiler;
 use super::emitter::{Emitter, Operands};
 use super::step::{Callees, Prepared};
@@ -25,22 +26,27 @@ pub enum How {
     Alone,
 }
 
-impl<'a> Compiler<'a> {
-    /// The runs of steps that threads share at once, in order. What takes the time of each step does not let them run at
-    /// the same time.
-    pub fn runs(&self) -> Vec<(Range<usize>, How)> {
-        let Schedule { by_example, alone, .. } = self.schedule;
-        let some = |runs: &[Range<usize>], how, wanted: bool| match wanted {
-            true => runs.iter().map(|run| (run.clone(), how)).collect(),
-            false => vec![],
-        };
-        let threads = self.options.threads > 1;
-        let mut runs = some(by_example, How::ByExample, threads);
-        runs.extend(some(alone, How::Alone, threads && !self.options.profile));
-        runs.sort_by_key(|(run, _)| run.start);
-        runs
+/// All steps in order, in runs that threads share in the same way. What takes the time of each step does not let steps run
+/// at the same time.
+pub fn runs(schedule: &Schedule, options: Options) -> Vec<(Range<usize>, How)> {
+    let mut shared: Vec<(&Range<usize>, How)> = vec![];
+    if options.threads > 1 {
+        shared.extend(schedule.by_example.iter().map(|run| (run, How::ByExample)));
     }
+    if options.threads > 1 && !options.profile {
+        shared.extend(schedule.alone.iter().map(|run| (run, How::Alone)));
+    }
+    shared.sort_by_key(|(run, _)| run.start);
+    let (mut runs, mut next) = (vec![], 0);
+    for (run, how) in shared {
+        runs.extend([(next..run.start, How::ByItself), (run.clone(), how)]);
+        next = run.end;
+    }
+    runs.push((next..schedule.steps.len(), How::ByItself));
+    runs
+}
 
+impl<'a> Compiler<'a> {
     /// Steps that follow each other, from number `first` on, joined where each can be called for some examples; their
     /// functions are added to those `made`. A step alone is shared as it is, unless it is a recurrence, whose steps come
     /// again and again.

@@ -60,7 +60,7 @@ pub unsafe extern "C" fn gather(out: *mut u8, column: *const u8, examples: *cons
 /// Bytes of a row that are asked for ahead: of those that follow in order the processor asks by itself.
 const ASKED: usize = 4096;
 
-/// See [`kernels::contract_by_example`]: the examples of a portion.
+/// See [`kernels::contract_alone`]: the examples of a portion, with its memory.
 ///
 /// # Safety
 /// As there.
@@ -76,11 +76,11 @@ pub unsafe extern "C" fn contract_by_example<T: Real>(
     unsafe {
         let (task, Portion { begin, count, scratch }) = (&*task, &*portion);
         let examples = *begin as usize..(begin + count) as usize;
-        kernels::contract_by_example(task, [a, b], out, n as usize, examples, scratch.cast());
+        kernels::contract_alone(task, [a, b], out, n as usize, Some(examples), scratch.cast());
     }
 }
 
-/// See [`kernels::contract_alone`]: with the memory of a portion.
+/// See [`kernels::contract_alone`]: all examples, with the memory of a portion.
 ///
 /// # Safety
 /// As there.
@@ -93,7 +93,7 @@ pub unsafe extern "C" fn contract_alone<T: Real>(
     portion: *const Portion,
 ) {
     // SAFETY: the caller's promises.
-    unsafe { kernels::contract_alone(&*task, [a, b], out, n as usize, (*portion).scratch.cast()) }
+    unsafe { kernels::contract_alone(&*task, [a, b], out, n as usize, None, (*portion).scratch.cast()) }
 }
 
 /// See [`interpret::scatter`]; `divisor` 0 divides by nothing.
@@ -180,7 +180,8 @@ impl Whole {
     }
 }
 
-/// Has threads run a function's iterations, `length` of them, in portions of whole units, while they gain by that, `each` so many. How many there are changes no bit: iterations do not touch one another's memory.
+/// Has threads run a function's iterations, `length` of them, in portions of whole units, while they gain by that,
+/// `each` so many. How many there are changes no bit: iterations do not touch one another's memory.
 ///
 /// # Safety
 /// The function is one that threads can share, with its own operands; the equipment has `scratch` numbers of

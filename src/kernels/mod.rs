@@ -62,7 +62,12 @@ pub unsafe extern "C" fn contract<T: Real>(
     let (equipment, made) = unsafe { (&mut *equipment, &*task) };
     let work = |scratch, pool: Option<&mut pool::Pool>| {
         // SAFETY: handed on from the caller.
-        unsafe { made.run([a, b], out, scratch, n as usize, pool) }
+        unsafe {
+            match pool {
+                Some(pool) => made.run([a, b], out, scratch, n as usize, pool),
+                None => made.run_alone([a, b], out, scratch, n as usize, None),
+            }
+        }
     };
     match made.is_long(n as usize) {
         true => equipment.shared(task.addr(), n, work),
@@ -70,35 +75,20 @@ pub unsafe extern "C" fn contract<T: Real>(
     }
 }
 
-/// Computes the results of some examples of a contraction, on the calling thread: others may compute those of other
+/// Runs a prepared contraction on the calling thread, for all examples or for some: then others may compute those of other
 /// examples at the same time.
 ///
 /// # Safety
-/// As of [`contract`]; [`Task::by_example`] allows it, with an `examples` that begins at a multiple of that number and ends
+/// As of [`contract`]; [`Task::by_example`] allows it for some `examples`, which begin at a multiple of that number and end
 /// at one, or at `n`; `scratch` has [`Task::own_len`] elements, for this call alone.
-pub unsafe fn contract_by_example<T: Real>(
-    task: &Task,
-    [a, b]: [*const T; 2],
-    out: *mut T,
-    n: usize,
-    examples: std::ops::Range<usize>,
-    scratch: *mut T,
-) {
-    // SAFETY: the caller's promises.
-    unsafe { task.run_by_example([a, b], out, scratch, n, examples) }
-}
-
-/// Runs a prepared contraction on the calling thread.
-///
-/// # Safety
-/// As of [`contract`]; `scratch` has [`Task::own_len`] elements, for this call alone.
 pub unsafe fn contract_alone<T: Real>(
     task: &Task,
-    [a, b]: [*const T; 2],
+    operands: [*const T; 2],
     out: *mut T,
     n: usize,
+    examples: Option<std::ops::Range<usize>>,
     scratch: *mut T,
 ) {
     // SAFETY: the caller's promises.
-    unsafe { task.run([a, b], out, scratch, n, None) }
+    unsafe { task.run_alone(operands, out, scratch, n, examples) }
 }

@@ -52,8 +52,8 @@ type Seat = Apart<Share>;
 struct Share {
     /// Which parts nobody has taken yet: see [`Open`].
     open: AtomicU64,
-    /// Of the present round. Written only when all parts of the round before are done; read only by who has taken a part of the
-    /// share, which ends after that part.
+    /// Of the present round. Written only when all parts of the round before are done; read only by who has taken a part
+    /// of the share, which ends after that part.
     work: UnsafeCell<Option<*const Work>>,
     /// Whether the thread sleeps or is about to.
     asleep: AtomicBool,

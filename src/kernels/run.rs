@@ -22,18 +22,14 @@ impl Task {
         out: *mut T,
         scratch: *mut T,
         n: usize,
-        pool: Option<&mut Pool>,
+        pool: &mut Pool,
     ) {
         let (a, b) = if self.exchanged { (b, a) } else { (a, b) };
-        let threads = pool.as_ref().map_or(1, |pool| pool.threads());
+        let threads = pool.threads();
         let panels = scratch.wrapping_add(self.copies(threads) * self.rows.copy_len());
         let arrays = Arrays { a, b, out, panel: panels, copy: scratch };
         let chain = Chain::new(count(&self.k, n), self.k_block);
         let blocks = 0..chain.blocks;
-        let Some(pool) = pool else {
-            // SAFETY: handed on.
-            return unsafe { self.part(arrays, n, self.all(n), chain, blocks, false) };
-        };
         let [rows, columns] = self.counts.map(|count| count.for_examples(n));
         let products = self.panels(columns) * count(&self.batch, n);
         if let Some(results) = self.sums_apart(threads)
@@ -191,24 +187,25 @@ impl Task {
         Share { products: each * examples.start..each * examples.end, ..all }
     }
 
-    /// Computes the results of some examples, see [`super::contract_by_example`]; `scratch` has [`Task::own_len`]
-    /// elements.
+    /// Computes all results on this thread, or those of some examples: see [`super::contract_alone`]; `scratch` has
+    /// [`Task::own_len`] elements.
     ///
     /// # Safety
     /// As there.
-    pub(super) unsafe fn run_by_example<T: Real>(
+    pub(super) unsafe fn run_alone<T: Real>(
         &self,
         [a, b]: [*const T; 2],
         out: *mut T,
         scratch: *mut T,
         n: usize,
-        examples: Range<usize>,
+        examples: Option<Range<usize>>,
     ) {
         let (a, b) = if self.exchanged { (b, a) } else { (a, b) };
         let arrays = Arrays { a, b, out, panel: scratch.wrapping_add(self.rows.copy_len()), copy: scratch };
         let chain = Chain::new(count(&self.k, n), self.k_block);
+        let share = examples.map_or_else(|| self.all(n), |examples| self.of_examples(n, examples));
         // SAFETY: handed on.
-        unsafe { self.part(arrays, n, self.of_examples(n, examples), chain, 0..chain.blocks, false) }
+        unsafe { self.part(arrays, n, share, chain, 0..chain.blocks, false) }
     }
 
     /// A part of some blocks of the chain over `k`: some panels, or some rows of all of them. Each element of the result

@@ -178,9 +178,14 @@ pub(super) fn lasting(recur: &Recur, shared: &FxHashSet<BufferId>) -> FxHashSet<
 
 /// The buffers that more than one step touches, a recurrence counting as one.
 pub(super) fn shared(schedule: &Schedule) -> FxHashSet<BufferId> {
+    shared_among(&schedule.steps)
+}
+
+/// The buffers that more than one of some steps touches.
+pub(super) fn shared_among<'a>(steps: impl IntoIterator<Item = &'a Step>) -> FxHashSet<BufferId> {
     let mut by: FxHashMap<BufferId, usize> = FxHashMap::default();
     let mut shared = FxHashSet::default();
-    for (k, step) in schedule.steps.iter().enumerate() {
+    for (k, step) in steps.into_iter().enumerate() {
         for_each_access(step, &mut |access| {
             if *by.entry(access.buffer).or_insert(k) != k {
                 shared.insert(access.buffer);

@@ -10,7 +10,7 @@
 use super::arena::{self, for_each_access, in_statement};
 use super::cost;
 use super::schedule::*;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 use std::ops::Range;
 
 /// Short steps that are one function at most: to make a long one takes more than in proportion.
@@ -42,7 +42,7 @@ fn reorder(schedule: &mut Schedule, order: &[usize]) {
 
 /// The order in which threads share many steps at once.
 fn order(schedule: &Schedule, long: Long) -> Order<'_> {
-    let apart = Apart { schedule, leaves: leaves(schedule) };
+    let apart = Apart::new(schedule);
     let mut order = Order { schedule, long, steps: vec![], by_example: vec![], alone: vec![] };
     let mut open = Open::default();
     for (k, step) in schedule.steps.iter().enumerate() {
@@ -64,7 +64,7 @@ fn order(schedule: &Schedule, long: Long) -> Order<'_> {
 /// What is wrong with the runs of steps that threads share at once: those by example touch what belongs to other
 /// examples, or those that should not need each other do.
 pub(super) fn faults(schedule: &Schedule) -> Vec<String> {
-    let apart = Apart { schedule, leaves: leaves(schedule) };
+    let apart = Apart::new(schedule);
     let mut faults = vec![];
     for k in schedule.by_example.iter().cloned().flatten() {
         if !apart.step(&schedule.steps[k]) {
@@ -247,22 +247,16 @@ impl Touched {
 /// Tells which steps work on each example apart.
 struct Apart<'a> {
     schedule: &'a Schedule,
-    /// How many steps touch a buffer, those in the bodies of recurrences counted one by one.
-    leaves: FxHashMap<BufferId, usize>,
+    /// The buffers that more than one step touches, those in the bodies of recurrences counted one by one.
+    common: FxHashSet<BufferId>,
 }
 
-fn leaves(schedule: &Schedule) -> FxHashMap<BufferId, usize> {
-    let mut leaves: FxHashMap<BufferId, usize> = FxHashMap::default();
-    for step in &schedule.steps {
-        step.for_each_leaf(&mut |step| {
-            let mut own = FxHashSet::default();
-            for_each_access(step, &mut |access| {
-                own.insert(access.buffer);
-            });
-            own.into_iter().for_each(|buffer| *leaves.entry(buffer).or_default() += 1);
-        });
+impl<'a> Apart<'a> {
+    fn new(schedule: &'a Schedule) -> Self {
+        let mut leaves = vec![];
+        schedule.steps.iter().for_each(|step| step.for_each_leaf(&mut |leaf| leaves.push(leaf)));
+        Apart { schedule, common: arena::shared_among(leaves) }
     }
-    leaves
 }
 
 impl Apart<'_> {
@@ -292,7 +286,7 @@ impl Apart<'_> {
     /// Whether an access that moves so far from one example to the next is to that example.
     fn access(&self, at: &Address, step: i64, writes: bool) -> bool {
         let buffer = &self.schedule.buffers[at.buffer.0 as usize];
-        let own = || buffer.region == Region::Arena && self.leaves[&at.buffer] == 1;
+        let own = || buffer.region == Region::Arena && !self.common.contains(&at.buffer);
         if buffer.batch { step == buffer.row() as i64 } else { !writes || own() }
     }
 

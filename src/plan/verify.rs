@@ -12,7 +12,7 @@ const TRIED: i64 = 1 << 16;
 
 /// Checks a schedule: that every address is inside its buffer, registers are assigned once and before they are
 /// read, hints are legal, contractions stay inside their operands, no two buffers of the arena overlap that are needed at
-/// the same time, and threads can share what they are to share.
+/// the same time, but for those of which threads need different examples, and threads can share what they are to share.
 ///
 /// # Errors
 /// A sentence for each rule that is broken.
