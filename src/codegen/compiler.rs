@@ -3,9 +3,10 @@
 use super::emitter::{Emitter, Index, Operands};
 use super::shared::{self, How};
 use super::step::{Callees, Prepared};
-use super::wide::{self, Function, Portions};
+use super::wide::{self, Function, Instructions, Portions};
 use super::{Laps, Options, host, vectorise};
 use crate::kernels::Task;
+use crate::kernels::made::Shape;
 use crate::plan::schedule::{BufferId, Nest, Recur, Schedule, Step};
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::types::I64;
@@ -139,7 +140,8 @@ impl<'a> Compiler<'a> {
         else {
             return Ok(None);
         };
-        let id = self.put_bytes(&format!("wide{k}"), &nest.what.join(", "), &bytes, &text)?;
+        let id =
+            self.put_bytes(&format!("wide{k}"), &nest.what.join(", "), Operands::COUNT, &bytes, &text)?;
         Ok(Some((id, portions)))
     }
 
@@ -154,12 +156,51 @@ impl<'a> Compiler<'a> {
             return Ok(None);
         };
         let capacity = self.schedule.capacity;
-        self.put_bytes("whole", &format!("all steps, for batches of {capacity}"), &bytes, &text).map(Some)
+        self.put_bytes(
+            "whole",
+            &format!("all steps, for batches of {capacity}"),
+            Operands::COUNT,
+            &bytes,
+            &text,
+        )
+        .map(Some)
     }
 
-    /// Defines a function that is made without Cranelift.
-    fn put_bytes(&mut self, name: &str, what: &str, bytes: &[u8], text: &str) -> Result<FuncId, String> {
-        let signature = pointers(&self.jit, Operands::COUNT);
+    /// A function for the tiles of each of some products, if there is to be one, which those of the same shape have in
+    /// common.
+    pub fn tiles(&mut self, tasks: &[Option<Task>]) -> Result<Vec<Option<(Shape, FuncId)>>, String> {
+        let (n, options) = (self.schedule.capacity as usize, self.options);
+        if options.wide(self.schedule.dtype) != Some(Instructions::Avx2) {
+            return Ok(vec![None; tasks.len()]);
+        }
+        let mut known: FxHashMap<Shape, FuncId> = FxHashMap::default();
+        let mut function = |task: &Option<Task>| {
+            let Some(shape) = task.as_ref().and_then(|task| task.shape(n)) else { return Ok(None) };
+            let id = match known.get(&shape) {
+                Some(&id) => id,
+                None => {
+                    let (bytes, text) = wide::tiles::emit(&shape, options.listing);
+                    let name = format!("tiles{}", known.len());
+                    let id = self.put_bytes(&name, "tiles of a product", 1, &bytes, &text)?;
+                    known.insert(shape.clone(), id);
+                    id
+                }
+            };
+            Ok(Some((shape, id)))
+        };
+        tasks.iter().map(&mut function).collect()
+    }
+
+    /// Defines a function of pointers that is made without Cranelift.
+    fn put_bytes(
+        &mut self,
+        name: &str,
+        what: &str,
+        operands: usize,
+        bytes: &[u8],
+        text: &str,
+    ) -> Result<FuncId, String> {
+        let signature = pointers(&self.jit, operands);
         let declared = self.jit.declare_function(name, Linkage::Local, &signature);
         let id = declared.map_err(|error| error.to_string())?;
         self.jit.define_function_bytes(id, ALIGNMENT, bytes, &[]).map_err(|error| error.to_string())?;

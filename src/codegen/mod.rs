@@ -45,7 +45,7 @@ pub use laps::Laps;
 pub use wide::Instructions;
 
 use crate::circuit::Dtype;
-use crate::kernels::Task;
+use crate::kernels::{self, Task};
 use crate::plan::cost::expanded;
 use crate::plan::memory::Room;
 use crate::plan::schedule::*;
@@ -200,6 +200,7 @@ pub fn compile(schedule: &Schedule, options: Options) -> Result<Module, String> 
     let laps = options.profile.then(|| Box::new(Laps::new(schedule.steps.len())));
     let mut compiler = Compiler::new(schedule, options, laps.as_deref())?;
     let mut made = vec![];
+    let tiles = compiler.tiles(&tasks)?;
     let steps = compiler.prepare(&mut tasks.iter(), &mut made)?;
     let own = support::own_bytes(steps.iter().map(own_numbers).max().unwrap_or(0));
     let whole = compiler.whole()?;
@@ -212,6 +213,17 @@ pub fn compile(schedule: &Schedule, options: Options) -> Result<Module, String> 
     let (jit, entry, clif, asm) = compiler.finish(entry)?;
     // SAFETY: the function was defined with this signature.
     let entry = unsafe { std::mem::transmute::<*const u8, unsafe extern "C" fn(*const Frame)>(entry) };
+    for (task, tiles) in tasks.iter_mut().zip(tiles) {
+        if let (Some(task), Some((shape, id))) = (task, tiles) {
+            let function = jit.get_finalized_function(id);
+            // SAFETY: the function was made for the task's shape, on numbers of 32 bits, and the module that holds it is
+            // dropped with the tasks.
+            unsafe {
+                let function = std::mem::transmute::<*const u8, kernels::made::Function>(function);
+                task.run_by(function, &shape, schedule.capacity as usize);
+            }
+        }
+    }
     Ok(Module {
         jit: Some(jit),
         entry,

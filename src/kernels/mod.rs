@@ -10,11 +10,13 @@
 //! - [`Memory`], [`Equipment`], `pool`, `gain`: memory and threads to work with, where they gain.
 //! - `variant`: the instructions by which all of this is run.
 //! - [`peak`](peak()): what the processor could do at most.
-//! - [`tile`]: the register-blocked inner product, for each vector width.
+//! - [`tile`]: the register-blocked inner product, for each vector width. [`made`]: the same by functions that are made for
+//!   a product.
 
 mod ahead;
 mod equipment;
 mod gain;
+pub mod made;
 mod memory;
 mod pack;
 mod peak;

@@ -1,6 +1,7 @@
 //! How a prepared contraction runs: block after block of the chain over `k`, panel after panel of columns, each in
 //! tiles. Panels are packed some at once.
 
+use super::made::{At, Panel};
 use super::pack::Pack;
 use super::pool::Pool;
 use super::scatter::Scatter;
@@ -143,25 +144,24 @@ impl Task {
     }
 
     /// Vectors that so many columns begin.
-    fn vectors(&self, columns: usize) -> &[Vector] {
-        let vectors = &self.columns.vectors;
-        &vectors[..vectors.partition_point(|vector| vector.first < columns)]
+    fn vectors(&self, columns: usize) -> usize {
+        self.columns.vectors.partition_point(|vector| vector.first < columns)
     }
 
     /// Panels of so many columns.
     fn panels(&self, columns: usize) -> usize {
-        self.vectors(columns).len().div_ceil(self.variant.vectors())
+        self.vectors(columns).div_ceil(self.variant.vectors())
     }
 
     /// All results of a batch.
-    fn all(&self, n: usize) -> Share<'_> {
+    fn all(&self, n: usize) -> Share {
         let [rows, columns] = self.counts.map(|count| count.for_examples(n));
         let products = self.panels(columns) * count(&self.batch, n);
-        Share { products: 0..products, rows: 0..rows, vectors: self.vectors(columns), columns }
+        Share { products: 0..products, rows: 0..rows, vectors: 0..self.vectors(columns), columns }
     }
 
     /// A part of them.
-    fn share(&self, n: usize, part: Part) -> Share<'_> {
+    fn share(&self, n: usize, part: Part) -> Share {
         let all = self.all(n);
         match part.by_rows {
             true => Share { rows: part.share(all.rows.end), ..all },
@@ -170,20 +170,19 @@ impl Task {
     }
 
     /// The results of some examples: see [`Task::by_example`].
-    fn of_examples(&self, n: usize, examples: Range<usize>) -> Share<'_> {
+    fn of_examples(&self, n: usize, examples: Range<usize>) -> Share {
         let all = self.all(n);
         let of = |count: Count| count.each * examples.start..count.each * examples.end;
         let [rows, columns] = self.counts;
         if rows.batch {
             return Share { rows: of(rows), ..all };
         }
-        let panels = |vectors: &[Vector]| vectors.len().div_ceil(self.variant.vectors());
+        let panels = |vectors: &Range<usize>| vectors.len().div_ceil(self.variant.vectors());
         if columns.batch {
-            let [start, end] = [of(columns).start, of(columns).end].map(|column| self.vectors(column).len());
-            let vectors = &all.vectors[start..end];
-            return Share { products: 0..panels(vectors) * count(&self.batch, n), vectors, ..all };
+            let vectors = self.vectors(of(columns).start)..self.vectors(of(columns).end);
+            return Share { products: 0..panels(&vectors) * count(&self.batch, n), vectors, ..all };
         }
-        let each = Count::of(&self.batch).each * panels(all.vectors);
+        let each = Count::of(&self.batch).each * panels(&all.vectors);
         Share { products: each * examples.start..each * examples.end, ..all }
     }
 
@@ -217,7 +216,7 @@ impl Task {
         &self,
         arrays: Arrays<T>,
         n: usize,
-        share: Share<'_>,
+        share: Share,
         chain: Chain,
         blocks: Range<usize>,
         is_copied: bool,
@@ -241,7 +240,8 @@ impl Task {
                 let at = offsets(&self.batch, product, n);
                 let [a, b, out] = std::array::from_fn(|which| (self.start[which] + at[which]) as isize);
                 let width = self.variant.vectors();
-                let group = &vectors[first * width..vectors.len().min((first + count) * width)];
+                let start = vectors.start + first * width;
+                let group = start..vectors.end.min(start + count * width);
                 // SAFETY: offsets of axes inside their extents stay inside the buffers, by the caller's contract.
                 unsafe {
                     let mut moved = Arrays {
@@ -277,14 +277,24 @@ impl Task {
         &self,
         Arrays { a, b, out, panel: scratch, .. }: Arrays<T>,
         rows: &[Place],
-        group: &[Vector],
+        group: Range<usize>,
         columns: usize,
         segments: &Segments,
         ends: Ends<T>,
     ) {
+        let panels = self.made.as_ref().and_then(|made| Some((made, made.panels(group.clone(), columns)?)));
+        let group = &self.columns.vectors[group];
+        let mut at = At { a, b, out };
         if self.columns.packed {
             // SAFETY: the operand reaches as far; `scratch_len` has room for so many panels.
             unsafe { self.pack(b, group, columns, segments, scratch) };
+            at.b = scratch;
+        }
+        if let Some((made, panels)) = panels.filter(|_| !self.columns.scattered)
+            && let Some(tiles) = made.tiles(rows.len())
+        {
+            // SAFETY: as below, for all panels; a function is made for numbers of 32 bits only.
+            return unsafe { made.run(at, rows, panels, tiles, &segments.read, ends) };
         }
         let lanes = self.variant.lanes::<T>();
         for (number, panel) in group.chunks(self.variant.vectors()).enumerate() {
@@ -311,21 +321,11 @@ impl Task {
             }
             // SAFETY: rows and columns are inside what `args` points to: the operands or the packed panel, and the
             // result.
-            unsafe { self.column_of_tiles(args, panel, out) };
-        }
-    }
-
-    /// All rows of one panel of columns, in tiles of about the same height.
-    ///
-    /// # Safety
-    /// What `args` describes is inside the operands, or the packed panel; the columns of the panel, from `out` on, are
-    /// inside the result.
-    unsafe fn column_of_tiles<T: Real>(&self, args: TileArgs<T>, panel: &[Vector], out: *mut T) {
-        // SAFETY: handed on.
-        unsafe {
-            match self.columns.scattered {
-                true => self.scattered(args, panel, out),
-                false => self.tiles(args, panel.len()),
+            unsafe {
+                match self.columns.scattered {
+                    true => self.scattered(args, panel, panels.map(|(_, panels)| panels[number]), out),
+                    false => self.tiles(args, panel.len()),
+                }
             }
         }
     }
@@ -342,11 +342,19 @@ impl Task {
         unsafe { self.variant.run(Tiles { args, vectors, whole, height, far }) };
     }
 
-    /// Rows whose columns are no neighbours in the result, as many at a time as a vector has lanes.
+    /// Rows whose columns are no neighbours in the result, as many at a time as a vector has lanes; by a function, if the panel
+    /// has a kind that one was made for.
     ///
     /// # Safety
-    /// As of [`Task::column_of_tiles`].
-    unsafe fn scattered<T: Real>(&self, args: TileArgs<T>, panel: &[Vector], out: *mut T) {
+    /// What `args` describes is inside the packed panel and the rows' operand; the columns of the panel, from `out` on,
+    /// are inside the result.
+    unsafe fn scattered<T: Real>(
+        &self,
+        args: TileArgs<T>,
+        panel: &[Vector],
+        of_kind: Option<Panel>,
+        out: *mut T,
+    ) {
         let lanes = self.variant.lanes::<T>();
         let mut sums = [T::of(0.0); MOST_LANES * WIDEST];
         let first = sums.as_mut_ptr();
@@ -359,8 +367,21 @@ impl Task {
             let to = std::array::from_fn(|v| first.wrapping_add(v * lanes));
             let (rows_apart, divisor_apart) = (&apart[..rows.len()], T::of(1.0));
             let args = TileArgs { rows: rows_apart, out: to, add: false, divisor: divisor_apart, ..args };
-            // SAFETY: handed on; there is a row of the widest tile for each row.
-            unsafe { self.tiles(args, panel.len()) };
+            let made = self.made.as_ref().zip(of_kind);
+            let by_function = made.and_then(|(made, panel)| Some((made, panel, made.tiles(rows.len())?)));
+            // SAFETY: handed on; there is a row of the widest tile for each row; a function is made for numbers of 32 bits
+            // only.
+            unsafe {
+                match by_function {
+                    Some((made, panel, tiles)) => {
+                        let panel = Panel { out: std::array::from_fn(|v| (v * lanes) as isize), ..panel };
+                        let at = At { a: args.a, b: args.b[0], out: first };
+                        let ends = Ends { add: false, divisor: divisor_apart };
+                        made.run(at, rows_apart, &[panel], tiles, args.segments, ends);
+                    }
+                    None => self.tiles(args, panel.len()),
+                }
+            }
             for (v, vector) in panel.iter().enumerate() {
                 let columns = &self.columns.places[vector.first..][..args.lanes[v]];
                 let sums = to[v].cast_const();
@@ -514,19 +535,19 @@ impl Part {
 
 /// Some of the results.
 #[derive(Clone)]
-struct Share<'a> {
+struct Share {
     /// Of all pairs of a product apart from others and a panel, the panels of one product after the other.
     products: Range<usize>,
     rows: Range<usize>,
     /// Those that are grouped into panels.
-    vectors: &'a [Vector],
+    vectors: Range<usize>,
     /// How many columns there are, in other shares too: the last vector may have fewer than it could.
     columns: usize,
 }
 
 /// How the end of a block is written.
 #[derive(Clone, Copy)]
-struct Ends<T> {
-    add: bool,
-    divisor: T,
+pub(super) struct Ends<T> {
+    pub add: bool,
+    pub divisor: T,
 }

@@ -1,5 +1,6 @@
 //! What is decided about a contraction before the first step.
 
+use super::made::Made;
 use super::rows::Rows;
 use super::tile::{MOST_LANES, Place, Real, VECTORS};
 use super::variant::Variant;
@@ -49,6 +50,8 @@ pub struct Task {
     pub(super) far: bool,
     /// What the blocks of `k` would leave if each wrote its sums apart.
     apart: Option<Apart>,
+    /// What runs the tiles, if a function was made for them.
+    pub(super) made: Option<Made>,
 }
 
 /// The sums of each block of a chain over `k`, in memory of their own: threads then share a product that has few results,
@@ -300,6 +303,7 @@ impl Task {
             longest,
             far: results * size_of::<T>() >= FAR && longest >= LONG_CHAIN,
             apart,
+            made: None,
         }
     }
 
@@ -353,10 +357,11 @@ impl Task {
         self.rows.copy_len() + self.panels_len()
     }
 
-    /// Panels that are packed at once: so many columns that a line of memory, and the page that it is on, are visited
-    /// by one of few passes.
+    /// Panels that are computed at once: where they are packed, so many that a line of memory, and the page that it is on,
+    /// are visited by one of few passes.
     pub(super) fn panels_at_once<T: Real>(&self) -> usize {
-        if self.columns.packed { WIDEST / (self.variant.vectors() * self.variant.lanes::<T>()) } else { 1 }
+        let packed = WIDEST / (self.variant.vectors() * self.variant.lanes::<T>());
+        if self.columns.packed { packed } else { usize::MAX }
     }
 
     /// Elements of one panel of packed columns.

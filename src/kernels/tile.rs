@@ -289,6 +289,7 @@ mod x86 {
 }
 
 /// Where a row of the result is: its elements' offsets in the operand and in the result.
+#[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Place {
     /// In the operand.
@@ -305,6 +306,7 @@ impl Place {
 }
 
 /// A part of the chain over `k` along which both operands have one stride each.
+#[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Segment {
     /// Where it begins in the rows' operand.

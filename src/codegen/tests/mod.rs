@@ -6,6 +6,7 @@ mod loops;
 mod nests;
 mod ops;
 mod steps;
+mod tiles;
 mod whole;
 
 use super::*;

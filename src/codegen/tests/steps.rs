@@ -4,7 +4,7 @@ use super::*;
 use crate::circuit::gates;
 use Extent::{Batch, Fixed};
 
-fn axis(extent: Extent, a: i64, b: i64, out: i64) -> ContractAxis {
+pub fn axis(extent: Extent, a: i64, b: i64, out: i64) -> ContractAxis {
     ContractAxis { extent, a, b, out }
 }
 

@@ -112,6 +112,21 @@ impl Assembler {
         self.at
     }
 
+    /// Begins where a line of the caches does, after instructions that do nothing: the innermost loops of products.
+    pub fn align(&mut self) {
+        const LINE: usize = 64;
+        let nothing = |bytes| made(Instruction::with1(Code::Nop_rm32, memory(Register::RAX, bytes)));
+        while !self.at.is_multiple_of(LINE) {
+            match LINE - self.at % LINE {
+                // The longer the distance, the longer the instruction: of seven bytes, four or three.
+                7.. => self.put(nothing(1 << 20)),
+                4 => self.put(nothing(1)),
+                3 | 5 | 6 => self.put(nothing(0)),
+                _ => self.put0(Code::Nopd),
+            }
+        }
+    }
+
     /// A jump back.
     pub fn jump_back(&mut self, code: Code, target: usize) {
         self.put(made(Instruction::with_branch(code, target as u64)));
@@ -179,8 +194,12 @@ fn text(instruction: &Instruction) -> String {
             OpKind::Memory => {
                 let base = format!("{:?}", instruction.memory_base()).to_lowercase();
                 let bytes = instruction.memory_displacement64() as i64;
+                let index = match instruction.memory_index() {
+                    Register::None => String::new(),
+                    index => format!(" + {}*{index:?}", instruction.memory_index_scale()).to_lowercase(),
+                };
                 let all = if instruction.is_broadcast() { " in all lanes" } else { "" };
-                format!("[{base} + {bytes}]{all}")
+                format!("[{base}{index} + {bytes}]{all}")
             }
             OpKind::NearBranch64 => format!("{:x}", instruction.near_branch64()),
             _ => format!("{}", instruction.immediate(k) as i64),

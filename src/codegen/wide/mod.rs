@@ -9,6 +9,7 @@
 //! - `lower`: [`crate::plan::schedule::Nest`] to `code`, loops of operations; `gates`, `folds`: the programs of
 //!   gates, and folds; `jam`: several vectors side by side.
 //! - `straight`: a step that does little is one function without loops, for whole batches; `products`: its contractions.
+//! - `tiles`: the tiles of larger products, which kernels call.
 //! - `loops`, `operations`, `memory`: `code` to machine code, which `assembler` collects; `registers`: which vector is
 //!   in which register. `instructions`: the sets of instructions; `avx2`, `avx512`: what each does in its own way.
 
@@ -29,6 +30,7 @@ mod products;
 mod registers;
 mod share;
 mod straight;
+pub mod tiles;
 mod unroll;
 
 pub use instructions::Instructions;
