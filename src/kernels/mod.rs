@@ -43,7 +43,7 @@ pub use task::Task;
 pub use tile::Real;
 pub use variant::Variant;
 
-use crate::plan::contraction::{count, offsets};
+use crate::plan::contraction::{count, is_crowded, offsets};
 
 /// Runs a prepared contraction.
 ///

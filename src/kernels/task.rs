@@ -5,7 +5,7 @@ use super::rows::Rows;
 use super::tile::{MOST_LANES, Place, Real, VECTORS};
 use super::variant::Variant;
 use super::walk::Walk;
-use super::{count, even_blocks};
+use super::{count, even_blocks, is_crowded};
 use crate::plan::schedule::{Contract, ContractAxis, Extent};
 
 /// Elements from which on a stride goes to another page of memory.
@@ -207,16 +207,6 @@ impl Columns {
             if self.scattered { 3.0 * (rows * columns) as f64 / length.max(1) as f64 } else { 0.0 };
         tiles + packing + copying + scattering
     }
-}
-
-/// Whether so many lines of memory, a stride of elements of 32 bits apart, displace one another in a cache of 64 sets of
-/// eight lines: strides of large powers of two reach few of the sets.
-fn is_crowded(stride: i64, lines: usize) -> bool {
-    const SETS: u32 = 64;
-    const WAYS: usize = 8;
-    const LINE: u64 = 16;
-    let sets = SETS >> (stride.trailing_zeros().saturating_sub(LINE.ilog2())).min(SETS.ilog2());
-    stride.unsigned_abs() >= LINE && lines > WAYS * sets as usize
 }
 
 /// Columns that are neighbours.

@@ -3,6 +3,9 @@
 use super::schedule::{Contract, ContractAxis};
 use crate::interpret::Element;
 
+/// Elements of 32 bits of a line of memory, as caches hold it.
+pub const LINE: u64 = 16;
+
 /// Number of blocks and their length for a chain over `extent` in even blocks of at most `longest`: see the
 /// definition of bits in [`crate::plan::schedule`].
 pub fn even_blocks(extent: usize, longest: usize) -> (usize, usize) {
@@ -53,4 +56,13 @@ pub fn offsets(axes: &[ContractAxis], mut flat: usize, n: usize) -> [i64; 3] {
         at = [at[0] + i * axis.a, at[1] + i * axis.b, at[2] + i * axis.out];
     }
     at
+}
+
+/// Whether so many lines of memory, a stride of elements of 32 bits apart, displace one another in a cache of 64 sets of
+/// eight lines: strides of large powers of two reach few of the sets.
+pub fn is_crowded(stride: i64, lines: usize) -> bool {
+    const SETS: u32 = 64;
+    const WAYS: usize = 8;
+    let sets = SETS >> (stride.trailing_zeros().saturating_sub(LINE.ilog2())).min(SETS.ilog2());
+    stride.unsigned_abs() >= LINE && lines > WAYS * sets as usize
 }

@@ -1,6 +1,7 @@
 //! The step of a recurrence: what it computes at one element, planned by itself, its operands parts of arrays.
 
 use super::body::Body;
+use super::contraction::{LINE, is_crowded};
 use super::emit::{Emit, strides};
 use super::kernels::{Target, is_slot};
 use super::places::{Part, Place, Site};
@@ -75,7 +76,8 @@ impl Emit<'_, '_> {
     }
 
     /// Within a recurrence: has an operand that is the same at each element lie as kernels read it fastest, by a
-    /// copy made once: along its own axes, rather than along those that are summed.
+    /// copy made once: along its own axes, rather than along those that are summed, and in lines that do not displace one
+    /// another in a cache.
     pub fn pack(&mut self, product: &Product, contract: &mut Contract) {
         if self.job.scanned.is_none() {
             return;
@@ -107,6 +109,10 @@ impl Emit<'_, '_> {
             _ => (b, n, |axis| &mut axis.b),
         };
         let close = own.iter_mut().any(|axis| *stride(axis) == 1 && axis.extent != Extent::Fixed(1));
+        let lines = k.iter().map(|axis| axis.extent.len_for(1)).product();
+        let crowded = k.iter_mut().any(|axis| is_crowded(*stride(axis), lines));
+        let axes_of_line = own.iter_mut().filter_map(|axis| (*stride(axis) != 0).then_some(axis.extent));
+        let length: usize = axes_of_line.map(|extent| extent.len_for(1)).product();
         let mut axes: Vec<&mut ContractAxis> = batch.iter_mut().chain(k).chain(own).collect();
         axes.retain_mut(|axis| *stride(axis) != 0);
         let steps: Vec<i64> = axes.iter_mut().map(|axis| *stride(axis)).collect();
@@ -115,19 +121,29 @@ impl Emit<'_, '_> {
             Extent::Batch => None,
         };
         let dims: Option<Vec<u32>> = axes.iter().map(fixed).collect();
-        let Some(dims) = dims.filter(|_| !close) else { return };
-        let mut along = strides(false, &dims).into_iter();
-        axes.into_iter().for_each(|axis| *stride(axis) = along.next().expect("one for each axis"));
-        *first = self.packed(first, &steps, &dims, origin);
+        let Some(dims) = dims.filter(|dims| !dims.is_empty() && (!close || crowded)) else { return };
+        // Lines that would displace one another begin a line of the caches further apart.
+        let gap = if is_crowded(length as i64, lines) { LINE as i64 } else { 0 };
+        let apart = |step: i64| step + step / length as i64 * gap;
+        let along: Vec<i64> = strides(false, &dims).into_iter().map(apart).collect();
+        axes.into_iter().zip(&along).for_each(|(axis, &along)| *stride(axis) = along);
+        *first = self.packed(first, [&steps, &along], &dims, origin);
     }
 
-    /// A copy of what lies with these strides, row-major, made before the first element for what computes `origin`.
-    fn packed(&mut self, from: &Address, steps: &[i64], dims: &[u32], origin: Option<ValueId>) -> Address {
+    /// A copy of what lies with the first strides, with the second ones, of which the first is the longest, made before the
+    /// first element for what computes `origin`.
+    fn packed(
+        &mut self,
+        from: &Address,
+        [steps, along]: [&[i64]; 2],
+        dims: &[u32],
+        origin: Option<ValueId>,
+    ) -> Address {
         let source = &self.schedule.buffers[from.buffer.0 as usize];
         let buffer = Buffer {
             name: format!("{} packed", source.name),
             batch: false,
-            dims: dims.to_vec(),
+            dims: vec![dims[0], along[0] as u32],
             region: Region::Arena,
             offset: 0,
             origin: source.origin,
@@ -139,14 +155,14 @@ impl Emit<'_, '_> {
         self.body.set_origin(origin);
         let extents: Vec<Extent> = dims.iter().map(|&extent| Extent::Fixed(extent)).collect();
         let opened = self.open_all(&extents);
-        let along = |start: &Linear, strides: &[i64]| {
+        let moved = |start: &Linear, strides: &[i64]| {
             let mut at = start.clone();
             opened.iter().zip(strides).for_each(|(open, &stride)| at.add(&open.index, stride));
             at
         };
-        let place = Address { buffer: from.buffer, at: along(&from.at, steps) };
+        let place = Address { buffer: from.buffer, at: moved(&from.at, steps) };
         let value = self.body.load(place, vec![], 0.0, 0);
-        let place = Address { buffer: to, at: along(&Linear::default(), &strides(false, dims)) };
+        let place = Address { buffer: to, at: moved(&Linear::default(), along) };
         self.body.store(place, value, false);
         self.close_all(&opened, &extents);
         let body = self.finish_body();
