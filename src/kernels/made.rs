@@ -235,7 +235,7 @@ impl Task {
 
     fn kind(&self, panel: &[Vector], n: usize) -> Kind {
         let [rows, columns] = self.counts.map(|count| count.for_examples(n));
-        let rows = if self.columns.scattered { rows.min(LANES) } else { rows };
+        let rows = if self.columns.scattered { rows.min(self.scattered_at_once::<f32>()) } else { rows };
         Kind::new(panel.iter().map(|vector| vector.count_of(columns)).collect(), rows)
     }
 

@@ -5,6 +5,7 @@
 //! are copied once, as many as a vector has lanes side by side, so that they are read in order. So are rows that are too
 //! many for a small second cache: in order they come in time.
 
+use super::is_crowded;
 use super::memory::CacheLine;
 use super::pack::Pack;
 use super::run::Segments;
@@ -50,7 +51,7 @@ impl Rows {
         let lanes = variant.lanes::<T>();
         let bytes = places.len().next_multiple_of(lanes) * length * size_of::<T>();
         let large = variant.has_small_caches() && bytes >= LARGE && panels >= MANY_PANELS;
-        let worth_it = (large || Rows::are_copied(k.a, panels)) && bytes <= LONGEST;
+        let worth_it = (large || Rows::are_copied(variant, k.a, length, panels)) && bytes <= LONGEST;
         // What is written together, one vector of rows after the other, would displace one another in a cache at strides of
         // powers of two.
         let apart = length * lanes + CacheLine::SIZE / size_of::<T>();
@@ -67,9 +68,11 @@ impl Rows {
         self.places.len()
     }
 
-    /// Whether rows that lie so far apart along `k` are copied for so many panels, if the copy is not too long.
-    pub fn are_copied(stride: i64, panels: usize) -> bool {
-        stride.unsigned_abs() >= FAR && panels >= LEAST_PANELS
+    /// Whether rows that lie so far apart along `k`, in blocks of so many elements of it, are copied for so many panels, if
+    /// the copy is not too long: also those that are not far, but displace one another in a small cache.
+    pub fn are_copied(variant: Variant, stride: i64, length: usize, panels: usize) -> bool {
+        let crowded = variant.has_small_caches() && is_crowded(stride, length);
+        (stride.unsigned_abs() >= FAR || crowded) && panels >= LEAST_PANELS
     }
 
     /// Elements of the copy.

@@ -5,7 +5,7 @@ use super::made::{At, Panel};
 use super::pack::Pack;
 use super::pool::Pool;
 use super::scatter::Scatter;
-use super::task::{Count, Task, Vector, WIDEST, parted};
+use super::task::{Count, SUMS, Task, Vector, parted};
 use super::tile::{MOST_LANES, Place, ROWS, Real, Segment, TileArgs, Tiles, VECTORS};
 use super::walk::Walk;
 use super::{count, even_blocks, offsets};
@@ -342,8 +342,8 @@ impl Task {
         unsafe { self.variant.run(Tiles { args, vectors, whole, height, far }) };
     }
 
-    /// Rows whose columns are no neighbours in the result, as many at a time as a vector has lanes; by a function, if the panel
-    /// has a kind that one was made for.
+    /// Rows whose columns are no neighbours in the result, some at a time; by a function, if the panel has a kind that one was
+    /// made for.
     ///
     /// # Safety
     /// What `args` describes is inside the packed panel and the rows' operand; the columns of the panel, from `out` on,
@@ -356,20 +356,21 @@ impl Task {
         out: *mut T,
     ) {
         let lanes = self.variant.lanes::<T>();
-        let mut sums = [T::of(0.0); MOST_LANES * WIDEST];
+        let (width, at_once) = (self.variant.vectors() * lanes, self.scattered_at_once::<T>());
+        let mut sums = [T::of(0.0); SUMS];
         let first = sums.as_mut_ptr();
         let TileArgs { add, divisor, .. } = args;
-        for rows in args.rows.chunks(lanes) {
-            let mut apart = [Place { operand: 0, out: 0 }; MOST_LANES];
+        for rows in args.rows.chunks(at_once) {
+            let mut apart = [Place { operand: 0, out: 0 }; 3 * MOST_LANES];
             for (k, (apart, place)) in apart.iter_mut().zip(rows).enumerate() {
-                *apart = Place { operand: place.operand, out: (k * WIDEST) as isize };
+                *apart = Place { operand: place.operand, out: (k * width) as isize };
             }
             let to = std::array::from_fn(|v| first.wrapping_add(v * lanes));
             let (rows_apart, divisor_apart) = (&apart[..rows.len()], T::of(1.0));
             let args = TileArgs { rows: rows_apart, out: to, add: false, divisor: divisor_apart, ..args };
             let made = self.made.as_ref().zip(of_kind);
             let by_function = made.and_then(|(made, panel)| Some((made, panel, made.tiles(rows.len())?)));
-            // SAFETY: handed on; there is a row of the widest tile for each row; a function is made for numbers of 32 bits
+            // SAFETY: handed on; there is room for the sums of so many rows; a function is made for numbers of 32 bits
             // only.
             unsafe {
                 match by_function {
@@ -382,11 +383,13 @@ impl Task {
                     None => self.tiles(args, panel.len()),
                 }
             }
-            for (v, vector) in panel.iter().enumerate() {
-                let columns = &self.columns.places[vector.first..][..args.lanes[v]];
-                let sums = to[v].cast_const();
-                // SAFETY: rows and columns are inside the result.
-                unsafe { self.variant.run(Scatter { sums, rows, columns, out, add, divisor }) };
+            for (number, rows) in rows.chunks(lanes).enumerate() {
+                for (v, vector) in panel.iter().enumerate() {
+                    let columns = &self.columns.places[vector.first..][..args.lanes[v]];
+                    let sums = to[v].wrapping_add(number * lanes * width).cast_const();
+                    // SAFETY: rows and columns are inside the result.
+                    unsafe { self.variant.run(Scatter { sums, width, rows, columns, out, add, divisor }) };
+                }
             }
         }
     }

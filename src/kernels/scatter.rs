@@ -1,14 +1,15 @@
 //! Sums whose columns are no neighbours in the result: computed beside it, then copied to where they belong.
 
-use super::task::WIDEST;
 use super::tile::{Lanes, MOST_LANES, Place, Real};
 use super::variant::Job;
 
 /// Some rows of sums, as many as a vector has lanes, at most, by the columns of one vector.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scatter<'a, T> {
-    /// `sums[row * WIDEST + column]`, with whole vectors in each row.
+    /// `sums[row * width + column]`, with whole vectors in each row.
     pub sums: *const T,
+    /// Numbers from one row to the next.
+    pub width: usize,
     /// The rows; `out[row.out + column.out]`.
     pub rows: &'a [Place],
     /// The columns.
@@ -26,7 +27,7 @@ impl<T: Real> Job for Scatter<'_, T> {
     type Output = ();
 
     /// # Safety
-    /// Rows and columns are inside the result; the sums have a row of `WIDEST` numbers for each lane.
+    /// Rows and columns are inside the result; the sums have a row for each lane.
     #[inline(always)]
     unsafe fn run<L: Lanes<Real = T>>(self) {
         let neighbours = self.rows.windows(2).all(|pair| pair[1].out == pair[0].out + 1);
@@ -37,7 +38,7 @@ impl<T: Real> Job for Scatter<'_, T> {
         let one = T::of(1.0);
         let mut turned = [T::of(0.0); MOST_LANES * MOST_LANES];
         let places: [Place; MOST_LANES] =
-            std::array::from_fn(|lane| Place { operand: (lane * WIDEST) as isize, out: 0 });
+            std::array::from_fn(|lane| Place { operand: (lane * self.width) as isize, out: 0 });
         // SAFETY: a square of the sums, and of the array; each column's numbers are neighbours in the result.
         unsafe {
             L::transpose(self.sums, &places[..L::LANES], turned.as_mut_ptr(), L::LANES);
@@ -63,7 +64,7 @@ impl<T: Real> Scatter<'_, T> {
                 // SAFETY: the position is inside the result, by the caller's contract.
                 unsafe {
                     let (sum, to) =
-                        (*self.sums.add(row * WIDEST + column), self.out.offset(at.out + place.out));
+                        (*self.sums.add(row * self.width + column), self.out.offset(at.out + place.out));
                     let sum = if self.add { *to + sum } else { sum };
                     *to = if self.divisor != T::of(1.0) { sum / self.divisor } else { sum };
                 }

@@ -21,6 +21,8 @@ const FAR: usize = 1 << 15;
 const LONG_CHAIN: usize = 128;
 /// Columns of the widest tile of any variant.
 pub(super) const WIDEST: usize = VECTORS * MOST_LANES;
+/// Sums that are made beside the result before they are scattered, at most.
+pub(super) const SUMS: usize = WIDEST * MOST_LANES;
 
 /// A contraction made ready to run many times.
 ///
@@ -196,13 +198,14 @@ impl Columns {
             false if k.a.unsigned_abs() >= PAGE => vectors as f64 / 2.0,
             _ => 0.0,
         };
-        let for_rows = if crowded(k.b) && !Rows::are_copied(k.b, across) { 2.0 } else { 0.0 };
+        let rows_are_copied = Rows::are_copied(variant, k.b, length, across);
+        let for_rows = if crowded(k.b) && !rows_are_copied { 2.0 } else { 0.0 };
         let tiles = (down * across) as f64 * ((high as f64 / 2.0).max(LATENCY) + for_columns + for_rows);
         let copied = |stride: i64| if crowded(stride) { 1.5 } else { 0.25 };
         let quick = k.a == 1 || self.vectors.iter().all(|vector| vector.together);
         let each = if quick { copied(k.a) } else { 1.0 };
         let packing = if self.packed { columns as f64 * each } else { 0.0 };
-        let copying = if Rows::are_copied(k.b, across) { rows as f64 * copied(k.b) } else { 0.0 };
+        let copying = if rows_are_copied { rows as f64 * copied(k.b) } else { 0.0 };
         let scattering =
             if self.scattered { 3.0 * (rows * columns) as f64 / length.max(1) as f64 } else { 0.0 };
         tiles + packing + copying + scattering
@@ -352,6 +355,12 @@ impl Task {
     pub(super) fn panels_at_once<T: Real>(&self) -> usize {
         let packed = WIDEST / (self.variant.vectors() * self.variant.lanes::<T>());
         if self.columns.packed { packed } else { usize::MAX }
+    }
+
+    /// Rows whose sums are scattered at once: those of several vectors, as tiles of six divide the rows of three evenly.
+    pub(super) fn scattered_at_once<T: Real>(&self) -> usize {
+        let lanes = self.variant.lanes::<T>();
+        lanes * (SUMS / (lanes * lanes * self.variant.vectors())).min(3)
     }
 
     /// Elements of one panel of packed columns.
