@@ -120,8 +120,8 @@ impl Task {
     /// # Safety
     /// As of [`Task::run`]: there are no products apart from each other.
     unsafe fn copy_rows<T: Real>(&self, arrays: Arrays<T>, n: usize, part: Part, chain: Chain, block: usize) {
-        let mut segments = Segments::default();
-        self.fill::<T>(&mut segments, chain, block, n);
+        let mut own = Segments::default();
+        let segments = self.segments::<T>(&mut own, chain, block, n);
         let (rows, lanes) = (self.counts[0].for_examples(n), self.variant.lanes::<T>());
         // Whole vectors: the last one's lanes are one share's.
         let share = part.share(rows.div_ceil(lanes));
@@ -129,7 +129,7 @@ impl Task {
         // SAFETY: handed on.
         unsafe {
             let a = arrays.a.offset(self.start[0] as isize);
-            self.rows.copy(self.variant, a, rows, &segments, arrays.copy);
+            self.rows.copy(self.variant, a, rows, segments, arrays.copy);
         }
     }
 
@@ -223,9 +223,9 @@ impl Task {
     ) {
         let Share { products: own, rows, vectors, columns } = share;
         let panels = vectors.len().div_ceil(self.variant.vectors());
-        let mut segments = Segments::default();
+        let mut made = Segments::default();
         for block in blocks {
-            self.fill::<T>(&mut segments, chain, block, n);
+            let segments = self.segments::<T>(&mut made, chain, block, n);
             let ends = match chain.apart {
                 true => Ends { add: false, divisor: T::of(1.0) },
                 false if block + 1 < chain.blocks => Ends { add: block > 0, divisor: T::of(1.0) },
@@ -253,20 +253,47 @@ impl Task {
                     };
                     if self.rows.width().is_some() {
                         if copied.replace(a) != Some(a) {
-                            self.rows.copy(self.variant, moved.a, rows.clone(), &segments, arrays.copy);
+                            self.rows.copy(self.variant, moved.a, rows.clone(), segments, arrays.copy);
                         }
                         moved.a = arrays.copy;
                     }
-                    self.group(moved, self.rows.read(rows.clone()), group, columns, &segments, ends);
+                    self.group(moved, self.rows.read(rows.clone()), group, columns, segments, ends);
                 }
             }
         }
     }
 
-    /// The parts of a block of the chain over `k`.
-    fn fill<T: Real>(&self, segments: &mut Segments, chain: Chain, block: usize, n: usize) {
+    /// The parts of a block of the chain over `k`: those that are known, or those that are made.
+    fn segments<'a, T: Real>(
+        &'a self,
+        made: &'a mut Segments,
+        chain: Chain,
+        block: usize,
+        n: usize,
+    ) -> &'a Segments {
+        if n == self.capacity && !self.blocks.is_empty() {
+            return &self.blocks[block];
+        }
         let packed = self.columns.packed.then_some(self.variant.vectors() * self.variant.lanes::<T>());
-        segments.fill(&self.k, chain.block(block), n, [self.rows.width(), packed]);
+        made.fill(&self.k, chain.block(block), n, [self.rows.width(), packed]);
+        made
+    }
+
+    /// The parts of all blocks for a whole batch; nothing if they are too many to be kept.
+    pub(super) fn blocks_of_whole_batch<T: Real>(&self) -> Vec<Segments> {
+        let (outer, inner) = parted(&self.k);
+        let chain = Chain::new(count(&self.k, self.capacity), self.k_block);
+        let parts =
+            if outer.is_empty() { 0 } else { chain.extent / inner.extent.len_for(self.capacity).max(1) };
+        if parts + chain.blocks > MOST_PARTS {
+            return vec![];
+        }
+        let block = |block| {
+            let mut made = Segments::default();
+            self.segments::<T>(&mut made, chain, block, self.capacity);
+            made
+        };
+        (0..chain.blocks).map(block).collect()
     }
 
     /// One block of the chain over `k`, for some rows and the columns of some panels, which are packed at once.
@@ -460,8 +487,11 @@ impl Chain {
     }
 }
 
+/// Parts of chains over `k` that are kept from one run to the next: to make one anew takes some nanoseconds.
+const MOST_PARTS: usize = 1 << 12;
+
 /// The parts of a block of the chain over `k`.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Segments {
     pub list: Vec<Segment>,
     /// Strides within a part, in the rows' and the columns' operand.

@@ -2,6 +2,7 @@
 
 use super::made::Made;
 use super::rows::Rows;
+use super::run::Segments;
 use super::tile::{MOST_LANES, Place, Real, VECTORS};
 use super::variant::Variant;
 use super::walk::Walk;
@@ -54,6 +55,10 @@ pub struct Task {
     apart: Option<Apart>,
     /// What runs the tiles, if a function was made for them.
     pub(super) made: Option<Made>,
+    /// Examples of a whole batch.
+    pub(super) capacity: usize,
+    /// The parts of the chain over `k` for a whole batch, in its blocks; empty if they are made in each run.
+    pub(super) blocks: Vec<Segments>,
 }
 
 /// The sums of each block of a chain over `k`, in memory of their own: threads then share a product that has few results,
@@ -282,7 +287,7 @@ impl Task {
         let axes_of_result: [&[ContractAxis]; 3] = [&contract.batch, &rows, &column_axes];
         let results: usize = axes_of_result.map(|axes| count(axes, capacity)).iter().product();
         let apart = Apart::of(&axes_of_result, blocks);
-        Task {
+        let mut task = Task {
             variant,
             exchanged,
             batch: orient(&contract.batch),
@@ -297,7 +302,11 @@ impl Task {
             far: results * size_of::<T>() >= FAR && longest >= LONG_CHAIN,
             apart,
             made: None,
-        }
+            capacity,
+            blocks: vec![],
+        };
+        task.blocks = task.blocks_of_whole_batch::<T>();
+        task
     }
 
     /// Elements of scratch memory that a run by so many threads needs: copies of the rows, panels of packed columns, and
