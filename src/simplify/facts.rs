@@ -27,7 +27,8 @@ impl Facts {
         Facts { finite: number.is_finite(), lo: number, hi: number }
     }
 
-    fn between(lo: f64, hi: f64) -> Facts {
+    /// Finite, from one number to another.
+    pub fn between(lo: f64, hi: f64) -> Facts {
         Facts { finite: true, lo, hi }
     }
 
@@ -132,12 +133,25 @@ impl Known {
         self.facts[value.index()]
     }
 
+    /// Of a value that comes before one that is asked for.
+    pub fn before(&self, value: ValueId) -> Facts {
+        self.facts[value.index()]
+    }
+
     /// From what is known of the operands.
     fn derived(&self, circuit: &Circuit, value: ValueId) -> Facts {
-        let of = |operand: ValueId| self.facts[operand.index()];
+        let of = |operand: ValueId| self.before(operand);
         match circuit.node(value) {
             Node::Leaf(leaf) => leaf_facts(circuit, leaf),
-            Node::Gate { gate, args } => self.gate(*gate, args),
+            Node::Gate { gate, args } => {
+                let exponential = (*gate == gates::EXP).then(|| self.exponential(circuit, args[0]));
+                exponential.flatten().unwrap_or_else(|| self.gate(*gate, args))
+            }
+            Node::Reduce { reducer: Reducer::Sum, arg, axes, batch: false }
+                if let Some(facts) = self.sum_of_exponentials(circuit, *arg, *axes) =>
+            {
+                facts
+            }
             Node::Reduce { reducer, arg, axes, .. } => {
                 let dims = &circuit.shape(*arg).dims;
                 let count = axes.iter().map(|axis| f64::from(dims[axis])).product();

@@ -25,6 +25,7 @@ mod builder;
 mod facts;
 mod gates;
 mod masks;
+mod maxima;
 mod merges;
 mod scatters;
 mod sums;

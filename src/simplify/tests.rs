@@ -365,6 +365,43 @@ fn nothing_finite_comes_of_what_is_not() {
     assert!(matches!(simple.node(roots[0]), Node::Gate { gate: gates::MUL, .. }));
 }
 
+/// What softmax gives is finite, so that no guard is needed twice beside it: also where a mask leaves something in each
+/// row, which those before a place do not in the first one.
+#[test]
+fn softmax_of_what_a_mask_leaves_is_finite() {
+    let is_guarded = |mask: Option<crate::circuit::Gate>| {
+        let mut circuit = Circuit::new();
+        let square = per_example(&[4, 4]);
+        let (z, x) = (real(&mut circuit, "z", square.clone()), real(&mut circuit, "x", square.clone()));
+        let places = circuit.iota(4);
+        let [row, column] =
+            [0, 1].map(|axis| circuit.view(places, View::select(shared(&[4, 4]), &[axis], &[4])));
+        let causal = circuit.lift(gates::LE, &[column, row]);
+        let (zero, nothing) = (circuit.number(0.0), circuit.number(f64::NEG_INFINITY));
+        let seen = mask.map_or(z, |mask| {
+            let seen = circuit.lift(mask, &[column, row]);
+            circuit.select(seen, z, nothing)
+        });
+        let maximum = circuit.reduce(Reducer::Max, seen, AxisSet::of([1]), false);
+        let maximum = circuit.lift(gates::STOP, &[maximum]);
+        let of_row =
+            |circuit: &mut Circuit, value| circuit.view(value, View::select(square.clone(), &[0], &[4]));
+        let maximum = of_row(&mut circuit, maximum);
+        let difference = circuit.lift(gates::SUB, &[seen, maximum]);
+        let exponential = circuit.lift(gates::EXP, &[difference]);
+        let sum = circuit.sum(exponential, AxisSet::of([1]));
+        let sum = of_row(&mut circuit, sum);
+        let weight = circuit.div(exponential, sum);
+        let chosen = circuit.select(causal, x, zero);
+        let product = circuit.mul(chosen, weight);
+        let guarded = circuit.select(causal, product, zero);
+        check_same(&circuit, &[guarded]);
+        let (simple, roots) = simplify(&circuit, &[guarded]);
+        matches!(simple.node(roots[0]), Node::Gate { gate: gates::SELECT, .. })
+    };
+    assert_eq!([None, Some(gates::LE), Some(gates::LT)].map(is_guarded), [false, false, true]);
+}
+
 /// The adjoint of a pool: what it selects and what it passes on are parted as the windows are, so that the merges are
 /// the last that happens, and nothing is read through them.
 #[test]
