@@ -5,7 +5,7 @@ use super::made::{At, Panel};
 use super::pack::Pack;
 use super::pool::Pool;
 use super::scatter::Scatter;
-use super::task::{Count, SUMS, Task, Vector, parted};
+use super::task::{Count, SCATTERED, SUMS, Task, Vector, parted};
 use super::tile::{MOST_LANES, Place, ROWS, Real, Segment, TileArgs, Tiles, VECTORS};
 use super::walk::Walk;
 use super::{count, even_blocks, offsets};
@@ -388,7 +388,7 @@ impl Task {
         let first = sums.as_mut_ptr();
         let TileArgs { add, divisor, .. } = args;
         for rows in args.rows.chunks(at_once) {
-            let mut apart = [Place { operand: 0, out: 0 }; 3 * MOST_LANES];
+            let mut apart = [Place { operand: 0, out: 0 }; SCATTERED * MOST_LANES];
             for (k, (apart, place)) in apart.iter_mut().zip(rows).enumerate() {
                 *apart = Place { operand: place.operand, out: (k * width) as isize };
             }

@@ -22,6 +22,8 @@ const FAR: usize = 1 << 15;
 const LONG_CHAIN: usize = 128;
 /// Columns of the widest tile of any variant.
 pub(super) const WIDEST: usize = VECTORS * MOST_LANES;
+/// Vectors of rows whose sums are scattered at once, at most: tiles of six divide their rows evenly.
+pub(super) const SCATTERED: usize = 3;
 /// Sums that are made beside the result before they are scattered, at most.
 pub(super) const SUMS: usize = WIDEST * MOST_LANES;
 
@@ -366,10 +368,10 @@ impl Task {
         if self.columns.packed { packed } else { usize::MAX }
     }
 
-    /// Rows whose sums are scattered at once: those of several vectors, as tiles of six divide the rows of three evenly.
+    /// Rows whose sums are scattered at once: those of several vectors.
     pub(super) fn scattered_at_once<T: Real>(&self) -> usize {
         let lanes = self.variant.lanes::<T>();
-        lanes * (SUMS / (lanes * lanes * self.variant.vectors())).min(3)
+        lanes * (SUMS / (lanes * lanes * self.variant.vectors())).min(SCATTERED)
     }
 
     /// Elements of one panel of packed columns.

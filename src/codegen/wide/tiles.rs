@@ -271,8 +271,7 @@ impl Tiles<'_> {
     /// Adds, divides and writes the sums.
     fn finish(&mut self) {
         self.results();
-        let rows_and_vectors = |tiles: &Self| (tiles.height, tiles.vectors());
-        let (height, vectors) = rows_and_vectors(self);
+        let (height, vectors) = (self.height, self.vectors());
         if self.shape.adds {
             self.asm.mi(X86::Cmp_rm64_imm8, call(offset_of!(Call, add)), 0);
             let first = self.asm.jump(X86::Je_rel32_64);
