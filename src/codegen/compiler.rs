@@ -169,13 +169,13 @@ impl<'a> Compiler<'a> {
     /// A function for the tiles of each of some products, if there is to be one, which those of the same shape have in
     /// common.
     pub fn tiles(&mut self, tasks: &[Option<Task>]) -> Result<Vec<Option<(Shape, FuncId)>>, String> {
-        let (n, options) = (self.schedule.capacity as usize, self.options);
+        let options = self.options;
         if options.wide(self.schedule.dtype) != Some(Instructions::Avx2) {
             return Ok(vec![None; tasks.len()]);
         }
         let mut known: FxHashMap<Shape, FuncId> = FxHashMap::default();
         let mut function = |task: &Option<Task>| {
-            let Some(shape) = task.as_ref().and_then(|task| task.shape(n)) else { return Ok(None) };
+            let Some(shape) = task.as_ref().and_then(Task::shape) else { return Ok(None) };
             let id = match known.get(&shape) {
                 Some(&id) => id,
                 None => {

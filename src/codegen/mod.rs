@@ -220,7 +220,7 @@ pub fn compile(schedule: &Schedule, options: Options) -> Result<Module, String> 
             // dropped with the tasks.
             unsafe {
                 let function = std::mem::transmute::<*const u8, kernels::made::Function>(function);
-                task.run_by(function, &shape, schedule.capacity as usize);
+                task.run_by(function, &shape);
             }
         }
     }

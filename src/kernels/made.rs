@@ -203,8 +203,9 @@ fn heights(vectors: usize, rows: usize) -> [usize; 2] {
 }
 
 impl Task {
-    /// What a function for this product's tiles is to be made for, for batches of `n`, if there is one to be.
-    pub fn shape(&self, n: usize) -> Option<Shape> {
+    /// What a function for this product's tiles is to be made for, for whole batches, if there is one to be.
+    pub fn shape(&self) -> Option<Shape> {
+        let n = self.capacity;
         let [rows, _] = self.counts.map(|count| count.for_examples(n));
         let (outer, inner) = parted(&self.k);
         let (blocks, block) = even_blocks(count(&self.k, n), self.k_block);
@@ -213,7 +214,7 @@ impl Task {
         }
         let mut kinds: Vec<Kind> = vec![];
         for panel in self.columns.vectors.chunks(VECTORS) {
-            let kind = self.kind(panel, n);
+            let kind = self.kind(panel);
             if !kinds.contains(&kind) {
                 kinds.push(kind);
             }
@@ -233,8 +234,9 @@ impl Task {
         shape.is_possible().then_some(shape)
     }
 
-    fn kind(&self, panel: &[Vector], n: usize) -> Kind {
-        let [rows, columns] = self.counts.map(|count| count.for_examples(n));
+    /// Of a panel of a whole batch.
+    fn kind(&self, panel: &[Vector]) -> Kind {
+        let [rows, columns] = self.counts.map(|count| count.for_examples(self.capacity));
         let rows = if self.columns.scattered { rows.min(self.scattered_at_once::<f32>()) } else { rows };
         Kind::new(panel.iter().map(|vector| vector.count_of(columns)).collect(), rows)
     }
@@ -242,10 +244,10 @@ impl Task {
     /// Runs tiles by a function from now on.
     ///
     /// # Safety
-    /// It was made for this task's shape for batches of `n`; it lives as long as the task runs; numbers are `f32`.
-    pub unsafe fn run_by(&mut self, function: Function, shape: &Shape, n: usize) {
+    /// It was made for this task's shape; it lives as long as the task runs; numbers are `f32`.
+    pub unsafe fn run_by(&mut self, function: Function, shape: &Shape) {
         let panel = |panel: &[Vector]| {
-            let kind = self.kind(panel, n);
+            let kind = self.kind(panel);
             let place = |v: usize| panel[v.min(panel.len() - 1)].place;
             Panel {
                 b: std::array::from_fn(|v| place(v).operand),
@@ -254,7 +256,7 @@ impl Task {
             }
         };
         let panels = self.columns.vectors.chunks(VECTORS).map(panel).collect();
-        let columns = self.counts[1].for_examples(n);
+        let columns = self.counts[1].for_examples(self.capacity);
         self.made = Some(Made { kinds: shape.kinds.clone(), panels, columns, function });
     }
 }

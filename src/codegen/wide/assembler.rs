@@ -6,6 +6,11 @@ use std::fmt::Write;
 
 /// The register that holds the address of the constants.
 pub const POOL: Register = Register::RBP;
+/// Registers that a function must leave as they were.
+pub const SAVED: [Register; 6] = {
+    use Register::*;
+    [RBX, RBP, R12, R13, R14, R15]
+};
 
 /// A jump whose target is not known yet.
 #[must_use]

@@ -1,6 +1,6 @@
 //! Loops as machine code: their counts, addresses and masks, and what stays in registers.
 
-use super::assembler::{Assembler, Jump, POOL, made, memory};
+use super::assembler::{Assembler, Jump, POOL, SAVED, made, memory};
 use super::code::*;
 use super::instructions::{Form, Instructions};
 use super::registers::{Emission, Reads};
@@ -19,11 +19,6 @@ const ADDRESSES: [Register; 10] = {
 const COUNT: Register = Register::R15;
 /// For integers in between, with `RCX` and `RDX`.
 pub const SCRATCH: Register = Register::RAX;
-/// Registers that a function must leave as they were.
-const SAVED: [Register; 6] = {
-    use Register::*;
-    [RBX, RBP, R12, R13, R14, R15]
-};
 /// Stack that a function may take.
 const MOST_STACK: i64 = 1 << 15;
 /// Words on the stack before those of pointers and counters: the stack's old place.

@@ -9,7 +9,7 @@
 //!     finish and write the sums
 //! ```
 
-use super::assembler::{Assembler, made, memory};
+use super::assembler::{Assembler, SAVED, made, memory};
 use super::instructions::{Form, Instructions};
 use crate::kernels::made::{Call, HIGHEST, KINDS, Kind, LANES, Panel, Place, Segment, Shape, VECTORS};
 use iced_x86::{Code as X86, Instruction, MemoryOperand, Register};
@@ -33,11 +33,6 @@ const LEFT: Register = Register::RCX;
 const SPARE: Register = Register::RDX;
 /// The result at each vector, when sums are written.
 const OUT: [Register; VECTORS] = [A, LEFT];
-/// Registers that a function must leave as they were.
-const SAVED: [Register; 6] = {
-    use Register::*;
-    [RBX, RBP, R12, R13, R14, R15]
-};
 /// Vectors beside the sums: an element in all lanes, the columns, a mask.
 const ELEMENT: usize = 12;
 const COLUMNS: [usize; VECTORS] = [13, 14];
