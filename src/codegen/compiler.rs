@@ -170,12 +170,12 @@ impl<'a> Compiler<'a> {
     /// common.
     pub fn tiles(&mut self, tasks: &[Option<Task>]) -> Result<Vec<Option<(Shape, FuncId)>>, String> {
         let options = self.options;
-        if options.wide(self.schedule.dtype) != Some(Instructions::Avx2) {
-            return Ok(vec![None; tasks.len()]);
-        }
+        let wide = options.wide(self.schedule.dtype);
         let mut known: FxHashMap<Shape, FuncId> = FxHashMap::default();
         let mut function = |task: &Option<Task>| {
-            let Some(shape) = task.as_ref().and_then(Task::shape) else { return Ok(None) };
+            let shape = task.as_ref().and_then(Task::shape);
+            let can_run = |shape: &Shape| wide.is_some() && Instructions::of(shape.variant) == wide;
+            let Some(shape) = shape.filter(can_run) else { return Ok(None) };
             let id = match known.get(&shape) {
                 Some(&id) => id,
                 None => {

@@ -4,7 +4,7 @@
 //!
 //! [`tile`]: super::tile
 
-pub use super::tile::{Place, Segment};
+pub use super::tile::{Place, Segment, VECTORS};
 
 use super::run::Ends;
 use super::task::{Task, Vector, parted};
@@ -13,14 +13,11 @@ use super::variant::Variant;
 use super::{count, even_blocks};
 use std::ops::Range;
 
-/// Vectors side by side in a panel: those of [`Variant::Avx2`], for which alone functions are made.
-pub const VECTORS: usize = 2;
-/// Lanes of a vector.
-pub const LANES: usize = 8;
-/// Kinds of panels that a function knows.
-pub const KINDS: usize = 4;
-/// Rows of the highest tile of a single vector, of which a row takes a register for its place.
-pub const HIGHEST: usize = 8;
+/// Lanes of a vector that a vector masks.
+pub const MASKED: usize = 8;
+/// Kinds of panels that a function knows: whole ones, those where a line of the result ends in one of four vectors, and the
+/// last one.
+pub const KINDS: usize = 6;
 
 /// Panels of as many vectors with as many lanes.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -34,6 +31,8 @@ pub struct Kind {
 /// What a function is made for. Strides and lengths are in elements.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Shape {
+    /// Of what vectors: not [`Variant::Portable`].
+    pub variant: Variant,
     /// The panels that there are.
     pub kinds: Vec<Kind>,
     /// Where columns are packed: from one panel to the next.
@@ -64,7 +63,7 @@ pub struct Panel {
     pub kind: u64,
 }
 
-/// What a function is told. It changes `panel`, `b` and `left`.
+/// What a function is told. It changes `panel`, `b`, `row` and `left`.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Call {
@@ -86,6 +85,8 @@ pub struct Call {
     pub panels_end: *const Panel,
     /// Of each kind, how many tiles of each height.
     pub tiles: [[u64; 2]; KINDS],
+    /// The first row of a tile.
+    pub row: *const Place,
     /// Tiles that are left.
     pub left: u64,
     /// Whether sums are added to what stands in the result.
@@ -93,7 +94,7 @@ pub struct Call {
     /// What sums are divided by.
     pub divisor: f32,
     /// All ones, then zeros: the mask of some lanes stands where the others begin to be zeros.
-    pub masks: [i32; 2 * LANES],
+    pub masks: [i32; 2 * MASKED],
 }
 
 /// Computes the tiles that a call describes.
@@ -102,6 +103,7 @@ pub type Function = unsafe extern "C" fn(*mut Call);
 /// A function, and the panels of a whole batch for it.
 #[derive(Clone, Debug)]
 pub(super) struct Made {
+    variant: Variant,
     kinds: Vec<Kind>,
     panels: Vec<Panel>,
     /// Columns of all panels.
@@ -121,12 +123,13 @@ pub(super) struct At<T> {
 impl Made {
     /// The panels of some vectors, if there are panels of just these where there are so many columns.
     pub fn panels(&self, vectors: Range<usize>, columns: usize) -> Option<&[Panel]> {
-        let whole = vectors.start.is_multiple_of(VECTORS) && columns == self.columns;
-        let panels = &self.panels[vectors.start / VECTORS..];
-        let count = vectors.len().div_ceil(VECTORS);
+        let width = self.variant.vectors();
+        let whole = vectors.start.is_multiple_of(width) && columns == self.columns;
+        let panels = &self.panels[vectors.start / width..];
+        let count = vectors.len().div_ceil(width);
         let panels = panels.get(..count).filter(|_| whole)?;
         let last = panels.last()?;
-        let held = (count - 1) * VECTORS + self.kinds[last.kind as usize].lanes.len();
+        let held = (count - 1) * width + self.kinds[last.kind as usize].lanes.len();
         (held == vectors.len()).then_some(panels)
     }
 
@@ -134,7 +137,7 @@ impl Made {
     pub fn tiles(&self, rows: usize) -> Option<[[u64; 2]; KINDS]> {
         let mut tiles = [[0; 2]; KINDS];
         for (tiles, kind) in tiles.iter_mut().zip(&self.kinds) {
-            *tiles = kind.tiles(rows)?;
+            *tiles = kind.tiles(self.variant, rows)?;
         }
         Some(tiles)
     }
@@ -164,10 +167,11 @@ impl Made {
             panel: panels.start,
             panels_end: panels.end,
             tiles,
+            row: rows.as_ptr(),
             left: 0,
             add: u64::from(ends.add),
             divisor: ends.divisor.get() as f32,
-            masks: std::array::from_fn(|lane| if lane < LANES { -1 } else { 0 }),
+            masks: std::array::from_fn(|lane| if lane < MASKED { -1 } else { 0 }),
         };
         // SAFETY: the function was made for the shape of this product, and touches what is described.
         unsafe { (self.function)(&raw mut call) }
@@ -176,17 +180,17 @@ impl Made {
 
 impl Kind {
     /// For so many rows, or fewer.
-    fn new(lanes: Vec<usize>, rows: usize) -> Kind {
-        let [high, low] = heights(lanes.len(), rows);
+    fn new(variant: Variant, lanes: Vec<usize>, rows: usize) -> Kind {
+        let [high, low] = heights(variant, lanes.len(), rows);
         let low = if low < high { low } else { high - 1 };
         Kind { lanes, heights: [high, low] }
     }
 
     /// How many tiles of each height so many rows are, if there is code for them.
-    fn tiles(&self, rows: usize) -> Option<[u64; 2]> {
-        let [high, low] = heights(self.lanes.len(), rows);
+    fn tiles(&self, variant: Variant, rows: usize) -> Option<[u64; 2]> {
+        let [high, low] = heights(variant, self.lanes.len(), rows);
         let mut tiles = [0; 2];
-        let count = rows.div_ceil(Variant::Avx2.height(self.lanes.len()));
+        let count = rows.div_ceil(variant.height(self.lanes.len()));
         for (height, count) in [(high, rows - low * count), (low, count - (rows - low * count))] {
             if count > 0 {
                 tiles[self.heights.iter().position(|&known| known == height)?] += count as u64;
@@ -197,8 +201,8 @@ impl Kind {
 }
 
 /// Rows of the highest and of the lowest tile, of so many vectors, that so many rows are divided into.
-fn heights(vectors: usize, rows: usize) -> [usize; 2] {
-    let tiles = rows.div_ceil(Variant::Avx2.height(vectors)).max(1);
+fn heights(variant: Variant, vectors: usize, rows: usize) -> [usize; 2] {
+    let tiles = rows.div_ceil(variant.height(vectors)).max(1);
     [rows.div_ceil(tiles), rows / tiles]
 }
 
@@ -209,19 +213,22 @@ impl Task {
         let [rows, _] = self.counts.map(|count| count.for_examples(n));
         let (outer, inner) = parted(&self.k);
         let (blocks, block) = even_blocks(count(&self.k, n), self.k_block);
-        if self.variant != Variant::Avx2 || rows == 0 || block == 0 || self.columns.vectors.is_empty() {
+        let variant = self.variant;
+        if variant == Variant::Portable || rows == 0 || block == 0 || self.columns.vectors.is_empty() {
             return None;
         }
         let mut kinds: Vec<Kind> = vec![];
-        for panel in self.columns.vectors.chunks(VECTORS) {
+        for panel in self.columns.vectors.chunks(variant.vectors()) {
             let kind = self.kind(panel);
             if !kinds.contains(&kind) {
                 kinds.push(kind);
             }
         }
         let run = if outer.is_empty() { block } else { inner.extent.len_for(n) };
-        let (lanes, a_k) = (VECTORS * LANES, self.rows.width().map_or(inner.a, |width| width as i64));
+        let lanes = variant.vectors() * variant.lanes::<f32>();
+        let a_k = self.rows.width().map_or(inner.a, |width| width as i64);
         let shape = Shape {
+            variant,
             kinds,
             packed: self.columns.packed.then(|| self.panel_len::<f32>()),
             a_k,
@@ -238,7 +245,7 @@ impl Task {
     fn kind(&self, panel: &[Vector]) -> Kind {
         let [rows, columns] = self.counts.map(|count| count.for_examples(self.capacity));
         let rows = if self.columns.scattered { rows.min(self.scattered_at_once::<f32>()) } else { rows };
-        Kind::new(panel.iter().map(|vector| vector.count_of(columns)).collect(), rows)
+        Kind::new(self.variant, panel.iter().map(|vector| vector.count_of(columns)).collect(), rows)
     }
 
     /// Runs tiles by a function from now on.
@@ -255,17 +262,19 @@ impl Task {
                 kind: shape.kinds.iter().position(|known| *known == kind).expect("one of the shape's") as u64,
             }
         };
-        let panels = self.columns.vectors.chunks(VECTORS).map(panel).collect();
+        let panels = self.columns.vectors.chunks(self.variant.vectors()).map(panel).collect();
         let columns = self.counts[1].for_examples(self.capacity);
-        self.made = Some(Made { kinds: shape.kinds.clone(), panels, columns, function });
+        self.made =
+            Some(Made { variant: self.variant, kinds: shape.kinds.clone(), panels, columns, function });
     }
 }
 
 impl Shape {
     /// Whether a function can be made: one mask a panel, and strides that instructions can hold.
     fn is_possible(&self) -> bool {
+        let whole = self.variant.lanes::<f32>();
         let one_mask = |kind: &Kind| {
-            let mut some = kind.lanes.iter().filter(|&&lanes| lanes < LANES);
+            let mut some = kind.lanes.iter().filter(|&&lanes| lanes < whole);
             some.next().is_none_or(|first| some.all(|lanes| lanes == first))
         };
         let short = |stride: i64| i32::try_from(stride * 4 * self.unroll as i64).is_ok();

@@ -3,7 +3,7 @@
 use super::tile::{Lanes, ROWS, Real, VECTORS};
 
 /// Which instructions run it. Never changes bits.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Variant {
     /// 128 bits, on any machine.
     Portable,

@@ -1,6 +1,7 @@
 //! The instruction sets that wide vectors are made by, and each one's instruction for what can be done with whole
 //! vectors.
 
+use crate::kernels::Variant;
 use iced_x86::{Code as X86, Register};
 
 /// A set of instructions. Never changes bits.
@@ -79,6 +80,15 @@ impl Instructions {
     /// The best of [`Instructions::here`].
     pub fn best() -> Option<Instructions> {
         Instructions::here().last().copied()
+    }
+
+    /// Those that the kernels have where they run a variant, if there are any.
+    pub fn of(variant: Variant) -> Option<Instructions> {
+        match variant {
+            Variant::Portable => None,
+            Variant::Avx2 => Some(Instructions::Avx2),
+            Variant::Avx512 => Some(Instructions::Avx512),
+        }
     }
 
     /// Numbers in a vector.

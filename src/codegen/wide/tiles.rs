@@ -11,38 +11,40 @@
 
 use super::assembler::{Assembler, SAVED, made, memory};
 use super::instructions::{Form, Instructions};
-use crate::kernels::made::{Call, HIGHEST, KINDS, Kind, LANES, Panel, Place, Segment, Shape, VECTORS};
+use crate::kernels::made::{Call, KINDS, Kind, MASKED, Panel, Place, Segment, Shape, VECTORS};
 use iced_x86::{Code as X86, Instruction, MemoryOperand, Register};
 use std::mem::{offset_of, size_of};
 
 /// The operand: a [`Call`].
 const CALL: Register = Register::RDI;
-/// The tile's first row.
-const ROWS: Register = Register::RSI;
 /// The rows' operand at an element of `k`, from which rows are so far.
 const A: Register = Register::RAX;
-const ROW: [Register; HIGHEST] = {
+const ROW: [Register; 8] = {
     use Register::*;
     [RBX, RBP, R12, R13, R14, R15, R11, R9]
 };
-/// The vectors at an element of `k`; the second one only where rows are few enough.
-const B: [Register; VECTORS] = [Register::R8, Register::R9];
+/// The vectors at an element of `k`; the last one only where rows are few enough.
+const B: [Register; VECTORS] = {
+    use Register::*;
+    [R8, RSI, SPARE, R9]
+};
 const SEGMENT: Register = Register::R10;
+/// The tile's first row, before and after the chain over `k`.
+const ROWS: Register = SEGMENT;
 /// Elements of a segment that are left.
 const LEFT: Register = Register::RCX;
 const SPARE: Register = Register::RDX;
 /// The result at each vector, when sums are written.
-const OUT: [Register; VECTORS] = [A, LEFT];
-/// Vectors beside the sums: an element in all lanes, the columns, a mask.
-const ELEMENT: usize = 12;
-const COLUMNS: [usize; VECTORS] = [13, 14];
-const MASK: usize = 15;
+const OUT: [Register; VECTORS] = {
+    use Register::*;
+    [A, LEFT, R8, R9]
+};
 const LOAD: X86 = X86::Mov_r64_rm64;
-const SET: Instructions = Instructions::Avx2;
 
 /// The machine code of a function, and its text if `listing`.
 pub fn emit(shape: &Shape, listing: bool) -> (Vec<u8>, String) {
-    let mut asm = Assembler::new(SET, vec![], listing);
+    let set = Instructions::of(shape.variant).expect("no function is made of portable code");
+    let mut asm = Assembler::new(set, vec![], listing);
     for register in SAVED {
         asm.put(made(Instruction::with1(X86::Push_r64, register)));
     }
@@ -54,7 +56,7 @@ pub fn emit(shape: &Shape, listing: bool) -> (Vec<u8>, String) {
             asm.mi(X86::Cmp_rm64_imm8, memory(SPARE, offset_of!(Panel, kind) as i64), number as i32);
             asm.jump(X86::Jne_rel32_64)
         });
-        Tiles { asm: &mut asm, shape, kind, height: 0 }.panel(number);
+        Tiles { asm: &mut asm, set, shape, kind, height: 0 }.panel(number);
         if let Some(other) = other {
             ends.push(asm.jump(X86::Jmp_rel32_64));
             asm.land(other);
@@ -93,6 +95,7 @@ fn element(base: Register, index: Register, bytes: i64) -> MemoryOperand {
 /// Tiles of a kind, of a height.
 struct Tiles<'a> {
     asm: &'a mut Assembler,
+    set: Instructions,
     shape: &'a Shape,
     kind: &'a Kind,
     height: usize,
@@ -104,7 +107,29 @@ impl Tiles<'_> {
     }
 
     fn sum(&self, row: usize, v: usize) -> Register {
-        SET.vector(row * self.vectors() + v)
+        self.set.vector(row * self.vectors() + v)
+    }
+
+    /// Registers of vectors after those of the sums, which have three quarters: an element in all lanes, then the columns.
+    fn element(&self) -> Register {
+        self.set.vector(self.set.registers() * 3 / 4)
+    }
+
+    fn column(&self, v: usize) -> Register {
+        self.element() + 1 + v as u32
+    }
+
+    /// The mask of a panel's vectors that have fewer lanes than others.
+    fn mask(&self) -> Register {
+        match self.set {
+            Instructions::Avx2 => self.set.vector(self.set.registers() - 1),
+            Instructions::Avx512 => Register::K1,
+        }
+    }
+
+    /// Whether so many lanes are all of a vector.
+    fn are_all(&self, lanes: usize) -> bool {
+        lanes == self.set.lanes() as usize
     }
 
     fn put3(&mut self, code: X86, to: Register, a: Register, b: Register) {
@@ -114,10 +139,10 @@ impl Tiles<'_> {
     /// All tiles of a panel of the kind of that number.
     fn panel(&mut self, number: usize) {
         debug_assert!(number < KINDS, "as many as a call tells of");
-        self.asm.rm(LOAD, ROWS, call(offset_of!(Call, rows)));
-        if let Some(lanes) = self.kind.lanes.iter().find(|&&lanes| lanes < LANES) {
-            let mask = offset_of!(Call, masks) + (LANES - lanes) * size_of::<i32>();
-            self.asm.rm(SET.code(Form::Load), SET.vector(MASK), call(mask));
+        self.asm.rm(LOAD, SPARE, call(offset_of!(Call, rows)));
+        self.asm.mr(X86::Mov_rm64_r64, call(offset_of!(Call, row)), SPARE);
+        if let Some(&lanes) = self.kind.lanes.iter().find(|&&lanes| !self.are_all(lanes)) {
+            self.set_mask(lanes);
         }
         for (which, &height) in self.kind.heights.iter().enumerate().filter(|(_, height)| **height > 0) {
             self.height = height;
@@ -128,14 +153,30 @@ impl Tiles<'_> {
             self.asm.mr(X86::Mov_rm64_r64, call(offset_of!(Call, left)), SPARE);
             let next = self.asm.here();
             self.tile();
-            self.asm.add(ROWS, (height * size_of::<Place>()) as i64);
+            let rows = (height * size_of::<Place>()) as i32;
+            self.asm.mi(X86::Add_rm64_imm32, call(offset_of!(Call, row)), rows);
             self.asm.put(made(Instruction::with1(X86::Dec_rm64, call(offset_of!(Call, left)))));
             self.asm.jump_back(X86::Jne_rel32_64, next);
             self.asm.land(none);
         }
     }
 
+    /// The mask of the first lanes.
+    fn set_mask(&mut self, lanes: usize) {
+        match self.set {
+            Instructions::Avx2 => {
+                let mask = offset_of!(Call, masks) + (MASKED - lanes) * size_of::<i32>();
+                self.asm.rm(self.set.code(Form::Load), self.mask(), call(mask));
+            }
+            Instructions::Avx512 => {
+                self.asm.ri(X86::Mov_r32_imm32, Register::EDX, (1 << lanes) - 1);
+                self.asm.rr(X86::VEX_Kmovw_kr_r32, self.mask(), Register::EDX);
+            }
+        }
+    }
+
     fn tile(&mut self) {
+        self.asm.rm(LOAD, ROWS, call(offset_of!(Call, row)));
         if self.shape.far {
             self.ask();
         }
@@ -145,7 +186,7 @@ impl Tiles<'_> {
         for row in 0..self.height {
             for v in 0..self.vectors() {
                 let sum = self.sum(row, v);
-                self.put3(SET.code(Form::Xor), sum, sum, sum);
+                self.put3(self.set.code(Form::Xor), sum, sum, sum);
             }
         }
         self.asm.rm(LOAD, SEGMENT, call(offset_of!(Call, segments)));
@@ -190,19 +231,19 @@ impl Tiles<'_> {
 
     /// Adds the products along a segment.
     fn segment(&mut self) {
-        self.asm.rm(LOAD, A, memory(SEGMENT, offset_of!(Segment, a) as i64));
-        self.scaled(A);
-        self.asm.rm(X86::Add_r64_rm64, A, call(offset_of!(Call, a)));
         for (v, b) in B.into_iter().enumerate().take(self.pointers()) {
             self.asm.rm(LOAD, b, memory(SEGMENT, offset_of!(Segment, b) as i64));
             if self.shape.packed.is_none() {
-                self.asm.rm(LOAD, SPARE, call(offset_of!(Call, panel)));
-                let further = memory(SPARE, (offset_of!(Panel, b) + v * 8) as i64);
+                self.asm.rm(LOAD, A, call(offset_of!(Call, panel)));
+                let further = memory(A, (offset_of!(Panel, b) + v * 8) as i64);
                 self.asm.rm(X86::Add_r64_rm64, b, further);
             }
             self.scaled(b);
             self.asm.rm(X86::Add_r64_rm64, b, call(offset_of!(Call, b)));
         }
+        self.asm.rm(LOAD, A, memory(SEGMENT, offset_of!(Segment, a) as i64));
+        self.scaled(A);
+        self.asm.rm(X86::Add_r64_rm64, A, call(offset_of!(Call, a)));
         self.asm.rm(LOAD, LEFT, memory(SEGMENT, offset_of!(Segment, len) as i64));
         let by = self.shape.unroll;
         self.asm.ri(X86::Sub_rm64_imm32, LEFT, by as i32);
@@ -230,22 +271,17 @@ impl Tiles<'_> {
         let Shape { a_k, b_k, packed, .. } = *self.shape;
         let bytes = |elements: i64| elements * size_of::<f32>() as i64;
         for k in 0..count as i64 {
-            for (v, column) in COLUMNS.into_iter().enumerate().take(self.vectors()) {
+            for (v, b) in B.into_iter().enumerate().take(self.vectors()) {
                 let from = match packed {
-                    Some(_) => memory(B[0], bytes(k * b_k) + v as i64 * SET.bytes()),
-                    None => memory(B[v], bytes(k * b_k)),
+                    Some(_) => memory(B[0], bytes(k * b_k) + v as i64 * self.set.bytes()),
+                    None => memory(b, bytes(k * b_k)),
                 };
                 // Packed ones have all lanes.
-                let lanes = if packed.is_some() { LANES } else { self.kind.lanes[v] };
-                self.load(SET.vector(column), from, lanes);
+                let lanes = if packed.is_some() { self.set.lanes() as usize } else { self.kind.lanes[v] };
+                self.load(self.column(v), from, lanes);
             }
             for (row, register) in ROW.into_iter().enumerate().take(self.height) {
-                let factor = SET.vector(ELEMENT);
-                self.asm.rm(SET.code(Form::Spread), factor, element(A, register, bytes(k * a_k)));
-                for (v, column) in COLUMNS.into_iter().enumerate().take(self.vectors()) {
-                    let sum = self.sum(row, v);
-                    self.put3(SET.code(Form::FmaSecondThird), sum, factor, SET.vector(column));
-                }
+                self.products(row, element(A, register, bytes(k * a_k)));
             }
         }
         self.asm.add(A, bytes(count as i64 * a_k));
@@ -254,17 +290,41 @@ impl Tiles<'_> {
         }
     }
 
+    /// Adds the products of a row's element with the columns.
+    fn products(&mut self, row: usize, factor: MemoryOperand) {
+        let code = self.set.code(Form::FmaSecondThird);
+        if self.set == Instructions::Avx512 && self.vectors() == 1 {
+            let factor = MemoryOperand { is_broadcast: true, ..factor };
+            let (sum, column) = (self.sum(row, 0), self.column(0));
+            return self.asm.put(made(Instruction::with3(code, sum, column, factor)));
+        }
+        self.asm.rm(self.set.code(Form::Spread), self.element(), factor);
+        for v in 0..self.vectors() {
+            self.put3(code, self.sum(row, v), self.element(), self.column(v));
+        }
+    }
+
     /// Reads so many lanes, and no more.
     fn load(&mut self, to: Register, from: MemoryOperand, lanes: usize) {
-        if lanes == LANES {
-            return self.asm.rm(SET.code(Form::Load), to, from);
+        let load = self.set.code(Form::Load);
+        if self.are_all(lanes) {
+            return self.asm.rm(load, to, from);
         }
-        let code = X86::VEX_Vmaskmovps_ymm_ymm_m256;
-        self.asm.put(made(Instruction::with3(code, to, SET.vector(MASK), from)));
+        let instruction = match self.set {
+            Instructions::Avx2 => Instruction::with3(X86::VEX_Vmaskmovps_ymm_ymm_m256, to, self.mask(), from),
+            Instructions::Avx512 => Instruction::with2(load, to, from),
+        };
+        let mut instruction = made(instruction);
+        if self.set == Instructions::Avx512 {
+            instruction.set_op_mask(self.mask());
+            instruction.set_zeroing_masking(true);
+        }
+        self.asm.put(instruction);
     }
 
     /// Adds, divides and writes the sums.
     fn finish(&mut self) {
+        self.asm.rm(LOAD, ROWS, call(offset_of!(Call, row)));
         self.results();
         let (height, vectors) = (self.height, self.vectors());
         if self.shape.adds {
@@ -273,19 +333,19 @@ impl Tiles<'_> {
             for row in 0..height {
                 self.asm.rm(LOAD, SPARE, place(row, offset_of!(Place, out)));
                 for (v, out) in OUT.into_iter().enumerate().take(vectors) {
-                    let (sum, before) = (self.sum(row, v), SET.vector(ELEMENT));
+                    let (sum, before) = (self.sum(row, v), self.element());
                     self.load(before, element(out, SPARE, 0), self.kind.lanes[v]);
-                    self.put3(SET.code(Form::Add), sum, before, sum);
+                    self.put3(self.set.code(Form::Add), sum, before, sum);
                 }
             }
             self.asm.land(first);
         }
         if self.shape.divides {
-            let divisor = SET.vector(ELEMENT);
-            self.asm.rm(SET.code(Form::Spread), divisor, call(offset_of!(Call, divisor)));
+            let divisor = self.element();
+            self.asm.rm(self.set.code(Form::Spread), divisor, call(offset_of!(Call, divisor)));
             for register in 0..height * vectors {
-                let sum = SET.vector(register);
-                self.put3(SET.code(Form::Div), sum, sum, divisor);
+                let sum = self.set.vector(register);
+                self.put3(self.set.code(Form::Div), sum, sum, divisor);
             }
         }
         for row in 0..height {
@@ -296,21 +356,33 @@ impl Tiles<'_> {
         }
     }
 
-    /// Writes the first lanes of a sum, of which nothing is left then: by masks it takes some ten times as long on
-    /// processors of AMD.
+    /// Writes the first lanes of a sum.
     fn store(&mut self, sum: usize, at: impl Fn(i64) -> MemoryOperand, lanes: usize) {
-        if lanes == LANES {
-            return self.asm.mr(SET.code(Form::Store), at(0), SET.vector(sum));
+        let (store, register) = (self.set.code(Form::Store), self.set.vector(sum));
+        if self.are_all(lanes) {
+            return self.asm.mr(store, at(0), register);
         }
+        match self.set {
+            Instructions::Avx2 => self.store_by_parts(sum, at, lanes),
+            Instructions::Avx512 => {
+                let mut instruction = made(Instruction::with2(store, at(0), register));
+                instruction.set_op_mask(self.mask());
+                self.asm.put(instruction);
+            }
+        }
+    }
+
+    /// The same without a mask, with which it takes some ten times as long on processors of AMD. Nothing is left of the sum.
+    fn store_by_parts(&mut self, sum: usize, at: impl Fn(i64) -> MemoryOperand, lanes: usize) {
         let (half, mut lane) = (Register::XMM0 + sum as u32, 0);
         if lanes >= 4 {
             self.asm.mr(X86::VEX_Vmovups_xmmm128_xmm, at(0), half);
             let code = X86::VEX_Vextractf128_xmmm128_ymm_imm8;
-            self.asm.put(made(Instruction::with3(code, half, SET.vector(sum), 1)));
+            self.asm.put(made(Instruction::with3(code, half, self.set.vector(sum), 1)));
             lane = 4;
         }
         match lanes % 4 {
-            1 => self.asm.mr(SET.code(Form::StoreFirst), at(lane), half),
+            1 => self.asm.mr(self.set.code(Form::StoreFirst), at(lane), half),
             2 => self.asm.mr(X86::VEX_Vmovlps_m64_xmm, at(lane), half),
             3 => {
                 self.asm.mr(X86::VEX_Vmovlps_m64_xmm, at(lane), half);
