@@ -13,8 +13,6 @@ use super::variant::Variant;
 use super::{count, even_blocks};
 use std::ops::Range;
 
-/// Lanes of a vector that a vector masks.
-pub const MASKED: usize = 8;
 /// Kinds of panels that a function knows: whole ones, those where a line of the result ends in one of four vectors, and the
 /// last one.
 pub const KINDS: usize = 6;
@@ -93,8 +91,6 @@ pub struct Call {
     pub add: u64,
     /// What sums are divided by.
     pub divisor: f32,
-    /// All ones, then zeros: the mask of some lanes stands where the others begin to be zeros.
-    pub masks: [i32; 2 * MASKED],
 }
 
 /// Computes the tiles that a call describes.
@@ -171,7 +167,6 @@ impl Made {
             left: 0,
             add: u64::from(ends.add),
             divisor: ends.divisor.get() as f32,
-            masks: std::array::from_fn(|lane| if lane < MASKED { -1 } else { 0 }),
         };
         // SAFETY: the function was made for the shape of this product, and touches what is described.
         unsafe { (self.function)(&raw mut call) }

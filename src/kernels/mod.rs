@@ -4,7 +4,7 @@
 //! then [`contract`] runs it each step. Every [`Variant`] follows the definition of bits in
 //! [`crate::plan::schedule`], as does the slow [`reference`]: they agree exactly.
 //!
-//! - [`task`]: what is decided before the first step. `run`: how it then runs.
+//! - [`task`]: what is decided before the first step. `run`: how it then runs, along a `chain` of blocks.
 //! - `pack`, `transpose`: columns copied side by side before they are read. `rows`: rows, where they lie or copied.
 //!   `scatter`: sums copied to where they belong. `ahead`: memory asked for before it is needed.
 //! - [`Memory`], [`Equipment`], `pool`, `gain`: memory and threads to work with, where they gain.
@@ -14,6 +14,7 @@
 //!   a product.
 
 mod ahead;
+mod chain;
 mod equipment;
 mod gain;
 pub mod made;

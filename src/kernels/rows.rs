@@ -5,10 +5,10 @@
 //! are copied once, as many as a vector has lanes side by side, so that they are read in order. So are rows that are too
 //! many for a small second cache: in order they come in time.
 
+use super::chain::Segments;
 use super::is_crowded;
 use super::memory::CacheLine;
 use super::pack::Pack;
-use super::run::Segments;
 use super::tile::{Place, Real};
 use super::variant::Variant;
 use crate::plan::schedule::ContractAxis;

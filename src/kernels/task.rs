@@ -1,8 +1,8 @@
 //! What is decided about a contraction before the first step.
 
+use super::chain::Segments;
 use super::made::Made;
 use super::rows::Rows;
-use super::run::Segments;
 use super::tile::{MOST_LANES, Place, Real, VECTORS};
 use super::variant::Variant;
 use super::walk::Walk;

@@ -11,7 +11,7 @@
 
 use super::assembler::{Assembler, SAVED, made, memory};
 use super::instructions::{Form, Instructions};
-use crate::kernels::made::{Call, KINDS, Kind, MASKED, Panel, Place, Segment, Shape, VECTORS};
+use crate::kernels::made::{Call, KINDS, Kind, Panel, Place, Segment, Shape, VECTORS};
 use iced_x86::{Code as X86, Instruction, MemoryOperand, Register};
 use std::mem::{offset_of, size_of};
 
@@ -161,15 +161,17 @@ impl Tiles<'_> {
         }
     }
 
-    /// The mask of the first lanes.
+    /// The mask of the first lanes: a bit for each, or, where a vector is one, a byte for each that is then widened.
     fn set_mask(&mut self, lanes: usize) {
         match self.set {
             Instructions::Avx2 => {
-                let mask = offset_of!(Call, masks) + (MASKED - lanes) * size_of::<i32>();
-                self.asm.rm(self.set.code(Form::Load), self.mask(), call(mask));
+                let (mask, first) = (self.mask(), Register::XMM0 + (self.set.registers() - 1) as u32);
+                self.asm.set(SPARE, (1 << (8 * lanes)) - 1);
+                self.asm.rr(X86::VEX_Vmovq_xmm_rm64, first, SPARE);
+                self.asm.rr(X86::VEX_Vpmovsxbd_ymm_xmmm64, mask, first);
             }
             Instructions::Avx512 => {
-                self.asm.ri(X86::Mov_r32_imm32, Register::EDX, (1 << lanes) - 1);
+                self.asm.set(SPARE, (1 << lanes) - 1);
                 self.asm.rr(X86::VEX_Kmovw_kr_r32, self.mask(), Register::EDX);
             }
         }
