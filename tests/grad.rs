@@ -189,6 +189,21 @@ fn cases() {
     });
 }
 
+/// The branch of a choice that is not taken, as numbers alone decide, tells no range, though it has the only read by an
+/// index: the range is printed.
+#[test]
+fn decided_by_numbers() {
+    let text = "net decided {
+  input x[1]
+  v[i: 1, j: 1, k: 1] = tanh(if 0 != i then x[k] else i)
+  loss = v[0, 0, 0]
+}
+";
+    let printed = read("decided", text, Path::new(".")).gradient();
+    assert!(printed.contains("x_bar[k: 1] = if 0 != 0 then"), "{printed}");
+    read("decided", &printed, Path::new("."));
+}
+
 /// What copies of a repeated layer share is printed once; what is different in one of them, by itself.
 #[test]
 fn folded() {

@@ -7,7 +7,7 @@ use super::scope::Scope;
 use crate::circuit::gates::{self, Form};
 use crate::circuit::view::{Affine, Guard};
 use crate::circuit::{AxisSet, Circuit, Gate, Kind, Leaf, Node, Reducer, StepValue, ValueId, View};
-use crate::syntax::ast::{self, BinaryOp, Expr, GroupPart, Index, Stmt};
+use crate::syntax::ast::{self, BinaryOp, Expr, ExprKind, GroupPart, Index, Stmt};
 use crate::syntax::build;
 
 /// Writes one equation.
@@ -226,6 +226,7 @@ impl Writer<'_> {
         if gate == gates::MUL && args[0] == args[1] {
             return build::binary(BinaryOp::Pow, self.expr(args[0], at), build::number(2.0));
         }
+        let before = self.scope.told();
         let mut args: Vec<Expr> = (args.iter().enumerate())
             .map(|(k, &arg)| match gate {
                 gates::AND | gates::OR | gates::NOT => self.truth(arg, at),
@@ -234,6 +235,10 @@ impl Writer<'_> {
                 _ => self.expr(arg, at),
             })
             .collect();
+        if gate == gates::SELECT && is_of_numbers(&args[0]) {
+            // A branch that is not taken tells no ranges.
+            self.scope.forget(before);
+        }
         match gate.row().form {
             Form::Infix(sign) => {
                 let [left, right] = args.try_into().expect("what stands between operands has two");
@@ -434,5 +439,16 @@ fn operator(sign: &str) -> BinaryOp {
         "div" => BinaryOp::IntDiv,
         "mod" => BinaryOp::Mod,
         _ => unreachable!("{sign} is written between no operands"),
+    }
+}
+
+/// Whether numbers alone decide it.
+fn is_of_numbers(condition: &Expr) -> bool {
+    match &condition.kind {
+        ExprKind::Number { .. } => true,
+        ExprKind::Group(inner) => is_of_numbers(inner),
+        ExprKind::Unary { value, .. } => is_of_numbers(value),
+        ExprKind::Binary { left, right, .. } => is_of_numbers(left) && is_of_numbers(right),
+        _ => false,
     }
 }

@@ -58,6 +58,16 @@ impl<'n> Scope<'n> {
         }
     }
 
+    /// How many coordinates have told ranges so far.
+    pub fn told(&self) -> usize {
+        self.direct.len()
+    }
+
+    /// Only so many have.
+    pub fn forget(&mut self, told: usize) {
+        self.direct.truncate(told);
+    }
+
     /// The variables from number `first` on as indices to bind, with a range where no direct use tells it.
     pub fn indices(&self, first: usize) -> Vec<Index> {
         let index = |(k, variable): (usize, &Variable)| {
