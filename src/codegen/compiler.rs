@@ -170,11 +170,11 @@ impl<'a> Compiler<'a> {
     /// common.
     pub fn tiles(&mut self, tasks: &[Option<Task>]) -> Result<Vec<Option<(Shape, FuncId)>>, String> {
         let options = self.options;
-        let wide = options.wide(self.schedule.dtype);
+        let Some(wide) = options.wide(self.schedule.dtype) else { return Ok(vec![None; tasks.len()]) };
         let mut known: FxHashMap<Shape, FuncId> = FxHashMap::default();
         let mut function = |task: &Option<Task>| {
             let shape = task.as_ref().and_then(Task::shape);
-            let can_run = |shape: &Shape| wide.is_some() && Instructions::of(shape.variant) == wide;
+            let can_run = |shape: &Shape| Instructions::of(shape.variant) == Some(wide);
             let Some(shape) = shape.filter(can_run) else { return Ok(None) };
             let id = match known.get(&shape) {
                 Some(&id) => id,
