@@ -1,6 +1,7 @@
 //! Calling native code: the one place where a pointer leaves Rust.
 
 use super::Module;
+use crate::circuit::machine::subnormal::Flushing;
 use crate::interpret::Element;
 use crate::kernels::{Equipment, Memory};
 use crate::plan::memory::Room;
@@ -125,6 +126,7 @@ impl Module {
             steps: steps as u64,
         };
         self.laps.iter().for_each(|laps| laps.start());
+        let _flushing = Flushing::begin();
         // SAFETY: every array that the code reads or writes was checked above to reach as far as the schedule's
         // addresses do, for batches of at most its capacity; all of them are borrowed until it returns; what is lent to
         // be read is written by no step; the code lives as long as the module.

@@ -1,6 +1,7 @@
 //! Rust functions that native code calls, by the names under which it finds them.
 
 use super::wide::Portion;
+use crate::circuit::machine::subnormal::flushed;
 use crate::circuit::{Dtype, Gate};
 use crate::kernels::{self, CacheLine, Equipment, Real, Task};
 use crate::plan::interpret;
@@ -252,11 +253,11 @@ extern "C" fn fmaf(a: f32, b: f32, c: f32) -> f32 {
 }
 
 extern "C" fn floorf(a: f32) -> f32 {
-    a.floor()
+    flushed(a).floor()
 }
 
 extern "C" fn ceilf(a: f32) -> f32 {
-    a.ceil()
+    flushed(a).ceil()
 }
 
 extern "C" fn nearbyintf(a: f32) -> f32 {

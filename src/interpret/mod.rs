@@ -12,6 +12,7 @@ mod tests;
 pub use element::Element;
 
 use crate::circuit::known::per_step;
+use crate::circuit::machine::subnormal::Flushing;
 use crate::circuit::recurrence::{Recurrence, Unit, units};
 use crate::circuit::{Circuit, Leaf, Node, Shape, SlotId, StepValue, ValueId};
 use rustc_hash::FxHashMap;
@@ -94,6 +95,7 @@ impl<T: Element> Bindings<T> {
 /// If a slot that is read is not bound, or the circuit is not one that [`crate::circuit::verify::verify`]
 /// accepts.
 pub fn evaluate<T: Element>(circuit: &Circuit, roots: &[ValueId], bindings: &Bindings<T>) -> Vec<Array<T>> {
+    let _flushing = Flushing::begin();
     let units = units(circuit, roots);
     let last_reader = last_readers(circuit, roots, &units);
     let scalars = step_scalars(circuit, bindings);

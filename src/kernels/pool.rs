@@ -6,6 +6,7 @@
 //! them. Whoever has none left takes from the end of another's share.
 
 use super::memory::CacheLine;
+use crate::circuit::machine::subnormal::Flushing;
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::hint::spin_loop;
@@ -188,6 +189,7 @@ impl Pool {
 impl Shared {
     /// What a worker does as long as it lives.
     fn serve(&self, thread: usize) {
+        let _flushing = Flushing::begin();
         while !self.over.load(SeqCst) {
             self.work_on(thread);
             self.wait(thread);

@@ -5,6 +5,7 @@ use super::contraction::{even_blocks, reference};
 use super::memory::Memory;
 use super::schedule::*;
 use crate::circuit::draw;
+use crate::circuit::machine::subnormal::Flushing;
 use crate::circuit::{Gate, gates};
 use crate::interpret::Element;
 
@@ -25,6 +26,7 @@ pub struct Record<'a, T = f32> {
 /// If the schedule reads or writes outside a buffer, or uses a register before it is assigned: bugs of the planner.
 pub fn run<T: Element>(schedule: &Schedule, memory: &mut Memory<T>, n: usize, record: &Record<T>) {
     assert!((1..=schedule.capacity as usize).contains(&n), "{n} examples, capacity {}", schedule.capacity);
+    let _flushing = Flushing::begin();
     schedule.steps.iter().for_each(|step| run_step(schedule, step, None, memory, n, record));
 }
 

@@ -2,6 +2,7 @@
 
 use super::backward::backpropagate;
 use super::{Made, TooMany, Unrolled, Wire, most_gates};
+use crate::circuit::machine::subnormal::Flushing;
 use crate::circuit::{Circuit, Gate, Leaf, Named, Node, Reducer, ValueId, gates};
 use crate::diagnostic::Span;
 use crate::interpret::birth::{Kept, Spot};
@@ -25,6 +26,7 @@ pub fn unroll<T: Element>(
     bindings: &Bindings<T>,
     limit: usize,
 ) -> Result<Unrolled, TooMany> {
+    let _flushing = Flushing::begin();
     let most = most_gates(circuit, objective, bindings.n);
     if most > limit.saturating_mul(FAR) {
         return Err(TooMany { gates: most });

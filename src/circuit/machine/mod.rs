@@ -7,9 +7,11 @@
 //!
 //! - [`build`]: lanes with operators, so that an expansion reads as its formula.
 //! - `run`: evaluates programs.
+//! - [`subnormal`]: numbers next to zero count as zero while programs run.
 
 pub mod build;
 mod run;
+pub mod subnormal;
 #[cfg(test)]
 mod tests;
 

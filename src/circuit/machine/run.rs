@@ -1,5 +1,6 @@
 //! Evaluating programs: a block of lanes at a time, one dispatch an operation.
 
+use super::subnormal::flushed;
 use super::{Op, Program, Reg};
 
 /// Lanes evaluated together: enough to make the dispatch cheap, few enough to stay in the first-level cache.
@@ -84,8 +85,8 @@ fn run_ops<const N: usize>(ops: &[Op], regs: &mut [[u32; N]], load: impl Fn(usiz
             Op::Neg(a) => step.one(a, |a| a ^ 0x8000_0000),
             Op::Abs(a) => step.one(a, |a| a & 0x7fff_ffff),
             Op::Sqrt(a) => step.float(a, f32::sqrt),
-            Op::Floor(a) => step.float(a, f32::floor),
-            Op::Ceil(a) => step.float(a, f32::ceil),
+            Op::Floor(a) => step.float(a, |a| flushed(a).floor()),
+            Op::Ceil(a) => step.float(a, |a| flushed(a).ceil()),
             Op::Nearest(a) => step.float(a, f32::round_ties_even),
             Op::Less(a, b) => step.compare(a, b, |a, b| a < b),
             Op::LessEqual(a, b) => step.compare(a, b, |a, b| a <= b),
@@ -97,7 +98,7 @@ fn run_ops<const N: usize>(ops: &[Op], regs: &mut [[u32; N]], load: impl Fn(usiz
             Op::Not(a) => step.one(a, |a| !a),
             Op::Select(m, a, b) => step.three(m, a, b, |m, a, b| (m & a) | (!m & b)),
             Op::Number(a) => step.one(a, |a| a & 1f32.to_bits()),
-            Op::Truth(a) => step.one(a, |a| mask(f32::from_bits(a) != 0.0)),
+            Op::Truth(a) => step.one(a, |a| mask(flushed(f32::from_bits(a)) != 0.0)),
             Op::IntAdd(a, b) => step.two(a, b, u32::wrapping_add),
             Op::IntSub(a, b) => step.two(a, b, u32::wrapping_sub),
             Op::IntMul(a, b) => step.two(a, b, u32::wrapping_mul),

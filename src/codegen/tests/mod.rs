@@ -284,10 +284,16 @@ pub fn compare<T: Element>(
     found: &[(Region, Vec<T>)],
     what: &str,
 ) {
+    let least = match T::DTYPE {
+        Dtype::F32 => f32::MIN_POSITIVE.into(),
+        Dtype::F64 => f64::MIN_POSITIVE,
+    };
     for ((region, expected), (_, found)) in expected.iter().zip(found) {
         assert_eq!(expected.len(), found.len());
         for (k, (x, y)) in expected.iter().zip(found).enumerate() {
-            let same = x.get().to_bits() == y.get().to_bits() || (x.is_nan() && y.is_nan());
+            // A gate that only passes on an operand may leave one subnormal that counts as zero, or not.
+            let [x, y] = [x, y].map(|x| if x.get().abs() < least { 0f64.copysign(x.get()) } else { x.get() });
+            let same = x.to_bits() == y.to_bits() || (x.is_nan() && y.is_nan());
             let plan = || crate::plan::print::print(&case.schedule);
             assert!(same, "{what}: {region:?}[{k}] is {y:?} and should be {x:?}\n{}", plan());
         }
