@@ -91,6 +91,8 @@ pub struct Call {
     pub add: u64,
     /// What sums are divided by.
     pub divisor: f32,
+    /// What they may be multiplied by instead, with the same result; 0 if there is no such number.
+    pub factor: f32,
 }
 
 /// Computes the tiles that a call describes.
@@ -153,6 +155,7 @@ impl Made {
         ends: Ends<T>,
     ) {
         let (segments, panels) = (segments.as_ptr_range(), panels.as_ptr_range());
+        let divisor = ends.divisor.get() as f32;
         let mut call = Call {
             a: a.cast(),
             rows: rows.as_ptr(),
@@ -166,7 +169,8 @@ impl Made {
             row: rows.as_ptr(),
             left: 0,
             add: u64::from(ends.add),
-            divisor: ends.divisor.get() as f32,
+            divisor,
+            factor: exact_reciprocal(divisor).unwrap_or(0.0),
         };
         // SAFETY: the function was made for the shape of this product, and touches what is described.
         unsafe { (self.function)(&raw mut call) }
@@ -193,6 +197,13 @@ impl Kind {
         }
         Some(tiles)
     }
+}
+
+/// The number by which to multiply gives what dividing by `divisor`, 1 at least, gives: only powers of two have one. A
+/// division takes as long as some ten multiplications.
+fn exact_reciprocal(divisor: f32) -> Option<f32> {
+    const MANTISSA: u32 = (1 << (f32::MANTISSA_DIGITS - 1)) - 1;
+    (divisor.to_bits() & MANTISSA == 0).then(|| divisor.recip()).filter(|factor| factor.is_normal())
 }
 
 /// Rows of the highest and of the lowest tile, of so many vectors, that so many rows are divided into.

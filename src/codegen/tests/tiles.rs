@@ -45,6 +45,21 @@ fn any_numbers() {
     }
 }
 
+/// Means over batches whose size is a power of two, where they are multiplied by its reciprocal, and over others.
+#[test]
+fn means() {
+    for value in [Random::number, Random::extreme] {
+        for capacity in [16, 24] {
+            let mut schedule = small_product([21, 40, capacity], Some(2), 0);
+            let Step::Contract(contract) = &mut schedule.steps[0] else { unreachable!("as made") };
+            contract.mean = true;
+            for rows in [capacity as usize, 8, 16 + 7] {
+                check_tiles(&schedule, rows, value, 1);
+            }
+        }
+    }
+}
+
 /// Lines of windows, each as long as it is: panels of two kinds, read and written where they lie.
 #[test]
 fn windows() {

@@ -343,18 +343,29 @@ impl Tiles<'_> {
             self.asm.land(first);
         }
         if self.shape.divides {
-            let divisor = self.element();
-            self.asm.rm(self.set.code(Form::Spread), divisor, call(offset_of!(Call, divisor)));
-            for register in 0..height * vectors {
-                let sum = self.set.vector(register);
-                self.put3(self.set.code(Form::Div), sum, sum, divisor);
-            }
+            self.asm.mi(X86::Cmp_rm32_imm8, call(offset_of!(Call, factor)), 0);
+            let inexact = self.asm.jump(X86::Je_rel32_64);
+            self.each_sum(Form::Mul, offset_of!(Call, factor));
+            let done = self.asm.jump(X86::Jmp_rel32_64);
+            self.asm.land(inexact);
+            self.each_sum(Form::Div, offset_of!(Call, divisor));
+            self.asm.land(done);
         }
         for row in 0..height {
             self.asm.rm(LOAD, SPARE, place(row, offset_of!(Place, out)));
             for (v, out) in OUT.into_iter().enumerate().take(vectors) {
                 self.store(row * vectors + v, |lane| element(out, SPARE, lane * 4), self.kind.lanes[v]);
             }
+        }
+    }
+
+    /// Does something to each sum with a number of the operand.
+    fn each_sum(&mut self, form: Form, number: usize) {
+        let all = self.element();
+        self.asm.rm(self.set.code(Form::Spread), all, call(number));
+        for register in 0..self.height * self.vectors() {
+            let sum = self.set.vector(register);
+            self.put3(self.set.code(form), sum, sum, all);
         }
     }
 
