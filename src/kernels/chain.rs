@@ -45,7 +45,7 @@ pub(super) struct Segments {
     pub list: Vec<Segment>,
     /// Strides within a part, in the rows' and the columns' operand.
     pub stride: (isize, isize),
-    /// The same as tiles read them: in copies of rows, in a panel of packed columns.
+    /// The same as tiles read them: in copies of rows, in a panel of packed columns. Those that continue each other are one.
     pub read: Vec<Segment>,
     pub read_stride: (isize, isize),
 }
@@ -70,8 +70,21 @@ impl Segments {
             self.list.push(Segment { a, b, len });
             let done = (at - k.start) as isize;
             let (a, b) = (rows.map_or(a, |width| done * width), columns.map_or(b, |width| done * width));
-            self.read.push(Segment { a, b, len });
+            self.append_read(Segment { a, b, len });
             at += len;
+        }
+    }
+
+    /// Appends a part as tiles read it: to the one before, where it begins where that one ends.
+    fn append_read(&mut self, part: Segment) {
+        let (a, b) = self.read_stride;
+        match self.read.last_mut() {
+            Some(last)
+                if (last.a + last.len as isize * a, last.b + last.len as isize * b) == (part.a, part.b) =>
+            {
+                last.len += part.len;
+            }
+            _ => self.read.push(part),
         }
     }
 }
@@ -88,7 +101,7 @@ impl Task {
         if n == self.capacity && !self.blocks.is_empty() {
             return &self.blocks[block];
         }
-        let packed = self.columns.packed.then_some(self.variant.vectors() * self.variant.lanes::<T>());
+        let packed = self.columns.packed.then_some(self.panel_width::<T>());
         made.fill(&self.k, chain.block(block), n, [self.rows.width(), packed]);
         made
     }

@@ -102,6 +102,8 @@ pub type Function = unsafe extern "C" fn(*mut Call);
 #[derive(Clone, Debug)]
 pub(super) struct Made {
     variant: Variant,
+    /// Vectors of a panel.
+    width: usize,
     kinds: Vec<Kind>,
     panels: Vec<Panel>,
     /// Columns of all panels.
@@ -121,7 +123,7 @@ pub(super) struct At<T> {
 impl Made {
     /// The panels of some vectors, if there are panels of just these where there are so many columns.
     pub fn panels(&self, vectors: Range<usize>, columns: usize) -> Option<&[Panel]> {
-        let width = self.variant.vectors();
+        let width = self.width;
         let whole = vectors.start.is_multiple_of(width) && columns == self.columns;
         let panels = &self.panels[vectors.start / width..];
         let count = vectors.len().div_ceil(width);
@@ -224,21 +226,20 @@ impl Task {
             return None;
         }
         let mut kinds: Vec<Kind> = vec![];
-        for panel in self.columns.vectors.chunks(variant.vectors()) {
+        for panel in self.columns.vectors.chunks(self.panel_vectors) {
             let kind = self.kind(panel);
             if !kinds.contains(&kind) {
                 kinds.push(kind);
             }
         }
         let run = if outer.is_empty() { block } else { inner.extent.len_for(n) };
-        let lanes = variant.vectors() * variant.lanes::<f32>();
         let a_k = self.rows.width().map_or(inner.a, |width| width as i64);
         let shape = Shape {
             variant,
             kinds,
             packed: self.columns.packed.then(|| self.panel_len::<f32>()),
             a_k,
-            b_k: if self.columns.packed { lanes as i64 } else { inner.b },
+            b_k: if self.columns.packed { self.panel_width::<f32>() as i64 } else { inner.b },
             unroll: if run < 4 { run } else { (4..=10).rev().find(|by| run % by == 0).unwrap_or(8) },
             adds: blocks > 1,
             divides: self.mean,
@@ -268,10 +269,16 @@ impl Task {
                 kind: shape.kinds.iter().position(|known| *known == kind).expect("one of the shape's") as u64,
             }
         };
-        let panels = self.columns.vectors.chunks(self.variant.vectors()).map(panel).collect();
+        let panels = self.columns.vectors.chunks(self.panel_vectors).map(panel).collect();
         let columns = self.counts[1].for_examples(self.capacity);
-        self.made =
-            Some(Made { variant: self.variant, kinds: shape.kinds.clone(), panels, columns, function });
+        self.made = Some(Made {
+            variant: self.variant,
+            width: self.panel_vectors,
+            kinds: shape.kinds.clone(),
+            panels,
+            columns,
+            function,
+        });
     }
 }
 

@@ -40,23 +40,34 @@ impl<T: Real> Job for Pack<'_, T> {
     /// vectors from `to` on are theirs. Several vectors begin where a panel does.
     #[inline(always)]
     unsafe fn run<L: Lanes<Real = T>>(self) {
+        // Lanes that nobody asks for are the first.
+        let mut lanes = [self.columns[0]; MOST_LANES];
+        if self.is_turned() {
+            lanes[..self.columns.len()].copy_from_slice(self.columns);
+        }
         let mut to = self.to;
         for segment in self.segments {
             let from = self.from.wrapping_offset((self.at)(segment));
             // SAFETY: handed on.
-            unsafe { self.part::<L>(from, segment.len, to) };
+            unsafe { self.part::<L>(from, &lanes[..L::LANES], segment.len, to) };
             to = to.wrapping_add(segment.len * self.width);
         }
     }
 }
 
 impl<T: Real> Pack<'_, T> {
-    /// The columns along a part of the chain.
+    /// Whether the columns of one vector are read along `k`.
+    #[inline(always)]
+    fn is_turned(&self) -> bool {
+        !self.together && self.stride == 1
+    }
+
+    /// The columns along a part of the chain; `places`: as many as a vector has lanes, if they are read along `k`.
     ///
     /// # Safety
     /// As of `run`, for this part.
     #[inline(always)]
-    unsafe fn part<L: Lanes<Real = T>>(&self, from: *const T, len: usize, to: *mut T) {
+    unsafe fn part<L: Lanes<Real = T>>(&self, from: *const T, places: &[Place], len: usize, to: *mut T) {
         let lanes = self.columns.len();
         // SAFETY: addresses are those that the contract of `run` speaks of.
         unsafe {
@@ -83,16 +94,8 @@ impl<T: Real> Pack<'_, T> {
                 }
                 return;
             }
-            if self.stride == 1 && len >= L::LANES {
-                // Squares, the last of which begins where it ends with the part; lanes that nobody asks for are the first.
-                let mut columns = [self.columns[0]; MOST_LANES];
-                columns[..lanes].copy_from_slice(self.columns);
-                for start in (0..len).step_by(L::LANES) {
-                    let at = start.min(len - L::LANES);
-
-                    L::transpose(from.add(at), &columns[..L::LANES], to.add(at * self.width), self.width);
-                }
-                return;
+            if self.is_turned() && len >= L::TURNED {
+                return L::transpose(from, places, len, to, self.width);
             }
             for i in 0..len {
                 let (from, to) = (from.offset(i as isize * self.stride), to.add(i * self.width));

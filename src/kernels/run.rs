@@ -149,7 +149,7 @@ impl Task {
 
     /// Panels of so many columns.
     fn panels(&self, columns: usize) -> usize {
-        self.vectors(columns).div_ceil(self.variant.vectors())
+        self.vectors(columns).div_ceil(self.panel_vectors)
     }
 
     /// All results of a batch.
@@ -176,7 +176,7 @@ impl Task {
         if rows.batch {
             return Share { rows: of(rows), ..all };
         }
-        let panels = |vectors: &Range<usize>| vectors.len().div_ceil(self.variant.vectors());
+        let panels = |vectors: &Range<usize>| vectors.len().div_ceil(self.panel_vectors);
         if columns.batch {
             let vectors = self.vectors(of(columns).start)..self.vectors(of(columns).end);
             return Share { products: 0..panels(&vectors) * count(&self.batch, n), vectors, ..all };
@@ -221,7 +221,7 @@ impl Task {
         is_copied: bool,
     ) {
         let Share { products: own, rows, vectors, columns } = share;
-        let panels = vectors.len().div_ceil(self.variant.vectors());
+        let panels = vectors.len().div_ceil(self.panel_vectors);
         let mut made = Segments::default();
         for block in blocks {
             let segments = self.segments::<T>(&mut made, chain, block, n);
@@ -238,7 +238,7 @@ impl Task {
                 next += count;
                 let at = offsets(&self.batch, product, n);
                 let [a, b, out] = std::array::from_fn(|which| (self.start[which] + at[which]) as isize);
-                let width = self.variant.vectors();
+                let width = self.panel_vectors;
                 let start = vectors.start + first * width;
                 let group = start..vectors.end.min(start + count * width);
                 // SAFETY: offsets of axes inside their extents stay inside the buffers, by the caller's contract.
@@ -290,7 +290,7 @@ impl Task {
             return unsafe { made.run(at, rows, panels, tiles, &segments.read, ends) };
         }
         let lanes = self.variant.lanes::<T>();
-        for (number, panel) in group.chunks(self.variant.vectors()).enumerate() {
+        for (number, panel) in group.chunks(self.panel_vectors).enumerate() {
             let packed = scratch.wrapping_add(number * self.panel_len::<T>());
             let mut args = TileArgs {
                 segments: &segments.read,
@@ -349,7 +349,7 @@ impl Task {
         out: *mut T,
     ) {
         let lanes = self.variant.lanes::<T>();
-        let (width, at_once) = (self.variant.vectors() * lanes, self.scattered_at_once::<T>());
+        let (width, at_once) = (self.panel_width::<T>(), self.scattered_at_once::<T>());
         let mut sums = [T::of(0.0); SUMS];
         let first = sums.as_mut_ptr();
         let TileArgs { add, divisor, .. } = args;
@@ -399,8 +399,7 @@ impl Task {
         segments: &Segments,
         to: *mut T,
     ) {
-        let (vectors, lanes, apart) =
-            (self.variant.vectors(), self.variant.lanes::<T>(), self.panel_len::<T>());
+        let (vectors, lanes, apart) = (self.panel_vectors, self.variant.lanes::<T>(), self.panel_len::<T>());
         let pack = |columns, together, v: usize| {
             let job = Pack {
                 from: b,

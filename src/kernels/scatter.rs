@@ -39,9 +39,11 @@ impl<T: Real> Job for Scatter<'_, T> {
         let mut turned = [T::of(0.0); MOST_LANES * MOST_LANES];
         let places: [Place; MOST_LANES] =
             std::array::from_fn(|lane| Place { operand: (lane * self.width) as isize, out: 0 });
-        // SAFETY: a square of the sums, and of the array; each column's numbers are neighbours in the result.
+        let len = self.columns.len().max(L::TURNED);
+        // SAFETY: rows of the sums have whole vectors, as have those of the array; each column's numbers are neighbours in
+        // the result.
         unsafe {
-            L::transpose(self.sums, &places[..L::LANES], turned.as_mut_ptr(), L::LANES);
+            L::transpose(self.sums, &places[..L::LANES], len, turned.as_mut_ptr(), L::LANES);
             for (column, place) in self.columns.iter().enumerate() {
                 let to = self.out.offset(place.out + self.rows[0].out);
                 let sum = L::load(turned.as_ptr().add(column * L::LANES));

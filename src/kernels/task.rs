@@ -41,6 +41,8 @@ pub struct Task {
     pub(super) batch: Vec<ContractAxis>,
     pub(super) rows: Rows,
     pub(super) columns: Columns,
+    /// Vectors of a panel; the last one may have fewer.
+    pub(super) panel_vectors: usize,
     /// Rows and columns of an example, if the example axis is among them, else of all.
     pub(super) counts: [Count; 2],
     /// Summed axes: strides in the rows' operand (`a`) and the columns' (`b`).
@@ -189,6 +191,13 @@ impl Columns {
         Columns { vectors, places, packed, scattered }
     }
 
+    /// Vectors of each panel: panels are as few as they can be, and as alike, since those of one vector read as many
+    /// numbers as others for fewer sums.
+    fn panel_vectors(&self, variant: Variant) -> usize {
+        let vectors = self.vectors.len().max(1);
+        vectors.div_ceil(vectors.div_ceil(variant.vectors()))
+    }
+
     /// About how many cycles an element of `k` takes, where it goes by `k.a` in the columns' operand and by `k.b` in the
     /// rows': a tile two multiply-adds each, but no less than one takes to be ready for the next; a vector that is read
     /// where it lies, far from the one before, waits for it; an element that is copied a part of a cycle.
@@ -196,7 +205,7 @@ impl Columns {
     /// What is crowded comes from beyond the nearest cache for each tile anew, which is counted where the others are small.
     fn cost(&self, variant: Variant, columns: usize, rows: usize, k: ContractAxis, length: usize) -> f64 {
         const LATENCY: f64 = 4.0;
-        let vectors = variant.vectors().min(self.vectors.len()).max(1);
+        let vectors = self.panel_vectors(variant);
         let (down, across) = (rows.div_ceil(variant.height(vectors)), self.vectors.len().div_ceil(vectors));
         let high = rows.div_ceil(down.max(1)) * vectors;
         let crowded = |stride: i64| variant.has_small_caches() && is_crowded(stride, length);
@@ -283,7 +292,8 @@ impl Task {
         let (a, b) = (contract.a.at.offset, contract.b.at.offset);
         let (a, b) = if exchanged { (b, a) } else { (a, b) };
         let k = joined(&orient(&contract.k));
-        let panels = columns.vectors.len().div_ceil(variant.vectors());
+        let panel_vectors = columns.panel_vectors(variant);
+        let panels = columns.vectors.len().div_ceil(panel_vectors);
         let (along, longest) =
             (*k.last().unwrap_or(&NONE), count(&k, capacity).min(contract.k_block as usize));
         let axes_of_result: [&[ContractAxis]; 3] = [&contract.batch, &rows, &column_axes];
@@ -295,6 +305,7 @@ impl Task {
             batch: orient(&contract.batch),
             rows: Rows::new::<T>(places(&rows, capacity), along, longest, panels, variant),
             columns,
+            panel_vectors,
             counts: [Count::of(&rows), Count::of(&column_axes)],
             k,
             start: [a, b, contract.out.at.offset],
@@ -364,19 +375,24 @@ impl Task {
     /// Panels that are computed at once: where they are packed, so many that a line of memory, and the page that it is on,
     /// are visited by one of few passes.
     pub(super) fn panels_at_once<T: Real>(&self) -> usize {
-        let packed = WIDEST / (self.variant.vectors() * self.variant.lanes::<T>());
+        let packed = WIDEST / self.panel_width::<T>();
         if self.columns.packed { packed } else { usize::MAX }
     }
 
     /// Rows whose sums are scattered at once: those of several vectors.
     pub(super) fn scattered_at_once<T: Real>(&self) -> usize {
         let lanes = self.variant.lanes::<T>();
-        lanes * (SUMS / (lanes * lanes * self.variant.vectors())).min(SCATTERED)
+        lanes * (SUMS / (lanes * self.panel_width::<T>())).min(SCATTERED)
+    }
+
+    /// Elements of a panel for each element of `k`: whole vectors.
+    pub(super) fn panel_width<T: Real>(&self) -> usize {
+        self.panel_vectors * self.variant.lanes::<T>()
     }
 
     /// Elements of one panel of packed columns.
     pub(super) fn panel_len<T: Real>(&self) -> usize {
-        self.longest * self.variant.vectors() * self.variant.lanes::<T>()
+        self.longest * self.panel_width::<T>()
     }
 
     /// Elements of the panels that are packed at once.

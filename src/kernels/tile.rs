@@ -67,11 +67,19 @@ pub unsafe trait Lanes: Copy {
     unsafe fn add(self, b: Self) -> Self;
     /// `self / b`
     unsafe fn div(self, b: Self) -> Self;
-    /// `to[i * width + lane] = from[places[lane].operand + i]`, for as many places as there are lanes, and as many
-    /// elements of each.
+    /// Elements that [`Lanes::transpose`] takes, at least.
+    const TURNED: usize = 1;
+    /// `to[i * width + lane] = from[places[lane].operand + i]`, for as many places as there are lanes, and `len` elements
+    /// of each, [`Lanes::TURNED`] at least.
     #[inline(always)]
-    unsafe fn transpose(from: *const Self::Real, places: &[Place], to: *mut Self::Real, width: usize) {
-        for i in 0..Self::LANES {
+    unsafe fn transpose(
+        from: *const Self::Real,
+        places: &[Place],
+        len: usize,
+        to: *mut Self::Real,
+        width: usize,
+    ) {
+        for i in 0..len {
             for (lane, place) in places.iter().enumerate() {
                 // SAFETY: each place is followed by so many elements, and `to` has as many rows.
                 unsafe { *to.add(i * width + lane) = *from.offset(place.operand).add(i) }
@@ -230,10 +238,17 @@ mod x86 {
                     $name(unsafe { $div(self.0, b.0) })
                 }
                 $(
+                    const TURNED: usize = transpose::AT_ONCE;
                     #[inline(always)]
-                    unsafe fn transpose(from: *const $real, places: &[Place], to: *mut $real, width: usize) {
+                    unsafe fn transpose(
+                        from: *const $real,
+                        places: &[Place],
+                        len: usize,
+                        to: *mut $real,
+                        width: usize,
+                    ) {
                         // SAFETY: handed on.
-                        unsafe { $transpose(from, places, to, width) }
+                        unsafe { $transpose(from, places, len, to, width) }
                     }
                 )?
             }

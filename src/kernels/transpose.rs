@@ -1,73 +1,79 @@
-//! Squares of numbers turned over in registers: `to[i * width + lane] = from[places[lane].operand + i]`.
+//! Lines of numbers turned over in registers: `to[i * width + lane] = from[places[lane].operand + i]`.
+//!
+//! Four numbers of a line are put from memory into the quarter, or half, of a vector that they are to have, which several
+//! ports of a processor can do; only turning over what is within 128 bits is left to the one that exchanges numbers.
 
 use super::tile::Place;
 use std::arch::x86_64::*;
 
-/// Sixteen by sixteen.
-///
-/// # Safety
-/// The processor has AVX-512F; there are sixteen places, each followed by sixteen elements; `to` has sixteen rows.
-#[inline(always)]
-pub(super) unsafe fn f32x16(from: *const f32, places: &[Place], to: *mut f32, width: usize) {
-    // SAFETY: by the contract above.
-    unsafe {
-        let rows: [__m512; 16] =
-            std::array::from_fn(|lane| _mm512_loadu_ps(from.offset(places[lane].operand)));
-        // Pairs of rows, then fours: in each quarter of 128 bits stands one column of four rows.
-        let pairs: [__m512d; 16] = std::array::from_fn(|k| {
-            let (a, b) = (rows[k & !1], rows[k | 1]);
-            _mm512_castps_pd(if k % 2 == 0 { _mm512_unpacklo_ps(a, b) } else { _mm512_unpackhi_ps(a, b) })
-        });
-        let fours: [__m512; 16] = std::array::from_fn(|k| {
-            let first = (k & !3) + (k & 3) / 2;
-            let (a, b) = (pairs[first], pairs[first + 2]);
-            _mm512_castpd_ps(if k % 2 == 0 { _mm512_unpacklo_pd(a, b) } else { _mm512_unpackhi_pd(a, b) })
-        });
-        for column in 0..4 {
-            let part = |k: usize| fours[4 * k + column];
-            // Quarters 0 and 2, or 1 and 3, of two fours of rows.
-            let (even, odd) = (
-                [
-                    _mm512_shuffle_f32x4::<0x88>(part(0), part(1)),
-                    _mm512_shuffle_f32x4::<0x88>(part(2), part(3)),
-                ],
-                [
-                    _mm512_shuffle_f32x4::<0xDD>(part(0), part(1)),
-                    _mm512_shuffle_f32x4::<0xDD>(part(2), part(3)),
-                ],
-            );
-            let row = |k: usize| to.add((column + 4 * k) * width);
-            _mm512_storeu_ps(row(0), _mm512_shuffle_f32x4::<0x88>(even[0], even[1]));
-            _mm512_storeu_ps(row(1), _mm512_shuffle_f32x4::<0x88>(odd[0], odd[1]));
-            _mm512_storeu_ps(row(2), _mm512_shuffle_f32x4::<0xDD>(even[0], even[1]));
-            _mm512_storeu_ps(row(3), _mm512_shuffle_f32x4::<0xDD>(odd[0], odd[1]));
+/// Elements of each line that are turned over at once, at least.
+pub(super) const AT_ONCE: usize = 4;
+
+/// Declares how lines of `f32` are turned over: as many as a vector has lanes, which are so many fours.
+macro_rules! turned {
+    ($name:ident, $fours:literal fours, with $feature:literal,
+     from $first:ident ($($next:ident at $four:literal),+),
+     by $lower_ps:ident, $upper_ps:ident, $lower_pd:ident, $upper_pd:ident,
+     as $as_pd:ident, $as_ps:ident, stored by $store:ident) => {
+        #[doc = concat!("The first `len` elements, four at least.\n\n# Safety\nThe processor has ", $feature, "; there is a place for each lane, each followed by `len` elements; `to` has as many rows.")]
+        #[inline(always)]
+        pub(super) unsafe fn $name(from: *const f32, places: &[Place], len: usize, to: *mut f32, width: usize) {
+            const SEVERAL: usize = $fours * AT_ONCE;
+            let mut i = 0;
+            // SAFETY: by the contract above; the last four end where the lines do.
+            unsafe {
+                while i + SEVERAL <= len {
+                    fours::<$fours>(from.add(i), places, to.add(i * width), width);
+                    i += SEVERAL;
+                }
+                while i < len {
+                    let at = i.min(len - AT_ONCE);
+                    fours::<1>(from.add(at), places, to.add(at * width), width);
+                    i += AT_ONCE;
+                }
+            }
+
+            /// So many times four elements.
+            ///
+            /// # Safety
+            /// As above, of these.
+            #[inline(always)]
+            unsafe fn fours<const COUNT: usize>(from: *const f32, places: &[Place], to: *mut f32, width: usize) {
+                // SAFETY: as above.
+                unsafe {
+                    let mut lines = [[$first(_mm_setzero_ps()); 4]; COUNT];
+                    for k in 0..4 {
+                        for (i, lines) in lines.iter_mut().enumerate() {
+                            let from = from.add(i * AT_ONCE);
+                            let line = $first(_mm_loadu_ps(from.offset(places[k].operand)));
+                            $(let line = $next::<$four>(line, _mm_loadu_ps(from.offset(places[k + $four * 4].operand)));)+
+                            lines[k] = line;
+                        }
+                    }
+                    for (i, [a, b, c, d]) in lines.into_iter().enumerate() {
+                        let (ab, upper_ab) = ($as_pd($lower_ps(a, b)), $as_pd($upper_ps(a, b)));
+                        let (cd, upper_cd) = ($as_pd($lower_ps(c, d)), $as_pd($upper_ps(c, d)));
+                        let to = to.add(i * AT_ONCE * width);
+                        $store(to, $as_ps($lower_pd(ab, cd)));
+                        $store(to.add(width), $as_ps($upper_pd(ab, cd)));
+                        $store(to.add(2 * width), $as_ps($lower_pd(upper_ab, upper_cd)));
+                        $store(to.add(3 * width), $as_ps($upper_pd(upper_ab, upper_cd)));
+                    }
+                }
+            }
         }
-    }
+    };
 }
 
-/// Eight by eight.
-///
-/// # Safety
-/// As [`f32x16`], of eight, with AVX2.
-#[inline(always)]
-pub(super) unsafe fn f32x8(from: *const f32, places: &[Place], to: *mut f32, width: usize) {
-    // SAFETY: by the contract above.
-    unsafe {
-        let rows: [__m256; 8] =
-            std::array::from_fn(|lane| _mm256_loadu_ps(from.offset(places[lane].operand)));
-        let pairs: [__m256d; 8] = std::array::from_fn(|k| {
-            let (a, b) = (rows[k & !1], rows[k | 1]);
-            _mm256_castps_pd(if k % 2 == 0 { _mm256_unpacklo_ps(a, b) } else { _mm256_unpackhi_ps(a, b) })
-        });
-        let fours: [__m256; 8] = std::array::from_fn(|k| {
-            let first = (k & !3) + (k & 3) / 2;
-            let (a, b) = (pairs[first], pairs[first + 2]);
-            _mm256_castpd_ps(if k % 2 == 0 { _mm256_unpacklo_pd(a, b) } else { _mm256_unpackhi_pd(a, b) })
-        });
-        for column in 0..4 {
-            let (upper, lower) = (fours[column], fours[4 + column]);
-            _mm256_storeu_ps(to.add(column * width), _mm256_permute2f128_ps::<0x20>(upper, lower));
-            _mm256_storeu_ps(to.add((column + 4) * width), _mm256_permute2f128_ps::<0x31>(upper, lower));
-        }
-    }
-}
+turned!(
+    f32x16, 4 fours, with "AVX-512F",
+    from _mm512_castps128_ps512 (_mm512_insertf32x4 at 1, _mm512_insertf32x4 at 2, _mm512_insertf32x4 at 3),
+    by _mm512_unpacklo_ps, _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpackhi_pd,
+    as _mm512_castps_pd, _mm512_castpd_ps, stored by _mm512_storeu_ps
+);
+turned!(
+    f32x8, 2 fours, with "AVX2",
+    from _mm256_castps128_ps256 (_mm256_insertf128_ps at 1),
+    by _mm256_unpacklo_ps, _mm256_unpackhi_ps, _mm256_unpacklo_pd, _mm256_unpackhi_pd,
+    as _mm256_castps_pd, _mm256_castpd_ps, stored by _mm256_storeu_ps
+);
