@@ -162,6 +162,24 @@ fn threads_share_long_chains() {
     }
 }
 
+/// A gradient of filters of windows, whose columns are read along lines of every length; what is summed with them continues
+/// from line to line, or does not.
+#[test]
+fn windows_along_short_lines() {
+    use Extent::{Batch, Fixed};
+    for width in (1..=21).chain([28, 37]) {
+        for gap in [0, 1] {
+            let (line, framed) = (i64::from(width), i64::from(width) + 4);
+            let (image, frame) = (3 * (line + gap), 7 * framed);
+            let rows = vec![axis(Fixed(6), image, 0, 25)];
+            let columns = vec![axis(Fixed(5), 0, framed, 5), axis(Fixed(5), 0, 1, 1)];
+            let lines = [axis(Fixed(3), line + gap, framed, 0), axis(Fixed(width), 1, 1, 0)];
+            let k = [&[axis(Batch, 6 * image, frame, 0)], &lines[..]].concat();
+            check(&bare(rows, columns, k), [4 * 6 * image as usize, 4 * frame as usize, 150], 4, 4);
+        }
+    }
+}
+
 /// A weight gradient: the sum runs over a short batch and is divided by its actual size.
 #[test]
 fn the_mean_over_a_short_batch() {
