@@ -11,8 +11,14 @@ pub enum Meaning {
     /// A vector or constant.
     Plain(Operand),
     /// A mask: where two operands compare so. It is made where it is read, which takes no more than reading one.
-    Holds(Relation, Operand, Operand),
+    Holds(Comparison),
+    /// A mask: where two comparisons hold. What is chosen by it is chosen by the one, then by the other.
+    BothHold(Comparison, Comparison),
 }
+
+/// Two operands, and how they compare.
+#[derive(Clone, Copy, Debug)]
+pub struct Comparison(Relation, Operand, Operand);
 
 const ONE: Operand = Operand::Bits(0x3f80_0000);
 const ZERO: Operand = Operand::Bits(0);
@@ -39,7 +45,7 @@ impl Lowering<'_> {
         use machine::Op;
         let at = |reg: machine::Reg| match done[reg.index()] {
             Meaning::Plain(operand) => operand,
-            Meaning::Holds(..) => unreachable!("a mask is read as a mask only"),
+            Meaning::Holds(_) | Meaning::BothHold(..) => unreachable!("a mask is read as a mask only"),
         };
         let mask = |reg: machine::Reg| done[reg.index()];
         let mut two = |opcode, a, b| Meaning::Plain(self.op(opcode, &[at(a), at(b)]));
@@ -68,13 +74,16 @@ impl Lowering<'_> {
             Op::Shr(a, by) => Meaning::Plain(self.op(Opcode::Shr(by), &[at(a)])),
             Op::Sar(a, by) => Meaning::Plain(self.op(Opcode::Sar(by), &[at(a)])),
             Op::Bits(a) | Op::FromBits(a) => Meaning::Plain(at(a)),
-            Op::Less(a, b) => Meaning::Holds(Relation::Less, at(a), at(b)),
-            Op::LessEqual(a, b) => Meaning::Holds(Relation::LessEqual, at(a), at(b)),
-            Op::Equal(a, b) => Meaning::Holds(Relation::Equal, at(a), at(b)),
-            Op::NotEqual(a, b) => Meaning::Holds(Relation::NotEqual, at(a), at(b)),
-            Op::IntEqual(a, b) => Meaning::Holds(Relation::IntEqual, at(a), at(b)),
-            Op::And(a, b) => self.both(Opcode::And, mask(a), mask(b)),
-            Op::Or(a, b) => self.both(Opcode::Or, mask(a), mask(b)),
+            Op::Less(a, b) => holds(Relation::Less, at(a), at(b)),
+            Op::LessEqual(a, b) => holds(Relation::LessEqual, at(a), at(b)),
+            Op::Equal(a, b) => holds(Relation::Equal, at(a), at(b)),
+            Op::NotEqual(a, b) => holds(Relation::NotEqual, at(a), at(b)),
+            Op::IntEqual(a, b) => holds(Relation::IntEqual, at(a), at(b)),
+            Op::And(a, b) => match (mask(a), mask(b)) {
+                (Meaning::Holds(a), Meaning::Holds(b)) => Meaning::BothHold(a, b),
+                (a, b) => self.combined(Opcode::And, a, b),
+            },
+            Op::Or(a, b) => self.combined(Opcode::Or, mask(a), mask(b)),
             Op::Not(a) => self.not(mask(a)),
             Op::Select(condition, a, b) => Meaning::Plain(self.select(mask(condition), at(a), at(b))),
             Op::Number(a) => Meaning::Plain(self.number(mask(a))),
@@ -82,23 +91,34 @@ impl Lowering<'_> {
         }
     }
 
-    fn both(&mut self, opcode: Opcode, a: Meaning, b: Meaning) -> Meaning {
+    fn combined(&mut self, opcode: Opcode, a: Meaning, b: Meaning) -> Meaning {
         let operands = [self.plain(a), self.plain(b)];
         Meaning::Plain(self.op(opcode, &operands))
     }
 
     fn not(&mut self, mask: Meaning) -> Meaning {
         match mask {
-            Meaning::Holds(relation, a, b) => Meaning::Holds(relation.opposite(), a, b),
-            Meaning::Plain(bits) => Meaning::Plain(self.op(Opcode::Xor, &[bits, ALL])),
+            Meaning::Holds(Comparison(relation, a, b)) => holds(relation.opposite(), a, b),
+            mask => {
+                let bits = self.plain(mask);
+                Meaning::Plain(self.op(Opcode::Xor, &[bits, ALL]))
+            }
         }
     }
 
     fn select(&mut self, mask: Meaning, a: Operand, b: Operand) -> Operand {
         match mask {
-            Meaning::Holds(Relation::Less, x, y) if (a, b) == (x, y) => self.op(Opcode::Min, &[x, y]),
-            Meaning::Holds(Relation::Less, x, y) if (a, b) == (y, x) => self.op(Opcode::Max, &[y, x]),
-            Meaning::Holds(relation, x, y) => self.op(Opcode::Select(relation), &[x, y, a, b]),
+            Meaning::Holds(Comparison(Relation::Less, x, y)) if (a, b) == (x, y) => {
+                self.op(Opcode::Min, &[x, y])
+            }
+            Meaning::Holds(Comparison(Relation::Less, x, y)) if (a, b) == (y, x) => {
+                self.op(Opcode::Max, &[y, x])
+            }
+            Meaning::Holds(Comparison(relation, x, y)) => self.op(Opcode::Select(relation), &[x, y, a, b]),
+            Meaning::BothHold(first, second) => {
+                let a = self.select(Meaning::Holds(second), a, b);
+                self.select(Meaning::Holds(first), a, b)
+            }
             Meaning::Plain(bits) => self.op(Opcode::Choose, &[bits, a, b]),
         }
     }
@@ -106,7 +126,7 @@ impl Lowering<'_> {
     /// 1 where the mask is set, else 0; remembers the mask, which most booleans are read back as.
     fn number(&mut self, mask: Meaning) -> Operand {
         let number = match mask {
-            Meaning::Holds(relation, x, y) => self.op(Opcode::Select(relation), &[x, y, ONE, ZERO]),
+            Meaning::Holds(_) | Meaning::BothHold(..) => self.select(mask, ONE, ZERO),
             Meaning::Plain(bits) => self.op(Opcode::And, &[bits, ONE]),
         };
         if let Operand::Vector(vector) = number {
@@ -121,14 +141,22 @@ impl Lowering<'_> {
             Operand::Vector(vector) => self.meanings.get(&vector).copied(),
             Operand::Bits(_) => None,
         };
-        known.unwrap_or(Meaning::Holds(Relation::NotEqual, number, ZERO))
+        known.unwrap_or(holds(Relation::NotEqual, number, ZERO))
     }
 
     /// As a vector: of a mask all ones where it is set.
     fn plain(&mut self, meaning: Meaning) -> Operand {
         match meaning {
             Meaning::Plain(operand) => operand,
-            Meaning::Holds(relation, a, b) => self.op(Opcode::Test(relation), &[a, b]),
+            Meaning::Holds(Comparison(relation, a, b)) => self.op(Opcode::Test(relation), &[a, b]),
+            Meaning::BothHold(a, b) => {
+                let masks = [a, b].map(|comparison| self.plain(Meaning::Holds(comparison)));
+                self.op(Opcode::And, &masks)
+            }
         }
     }
+}
+
+fn holds(relation: Relation, a: Operand, b: Operand) -> Meaning {
+    Meaning::Holds(Comparison(relation, a, b))
 }
