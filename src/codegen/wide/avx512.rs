@@ -19,6 +19,36 @@ fn first(lanes: u8) -> u16 {
     ((1u32 << lanes) - 1) as u16
 }
 
+/// What moves so many lanes as a narrower vector, with zeros beyond, and needs no mask: what a mask was told in writing is
+/// not handed to a read that follows before it is in the cache.
+struct Narrow {
+    /// The first register of that width.
+    registers: Register,
+    load: X86,
+    store: X86,
+}
+
+impl Narrow {
+    fn of(lanes: u8) -> Option<Narrow> {
+        let (registers, load, store) = match lanes {
+            1 => (Register::XMM0, X86::EVEX_Vmovss_xmm_k1z_m32, X86::EVEX_Vmovss_m32_k1_xmm),
+            2 => (Register::XMM0, X86::EVEX_Vmovsd_xmm_k1z_m64, X86::EVEX_Vmovsd_m64_k1_xmm),
+            4 => (Register::XMM0, X86::EVEX_Vmovups_xmm_k1z_xmmm128, X86::EVEX_Vmovups_xmmm128_k1z_xmm),
+            8 => (Register::YMM0, X86::EVEX_Vmovups_ymm_k1z_ymmm256, X86::EVEX_Vmovups_ymmm256_k1z_ymm),
+            _ => return None,
+        };
+        Some(Narrow { registers, load, store })
+    }
+
+    /// That of a reach, and the register of this number.
+    fn reached(reach: Reach, register: usize) -> Option<(Narrow, Register)> {
+        let Reach::First(lanes) = reach else { return None };
+        let narrow = Narrow::of(lanes)?;
+        let register = narrow.registers + register as u32;
+        Some((narrow, register))
+    }
+}
+
 /// The masks that an operation asks for.
 fn masks(opcode: &Opcode) -> Vec<u16> {
     let (Opcode::Load(_, reach)
@@ -30,6 +60,8 @@ fn masks(opcode: &Opcode) -> Vec<u16> {
         return vec![];
     };
     match (reach, opcode) {
+        (Reach::First(lanes), Opcode::Assign(_)) => vec![first(lanes)],
+        (Reach::First(lanes), _) if Narrow::of(lanes).is_some() => vec![],
         (Reach::First(lanes), _) => vec![first(lanes)],
         (Reach::Strided { step, lanes }, Opcode::Store(..)) => {
             Part::of(step, lanes).map(|part| part.elements).collect()
@@ -117,6 +149,9 @@ fn mask_of(e: &mut Emission, reach: Reach) -> Option<Register> {
 
 /// Reads memory; with registers for what is between.
 pub fn read(e: &mut Emission, register: usize, from: MemoryOperand, reach: Reach, spare: [usize; 2]) {
+    if let Some((narrow, register)) = Narrow::reached(reach, register) {
+        return e.asm.rm(narrow.load, register, from);
+    }
     let form = match reach {
         Reach::One => Form::Spread,
         Reach::All | Reach::First(_) | Reach::Rest => Form::Load,
@@ -161,6 +196,9 @@ fn read_strided(
 pub fn write(e: &mut Emission, value: usize, to: MemoryOperand, reach: Reach) {
     if let Reach::Strided { step, lanes } = reach {
         return write_strided(e, value, to, [step, lanes]);
+    }
+    if let Some((narrow, register)) = Narrow::reached(reach, value) {
+        return e.asm.mr(narrow.store, to, register);
     }
     let mut instruction = made(Instruction::with2(e.set.code(Form::Store), to, e.set.vector(value)));
     if let Some(mask) = mask_of(e, reach) {
