@@ -129,6 +129,22 @@ impl Instructions {
         first + register as u32
     }
 
+    /// The instruction of a form where so many of the first lanes are read, and the first of its registers: what takes
+    /// longer for wider vectors is done for no more lanes than it must. Others get zeros.
+    pub fn code_for(self, form: Form, lanes: i64) -> (X86, Register) {
+        use X86::*;
+        let (half, quarter) = match form {
+            Form::Div => (EVEX_Vdivps_ymm_k1z_ymm_ymmm256b32, EVEX_Vdivps_xmm_k1z_xmm_xmmm128b32),
+            Form::Sqrt => (EVEX_Vsqrtps_ymm_k1z_ymmm256b32, EVEX_Vsqrtps_xmm_k1z_xmmm128b32),
+            _ => return (self.code(form), self.vector(0)),
+        };
+        match (self, lanes) {
+            (Instructions::Avx512, ..=4) => (quarter, Register::XMM0),
+            (Instructions::Avx512, ..=8) => (half, Register::YMM0),
+            _ => (self.code(form), self.vector(0)),
+        }
+    }
+
     /// The instruction of a form.
     pub fn code(self, form: Form) -> X86 {
         use X86::*;

@@ -47,6 +47,7 @@ pub fn emit(code: &Code, set: Instructions, listing: bool) -> Option<(Vec<u8>, S
         stretch: 0,
         unread: 0,
         held: vec![None; set.registers() - usize::from(masked)],
+        needed_lanes: FxHashMap::default(),
         coming: FxHashMap::default(),
     };
     emission.repeat(&code.whole);

@@ -54,10 +54,11 @@ impl Emission<'_> {
         let second = self.anywhere(second, &mut locked);
         self.release(args);
         let register = self.take(&[], to);
-        let (set, code) = (self.set, self.set.code(form));
-        let (to, first) = (set.vector(register), set.vector(first));
+        let (code, vectors) = self.set.code_for(form, self.lanes_of(to));
+        let vector = |register: usize| vectors + register as u32;
+        let (to, first) = (vector(register), vector(first));
         self.asm.put(made(match second {
-            Source::Register(second) => Instruction::with3(code, to, first, set.vector(second)),
+            Source::Register(second) => Instruction::with3(code, to, first, vector(second)),
             Source::Memory(second) => Instruction::with3(code, to, first, second),
         }));
         register
@@ -73,14 +74,13 @@ impl Emission<'_> {
         };
         self.release(args);
         let register = self.take(&[], to);
-        let (set, code) = (self.set, self.set.code(form));
-        let to = set.vector(register);
+        let (code, vectors) = self.set.code_for(form, self.lanes_of(to));
+        let vector = |register: usize| vectors + register as u32;
+        let to = vector(register);
         self.asm.put(made(match (source, number) {
-            (Source::Register(a), None) => Instruction::with2(code, to, set.vector(a)),
+            (Source::Register(a), None) => Instruction::with2(code, to, vector(a)),
             (Source::Memory(a), None) => Instruction::with2(code, to, a),
-            (Source::Register(a), Some(number)) => {
-                Instruction::with3(code, to, set.vector(a), u32::from(number))
-            }
+            (Source::Register(a), Some(number)) => Instruction::with3(code, to, vector(a), u32::from(number)),
             (Source::Memory(a), Some(number)) => Instruction::with3(code, to, a, u32::from(number)),
         }));
         register

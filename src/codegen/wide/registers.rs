@@ -79,6 +79,8 @@ pub struct Emission<'c> {
     pub unread: usize,
     /// What is in the registers that are not pinned; [`TEMPORARY`] for a constant that one operation reads.
     pub held: Vec<Option<Vector>>,
+    /// How many of the first lanes of a vector of the stretch anybody reads.
+    pub needed_lanes: FxHashMap<Vector, i64>,
     /// The operations of the stretch that are yet to read a vector, latest first.
     pub coming: FxHashMap<Vector, Vec<usize>>,
 }
@@ -95,6 +97,10 @@ impl Emission<'_> {
     pub fn straight(&mut self, ops: &[&Operation]) {
         self.held.fill(None);
         self.coming.clear();
+        self.needed_lanes.clear();
+        for op in ops.iter().rev() {
+            self.note_needed_lanes(op);
+        }
         for (at, op) in ops.iter().enumerate().rev() {
             for vector in vectors(&op.args) {
                 self.coming.entry(vector).or_default().push(at);
@@ -103,6 +109,29 @@ impl Emission<'_> {
         for (at, op) in ops.iter().enumerate() {
             (self.stretch, self.unread) = (at, at);
             self.op(op);
+        }
+    }
+
+    /// Notes which lanes of its operands an operation reads, when those of its result are known.
+    fn note_needed_lanes(&mut self, op: &Operation) {
+        use Opcode::*;
+        let lanes = match &op.opcode {
+            Store(_, Reach::One) | Spread | LoadRow { .. } => 1,
+            Store(_, Reach::First(lanes) | Reach::Strided { lanes, .. }) => i64::from(*lanes),
+            Store(..) | Assign(_) | Rotate(_) | Permute(_) => self.set.lanes(),
+            _ => op.to.map_or(self.set.lanes(), |to| self.lanes_of(to)),
+        };
+        for vector in vectors(&op.args) {
+            let needed = self.needed_lanes.entry(vector).or_default();
+            *needed = lanes.max(*needed);
+        }
+    }
+
+    /// How many of the first lanes of a vector are read.
+    pub fn lanes_of(&self, vector: Vector) -> i64 {
+        match self.reads.far[vector.0 as usize] {
+            true => self.set.lanes(),
+            false => self.needed_lanes.get(&vector).copied().unwrap_or(0),
         }
     }
 
