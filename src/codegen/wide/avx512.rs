@@ -61,8 +61,7 @@ fn masks(opcode: &Opcode) -> Vec<u16> {
     };
     match (reach, opcode) {
         (Reach::First(lanes), Opcode::Assign(_)) => vec![first(lanes)],
-        (Reach::First(lanes), _) if Narrow::of(lanes).is_some() => vec![],
-        (Reach::First(lanes), _) => vec![first(lanes)],
+        (Reach::First(lanes), _) => Narrow::of(lanes).map_or(vec![first(lanes)], |_| vec![]),
         (Reach::Strided { step, lanes }, Opcode::Store(..)) => {
             Part::of(step, lanes).map(|part| part.elements).collect()
         }

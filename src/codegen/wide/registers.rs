@@ -98,10 +98,8 @@ impl Emission<'_> {
         self.held.fill(None);
         self.coming.clear();
         self.needed_lanes.clear();
-        for op in ops.iter().rev() {
-            self.note_needed_lanes(op);
-        }
         for (at, op) in ops.iter().enumerate().rev() {
+            self.note_needed_lanes(op);
             for vector in vectors(&op.args) {
                 self.coming.entry(vector).or_default().push(at);
             }
